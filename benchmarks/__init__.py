@@ -1,0 +1,1 @@
+"""What jaxdebug costs, measured as ratios within one run."""

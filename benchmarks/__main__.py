@@ -1,0 +1,36 @@
+"""Run benchmarks by name: `python -m benchmarks [NAME ...]`; all of them by default."""
+
+import argparse
+from collections.abc import Callable
+
+from benchmarks import acceptance, audit_cost, moments, probe_overhead
+from benchmarks.result import Row, print_table, write_json
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "probe_overhead": probe_overhead.measure,
+    "moments": moments.measure,
+    "audit_cost": audit_cost.measure,
+    "acceptance": acceptance.measure,
+}
+
+
+def main() -> int:
+    """Run what is asked for; return 1 if a bar was not held."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(
+            f"no benchmark {', '.join(unknown)}; known: {', '.join(BENCHMARKS)}"
+        )
+    results = {}
+    for name in names:
+        results[name] = BENCHMARKS[name]()
+        print_table(name, results[name])
+    print(f"written: {write_json(results)}")
+    return int(any(row.held is False for rows in results.values() for row in rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

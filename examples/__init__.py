@@ -1,0 +1,1 @@
+"""Complete small trainings on real data, each with a `jd.Workload` to audit."""

@@ -1,0 +1,45 @@
+"""Finds out why a JAX model does not train, from outside, in compiled code.
+
+Every public name is loaded on first use, so that ``import jaxdebug`` imports no JAX
+and the command line can print its help at once.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxdebug.checks.audit import audit
+    from jaxdebug.checks.audit_report import AuditReport
+    from jaxdebug.checks.workload import Workload
+    from jaxdebug.programs.shadow import shadow
+    from jaxdebug.statistics.probe import probe
+
+    __version__: str
+
+__all__ = ["AuditReport", "Workload", "__version__", "audit", "probe", "shadow"]
+
+_MODULES = {
+    "AuditReport": "jaxdebug.checks.audit_report",
+    "Workload": "jaxdebug.checks.workload",
+    "audit": "jaxdebug.checks.audit",
+    "probe": "jaxdebug.statistics.probe",
+    "shadow": "jaxdebug.programs.shadow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("jaxdebug")
+        except PackageNotFoundError:  # a source tree on the path, never installed
+            return "0+unknown"
+    if name in _MODULES:
+        from importlib import import_module
+
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module 'jaxdebug' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,216 @@
+"""How an audit report is laid out: what is wrong first, everything else below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
+
+if TYPE_CHECKING:
+    from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
+
+MOST_ROWS = 60
+"""A longer table is cut, and says how many rows were left out; JSON has all."""
+
+MOST_ITERATIONS = 8
+"""Of scans with more iterations only the first, last and largest are shown."""
+
+
+def audit_document(report: AuditReport) -> Document:
+    """The document of an audit."""
+    sections = [
+        *_findings(report),
+        _gradients(report),
+        _parameters(report),
+        _layers(report),
+        *_unchecked(report),
+    ]
+    cost = (
+        f"{report.cost['losses']:.0f} losses and {2 * report.cost['looks']:.0f} "
+        f"gradients in float64, {report.cost['seconds']:.1f} s with compilation, "
+        f"seed {report.seed}"
+    )
+    sections.append(Section("Cost", (cost,)))
+    title = f"audit of {report.name}"
+    return Document(title, report.verdict, _headline(report), tuple(sections))
+
+
+def _headline(report: AuditReport) -> str:
+    counts = {verdict: 0 for verdict in Verdict}
+    for leaf in report.leaves:
+        counts[leaf.gradient.verdict] += 1
+    parts = [f"{counts[Verdict.PASS]} of {len(report.leaves)} gradients agree"]
+    if counts[Verdict.FAIL]:
+        parts.append(f"{counts[Verdict.FAIL]} do not")
+    if counts[Verdict.INCONCLUSIVE]:
+        parts.append(f"{counts[Verdict.INCONCLUSIVE]} could not be decided")
+    return (
+        f"{', '.join(parts)}; loss {format_number(report.loss)}, in float64 "
+        f"{format_number(report.wide_loss)}"
+    )
+
+
+def _findings(report: AuditReport) -> Iterator[Section]:
+    for finding in report.findings:
+        yield Section(
+            f"{finding.severity}: {finding.code}",
+            (f"{finding.where}: {finding.message}.",),
+            listing=finding.remedies,
+        )
+
+
+def _worst_first(leaf: LeafAudit) -> tuple[int, float]:
+    order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
+    error = leaf.gradient.error
+    return order.index(leaf.gradient.verdict), -error if np.isfinite(error) else -np.inf
+
+
+def _gradients(report: AuditReport) -> Section:
+    columns = (
+        Column("parameter", "path"),
+        Column("verdict", "status"),
+        Column("because", "text"),
+        Column("error", "number"),
+        Column("bar", "number"),
+        Column("rounding", "number"),
+    )
+    rows = [
+        (
+            leaf.path,
+            str(leaf.gradient.verdict),
+            leaf.gradient.reason,
+            leaf.gradient.error,
+            _relative(leaf.gradient.bar, leaf.gradient.size),
+            leaf.gradient.precision,
+        )
+        for leaf in sorted(report.leaves, key=_worst_first)
+    ]
+    note = (
+        "Gradient against finite differences along one direction for each "
+        "parameter, in float64, near the point. error and bar are relative to the "
+        "slope such a direction typically has; rounding is what the model's own "
+        "precision costs."
+    )
+    return Section("Gradients", (note,), _cut(columns, rows))
+
+
+def _relative(bar: float, size: float) -> float:
+    return bar / size if size > 0 else bar
+
+
+def _parameters(report: AuditReport) -> Section:
+    updates = any(leaf.update is not None for leaf in report.leaves)
+    columns = [
+        Column("parameter", "path"),
+        Column("shape", "text"),
+        Column("rms", "number"),
+        Column("max", "number"),
+        Column("gradient rms", "number"),
+        Column("gradient max", "number"),
+    ]
+    if updates:
+        columns.append(Column("update / rms", "number"))
+    rows: list[tuple[Any, ...]] = []
+    for leaf in report.leaves:
+        row: tuple[Any, ...] = (
+            leaf.path,
+            _type(leaf.dtype, leaf.shape),
+            float(leaf.parameter["rms"]),
+            float(leaf.parameter["max"]),
+            float(leaf.derivative["rms"]),
+            float(leaf.derivative["max"]),
+        )
+        if leaf.update is not None:
+            rms = float(leaf.parameter["rms"])
+            row += (float(leaf.update["rms"]) / rms if rms > 0 else None,)
+        rows.append(row)
+    return Section("Parameters", (), _cut(tuple(columns), rows))
+
+
+def _layers(report: AuditReport) -> Section:
+    if not report.layers:
+        return Section(
+            "Layers",
+            (
+                "No layer was found: the loss opens no name scope. Flax modules do; "
+                "in plain functions use jax.named_scope.",
+            ),
+        )
+    columns = (
+        Column("layer", "path"),
+        Column("shape", "text"),
+        Column("output rms", "number"),
+        Column("mean", "number"),
+        Column("max", "number"),
+        Column("not finite", "number"),
+        Column("cotangent rms", "number"),
+        Column("line", "path"),
+    )
+    cotangents = {
+        (layer.site.path, layer.site.index): layer
+        for layer in report.layers
+        if layer.site.kind == "cotangent"
+    }
+    rows = [
+        row
+        for layer in report.layers
+        if layer.site.kind == "output"
+        for row in _layer_rows(
+            layer, cotangents.get((layer.site.path, layer.site.index))
+        )
+    ]
+    return Section("Layers", (), _cut(columns, rows))
+
+
+def _layer_rows(
+    layer: LayerAudit, cotangent: LayerAudit | None
+) -> Iterator[tuple[Any, ...]]:
+    site, numbers = layer.site, layer.numbers
+    line = f"{_short(site.line.file)}:{site.line.line}" if site.line else None
+    flat = {name: np.atleast_1d(value).ravel() for name, value in numbers.items()}
+    ct = None if cotangent is None else np.atleast_1d(cotangent.numbers["rms"]).ravel()
+    for index in _shown(flat["rms"]):
+        suffix = f" #{index}" if flat["rms"].size > 1 else ""
+        yield (
+            site.name + suffix,
+            _type(site.dtype, site.shape),
+            float(flat["rms"][index]),
+            _real(flat["mean"][index]),
+            float(flat["max"][index]),
+            int(flat["nonfinite"][index]),
+            float(ct[index]) if ct is not None and index < ct.size else None,
+            line,
+        )
+
+
+def _shown(rms: np.ndarray) -> list[int]:
+    if rms.size <= MOST_ITERATIONS:
+        return list(range(rms.size))
+    largest = int(np.argmax(np.where(np.isfinite(rms), rms, np.inf)))
+    return sorted({0, largest, rms.size - 1})
+
+
+def _real(number: Any) -> float:
+    return float(abs(number)) if np.iscomplexobj(number) else float(number)
+
+
+def _short(file: str) -> str:
+    return file.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _type(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"{dtype}[{','.join(map(str, shape))}]"
+
+
+def _unchecked(report: AuditReport) -> Iterator[Section]:
+    if report.unseen:
+        yield Section("Not seen into", (), listing=report.unseen)
+    if report.unidentified:
+        yield Section("Not identified", (), listing=report.unidentified)
+
+
+def _cut(columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> Table:
+    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

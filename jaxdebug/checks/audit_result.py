@@ -1,0 +1,144 @@
+"""From what an audit measured on the device to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxdebug.checks.audit_findings import gradient_findings, value_findings
+from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
+from jaxdebug.checks.data import examine_inputs
+from jaxdebug.findings import Finding, Severity
+from jaxdebug.gradients.differences import evaluations
+from jaxdebug.gradients.directions import rms
+from jaxdebug.gradients.verdict import LeafVerdict, judge_leaves, settle
+from jaxdebug.programs.custom_rules import CustomRule, users_rules_after
+from jaxdebug.reports import Verdict
+from jaxdebug.statistics.summary import summarize_array
+
+if TYPE_CHECKING:
+    from jaxdebug.checks.audit import Measured, Moves, Plan
+
+
+def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ...]:
+    """The verdict on each leaf from one measurement."""
+    differences = measured.differences
+    slopes, sizes, errors = [], [], []
+    for wide, native, direction in zip(
+        differences.gradients, measured.gradients, moves.directions, strict=True
+    ):
+        axes = tuple(range(1, wide.ndim))
+        with np.errstate(over="ignore", invalid="ignore"):
+            slopes.append(np.sum(np.real(wide * direction), axis=axes))
+            norms = np.sqrt(np.sum(np.abs(wide) ** 2, axis=axes))
+            gap = np.linalg.norm((wide[0] - native.astype(wide.dtype)).ravel())
+        sizes.append(norms * rms(direction))
+        errors.append(gap / norms[0] if norms[0] > 0 else gap)
+    return judge_leaves(
+        plan.loss.names,
+        np.asarray(differences.loss),
+        np.stack(slopes, 1),
+        np.stack(sizes, 1),
+        np.asarray(differences.losses),
+        np.array(errors),
+    )
+
+
+def build_report(
+    plan: Plan,
+    measured: Measured,
+    attempts: Sequence[Sequence[LeafVerdict]],
+    leaves: Sequence[Any],
+    name: str,
+    seed: int,
+    seconds: float,
+) -> AuditReport:
+    """Judge what was measured.
+
+    Args:
+        plan: the traced programs and the names of leaves.
+        measured: host values of the first look.
+        attempts: verdicts on each leaf, of every look.
+        leaves: flat arguments, to look for non-finite data.
+        name: of what was audited.
+        seed: of directions and displacement.
+        seconds: wall time of the audit.
+    """
+    loss, differences = plan.loss, measured.differences
+    verdicts = settle(attempts)
+    layers = tuple(LayerAudit(site, numbers) for site, numbers in measured.layers)
+
+    def rules_after(index: int) -> tuple[CustomRule, ...]:
+        return users_rules_after(plan.graph, plan.graph.inputs[loss.moving[index]])
+
+    findings = [
+        *examine_inputs(
+            leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
+        ),
+        *value_findings(
+            float(measured.loss), [(layer.site, layer.numbers) for layer in layers]
+        ),
+        *gradient_findings(verdicts, rules_after),
+    ]
+    rows = zip(
+        loss.names,
+        loss.moving,
+        verdicts,
+        [summarize_array(np.asarray(leaves[index])) for index in loss.moving],
+        map(summarize_array, measured.gradients),
+        map(summarize_array, measured.updates)
+        if measured.updates is not None
+        else [None] * len(verdicts),
+        strict=True,
+    )
+    return AuditReport(
+        name,
+        _verdict(findings, [leaf.verdict for leaf in verdicts]),
+        tuple(sorted(findings, key=lambda f: list(Severity).index(f.severity))),
+        float(measured.loss),
+        float(differences.loss[0]),
+        tuple(
+            LeafAudit(
+                path,
+                tuple(leaves[index].shape),
+                str(leaves[index].dtype),
+                verdict,
+                parameter,
+                derivative,
+                update,
+            )
+            for path, index, verdict, parameter, derivative, update in rows
+        ),
+        layers,
+        _unseen(plan),
+        tuple(
+            f"{'/'.join(path)}: {reason}"
+            for path, reason in plan.layers.layout.unidentified
+        ),
+        seed,
+        {
+            "looks": len(attempts),
+            "losses": len(attempts) * evaluations(len(verdicts)),
+            "seconds": seconds,
+        },
+    )
+
+
+def _verdict(findings: Sequence[Finding], leaves: Sequence[Verdict]) -> Verdict:
+    errors = any(finding.severity is Severity.ERROR for finding in findings)
+    if errors or Verdict.FAIL in leaves:
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in leaves else Verdict.PASS
+
+
+def _unseen(plan: Plan) -> tuple[str, ...]:
+    native = {*plan.shadow.native, *plan.shadow_gradient.native}
+    listed = [str(part) for part in plan.layers.layout.unseen]
+    named = {part.primitive for part in plan.layers.layout.unseen}
+    listed += [
+        f"{primitive}: ran in its native precision also in the float64 check"
+        for primitive in sorted(native - named)
+    ]
+    return tuple(listed)

@@ -1,0 +1,157 @@
+"""A loss split into what moves and what is given, on flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.programs.leaves import path_names
+
+
+class AuditInputError(ValueError):
+    """A loss or arguments that cannot be audited; the message is complete."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A scalar loss of flat arrays, some of which are parameters.
+
+    Attributes:
+        scalar: the loss of all flat arrays.
+        moving: indices of the inexact leaves of the parameters.
+        paths: path of each of those, in the user's spelling.
+        fixed: index and path of every other leaf.
+        rebuild: the parameters' pytree from all flat arrays with others moving.
+    """
+
+    scalar: Callable[..., Any]
+    moving: tuple[int, ...]
+    paths: tuple[tuple[str, ...], ...]
+    fixed: tuple[tuple[int, str], ...]
+    rebuild: Callable[[Sequence[Any], Sequence[Any]], Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Paths as one string each."""
+        return tuple("/".join(path) or "(params)" for path in self.paths)
+
+    def gradient(self, *leaves: Any) -> tuple[Any, list[Any]]:
+        """Value and gradient by the moving leaves."""
+
+        def moved(moving: list[Any]) -> Any:
+            return self.scalar(*self.with_moving(leaves, moving))
+
+        return jax.value_and_grad(moved)([leaves[index] for index in self.moving])
+
+    def with_moving(self, leaves: Sequence[Any], moving: Sequence[Any]) -> list[Any]:
+        """All flat arrays with the moving ones replaced."""
+        every = list(leaves)
+        for index, leaf in zip(self.moving, moving, strict=True):
+            every[index] = leaf
+        return every
+
+
+def split_loss(
+    loss_fn: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Loss:
+    """Split a loss at the parameters of its arguments.
+
+    Raises:
+        AuditInputError: if `argnums` names no argument, if there is nothing to
+            differentiate by, or if the loss is not a real scalar.
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    _require_arguments(numbers, len(args))
+    numbers = tuple(number % len(args) for number in numbers)
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    paths = path_names((args, kwargs))
+    wanted = {("0", str(number)) for number in numbers}
+    moving, names, fixed = [], [], []
+    for index, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
+        is_parameter = path[:2] in wanted
+        if is_parameter and jax.dtypes.issubdtype(leaf.dtype, np.inexact):
+            moving.append(index)
+            names.append(path[2:] if len(numbers) == 1 else path[1:])
+        elif not is_parameter:
+            fixed.append((index, _field_name(path)))
+    if not moving:
+        raise AuditInputError(
+            f"expected floating-point arrays in argument {_list(numbers)}, which "
+            f"argnums={argnums} says holds the parameters; found none. Give the "
+            "position of the parameters as argnums."
+        )
+
+    def scalar(*flat: Any) -> Any:
+        args, kwargs = jax.tree.unflatten(tree, flat)
+        result = loss_fn(*args, **kwargs)
+        return _scalar_of(result, has_aux)
+
+    def rebuild(flat: Sequence[Any], parameters: Sequence[Any]) -> Any:
+        every = list(flat)
+        for index, leaf in zip(moving, parameters, strict=True):
+            every[index] = leaf
+        return jax.tree.unflatten(tree, every)[0][numbers[0]]
+
+    return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild)
+
+
+def _scalar_of(result: Any, has_aux: bool) -> Any:
+    if has_aux:
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise AuditInputError(
+                "expected the loss to return (loss, aux), because has_aux=True; "
+                f"found {_describe(result)}. Return a pair, or give has_aux=False."
+            )
+        result = result[0]
+    elif isinstance(result, tuple) and len(result) == 2:
+        raise AuditInputError(
+            f"expected a scalar loss; found {_describe(result)}. If it is "
+            "(loss, aux), give has_aux=True."
+        )
+    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
+    if isinstance(result, float):
+        shape, dtype = (), np.dtype(float)
+    if shape != () or not jax.dtypes.issubdtype(dtype, np.floating):
+        raise AuditInputError(
+            f"expected a scalar loss of a floating dtype; found "
+            f"{_describe(result)}. Reduce it, for example with .mean()."
+        )
+    return result
+
+
+def _require_arguments(numbers: Sequence[int], count: int) -> None:
+    wrong = [n for n in numbers if not -count <= n < count]
+    if wrong:
+        raise AuditInputError(
+            f"expected argnums to name positional arguments of the loss; found "
+            f"argnums={_list(numbers)} with {count} positional arguments."
+        )
+
+
+def _field_name(path: tuple[str, ...]) -> str:
+    """An argument or batch field: `argument 1: x/0`, or the keyword's name."""
+    if path[0] == "0":
+        rest = "/".join(path[2:])
+        return f"argument {path[1]}" + (f", field {rest}" if rest else "")
+    return "/".join(path[1:])
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _describe(value: Any) -> str:
+    """Type, and shape and dtype of arrays, as in f32[2,3]."""
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_describe, value)) + ")"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return type(value).__name__

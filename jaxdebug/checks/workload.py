@@ -1,0 +1,295 @@
+"""A workload: a loss, its parameters, its data and its train step under one name."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DECLARATIONS = ("causal", "permutation-invariant")
+DECLARATION_PREFIX = "frozen:"
+
+
+class WorkloadError(ValueError):
+    """A workload that cannot be audited; the message is complete as it stands."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workload:
+    """Everything a check needs to know about a model and its training.
+
+    The command line and the checks that look at more than one function take a
+    workload. What it is given is refused at construction if it cannot be right; a
+    check whose field is missing says so and never guesses.
+
+    Args:
+        loss_fn: ``loss_fn(params, batch, *extra)``, which returns a scalar loss, or
+            ``(loss, aux)`` with ``has_aux=True``.
+        params: the parameters: a pytree, or an NNX or Equinox module.
+        train: the training batches: something that can be iterated more than once,
+            or a function without arguments that returns an iterator.
+        extra: further arguments of the loss, such as batch statistics or a dropout
+            key.
+        has_aux: whether the loss returns ``(loss, aux)``.
+        next_extra: ``next_extra(extra, aux, step)``, which returns the ``extra`` of
+            the next step. By default the step is folded into keys and the rest kept.
+        eval_loss_fn: as ``loss_fn``, in evaluation mode.
+        predict_fn: ``predict_fn(params, batch, *extra)``, which returns the outputs.
+        inputs: where the inputs stand in a batch: a key, an index, or a function of
+            the batch. By default a batch is ``(x, y)``.
+        targets: where the targets stand in a batch, as ``inputs``.
+        declare: properties the model claims to have: ``"causal"``,
+            ``"frozen:encoder/*"``, ``"permutation-invariant"``. A property is tested
+            only if it is declared.
+        eval: evaluation batches, as ``train``.
+        test: test batches, as ``train``.
+        optimizer: an ``optax.GradientTransformation``.
+        train_step: ``train_step(state, batch)``, which returns ``(state, metrics)``.
+        state: the state ``train_step`` starts from.
+        name: how reports call the workload.
+
+    Raises:
+        TypeError: if a field has a type it cannot have.
+        ValueError: if a field has a value it cannot have.
+
+    Example:
+        >>> import numpy as np
+        >>> batches = [{"x": np.ones((2, 3), np.float32)}]
+        >>> workload = Workload(
+        ...     loss_fn=lambda params, batch: ((batch["x"] @ params) ** 2).mean(),
+        ...     params=np.zeros(3, np.float32),
+        ...     train=batches,
+        ...     inputs="x",
+        ...     name="line",
+        ... )
+        >>> workload
+        Workload(name='line')
+    """
+
+    loss_fn: Callable[..., Any] = field(repr=False)
+    params: Any = field(repr=False)
+    train: Iterable[Any] | Callable[[], Iterator[Any]] = field(repr=False)
+    extra: tuple[Any, ...] = field(default=(), repr=False)
+    has_aux: bool = field(default=False, repr=False)
+    next_extra: Callable[..., Any] | None = field(default=None, repr=False)
+    eval_loss_fn: Callable[..., Any] | None = field(default=None, repr=False)
+    predict_fn: Callable[..., Any] | None = field(default=None, repr=False)
+    inputs: str | int | Callable[[Any], Any] | None = field(default=None, repr=False)
+    targets: str | int | Callable[[Any], Any] | None = field(default=None, repr=False)
+    declare: tuple[str, ...] = field(default=(), repr=False)
+    eval: Iterable[Any] | Callable[[], Iterator[Any]] | None = field(
+        default=None, repr=False
+    )
+    test: Iterable[Any] | Callable[[], Iterator[Any]] | None = field(
+        default=None, repr=False
+    )
+    optimizer: Any = field(default=None, repr=False)
+    train_step: Callable[..., Any] | None = field(default=None, repr=False)
+    state: Any = field(default=None, repr=False)
+    name: str = "workload"
+
+    def __post_init__(self) -> None:
+        _require_callable("loss_fn", self.loss_fn, "loss_fn(params, batch, *extra)")
+        if self.params is None:
+            raise TypeError(
+                "Workload: params must be a pytree of arrays or a module; found "
+                "params=None. Give the parameters the loss is differentiated by."
+            )
+        _require_batches("train", self.train)
+        if not isinstance(self.extra, tuple):
+            raise TypeError(
+                "Workload: extra must be a tuple of the loss's further arguments; "
+                f"found extra={_kind(self.extra)}. Write extra=(value,) for one."
+            )
+        if not isinstance(self.has_aux, bool):
+            raise TypeError(
+                "Workload: has_aux must be True or False; found "
+                f"has_aux={_kind(self.has_aux)}. Give True if the loss returns "
+                "(loss, aux)."
+            )
+        for name, call in (
+            ("next_extra", "next_extra(extra, aux, step)"),
+            ("eval_loss_fn", "eval_loss_fn(params, batch, *extra)"),
+            ("predict_fn", "predict_fn(params, batch, *extra)"),
+            ("train_step", "train_step(state, batch)"),
+        ):
+            if getattr(self, name) is not None:
+                _require_callable(name, getattr(self, name), call)
+        for name in ("inputs", "targets"):
+            _require_place(name, getattr(self, name))
+        _require_declarations(self.declare)
+        for name in ("eval", "test"):
+            if getattr(self, name) is not None:
+                _require_batches(name, getattr(self, name))
+        _require_optimizer(self.optimizer)
+        if self.train_step is not None and self.state is None:
+            raise ValueError(
+                "Workload: train_step needs the state it starts from; found "
+                "state=None. Give state=..., as you would pass it to the first call."
+            )
+        if not isinstance(self.name, str):
+            raise TypeError(
+                f"Workload: name must be a str; found name={_kind(self.name)}."
+            )
+        if not self.name.strip():
+            raise ValueError(
+                f"Workload: name must not be empty; found name={self.name!r}. Leave "
+                "it out for the default."
+            )
+
+
+def first_batch(workload: Workload) -> Any:
+    """Return the first training batch of a workload.
+
+    Args:
+        workload: the workload; its ``train`` is iterated, or called and iterated.
+
+    Returns:
+        The batch, as the workload gives it.
+
+    Raises:
+        WorkloadError: if there is no batch, or if ``train`` is a function that does
+            not return an iterator.
+
+    Cost:
+        One batch is produced; the iterator is dropped after it.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = lambda params, batch: (params * batch).sum()
+        >>> first_batch(Workload(loss_fn=loss, params=np.ones(1), train=[3.0, 4.0]))
+        3.0
+    """
+    train: Any = workload.train
+    source = "train"
+    if not _re_iterable(train) and callable(train):
+        train = train()
+        source = "what the function train returned"
+    if not isinstance(train, Iterable) and not hasattr(train, "__getitem__"):
+        raise WorkloadError(
+            f"Workload {workload.name!r}: {source} must be an iterator of batches; "
+            f"found {_kind(train)}. Return iter(batches), or write it as a generator."
+        )
+    for batch in train:
+        return batch
+    raise WorkloadError(
+        f"Workload {workload.name!r}: expected at least one batch from train; found "
+        f"none in {source} ({_kind(train)}). Check that the data set is not smaller "
+        "than one batch, and that a function gives a fresh iterator at every call."
+    )
+
+
+def _require_callable(name: str, value: Any, call: str) -> None:
+    if not callable(value):
+        raise TypeError(
+            f"Workload: {name} must be a function called as {call}; found "
+            f"{name}={_kind(value)}."
+        )
+
+
+def _re_iterable(value: Any) -> bool:
+    # Data sets with nothing but __getitem__ iterate as well; classes do not, even
+    # those that can be subscripted.
+    return not isinstance(value, type) and (
+        isinstance(value, Iterable) or hasattr(value, "__getitem__")
+    )
+
+
+def _require_batches(name: str, value: Any) -> None:
+    if isinstance(value, Iterator):
+        raise TypeError(
+            f"Workload: {name} must be iterable more than once; found "
+            f"{name}={_kind(value)}, an iterator, which can be read only once, and "
+            f"several checks read it. Give a list of batches, or the function that "
+            f"makes the iterator: {name}=lambda: batches()."
+        )
+    if isinstance(value, (str, bytes, Mapping)):
+        raise TypeError(
+            f"Workload: {name} must be an iterable of batches; found "
+            f"{name}={_kind(value)}, which iterates over its "
+            f"{'keys' if isinstance(value, Mapping) else 'characters'}. For a single "
+            f"batch write {name}=[batch]."
+        )
+    if _re_iterable(value):
+        return
+    if not callable(value):
+        raise TypeError(
+            f"Workload: {name} must be an iterable of batches, or a function that "
+            f"returns an iterator of them; found {name}={_kind(value)}."
+        )
+    needed = required_arguments(value)
+    if needed:
+        raise TypeError(
+            f"Workload: {name} must be a function without arguments; found "
+            f"{name}={_kind(value)}, which needs {', '.join(needed)}. Bind them: "
+            f"{name}=lambda: batches(...)."
+        )
+
+
+def required_arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the arguments a function cannot be called without.
+
+    Args:
+        function: any callable.
+
+    Returns:
+        The names in order, and none if the function does not tell its signature.
+
+    Example:
+        >>> required_arguments(lambda size, seed=0: None)
+        ('size',)
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins may have no signature
+        return ()
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return tuple(
+        parameter.name
+        for parameter in parameters
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind not in optional
+    )
+
+
+def _require_place(name: str, value: Any) -> None:
+    is_place = isinstance(value, (str, int)) and not isinstance(value, bool)
+    if value is not None and not is_place and not callable(value):
+        raise TypeError(
+            f"Workload: {name} must be a key, an index or a function of a batch; "
+            f"found {name}={_kind(value)}."
+        )
+
+
+def _require_declarations(declare: Any) -> None:
+    if not isinstance(declare, tuple) or not all(
+        isinstance(entry, str) for entry in declare
+    ):
+        raise TypeError(
+            "Workload: declare must be a tuple of str; found "
+            f"declare={_kind(declare)}. Write declare=('causal',) for one."
+        )
+    for entry in declare:
+        # An unknown word would be a property the user believes tested.
+        if entry not in DECLARATIONS and not entry.startswith(DECLARATION_PREFIX):
+            known = ", ".join([*map(repr, DECLARATIONS), "'frozen:PATH'"])
+            raise ValueError(
+                f"Workload: declare knows {known}; found {entry!r} in declare."
+            )
+
+
+def _require_optimizer(optimizer: Any) -> None:
+    parts = (getattr(optimizer, "init", None), getattr(optimizer, "update", None))
+    if optimizer is not None and not all(map(callable, parts)):
+        raise TypeError(
+            "Workload: optimizer must be an optax.GradientTransformation, with init "
+            f"and update; found optimizer={_kind(optimizer)}. Call the constructor: "
+            "optax.adam(1e-3)."
+        )
+
+
+def _kind(value: Any) -> str:
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:37] + "...")
+    return f"<{type(value).__qualname__}>"

@@ -1,0 +1,1 @@
+"""Witnesses of a derivative, and the verdicts they lead to."""

@@ -1,0 +1,1 @@
+"""Traced programs and the interpreter; knows no statistics and no framework."""

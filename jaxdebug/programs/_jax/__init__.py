@@ -1,0 +1,1 @@
+"""The only place that touches JAX internals or knows a JAX version."""

@@ -1,0 +1,191 @@
+"""Typed views of equations that call one jaxpr: jit, remat, shard_map, custom rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jax._src.interpreters import partial_eval
+from jax._src.sharding_impls import UNSPECIFIED
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from jaxdebug.programs._jax.ir import bind, close
+
+
+def _repeat(items: Sequence[Any], counts: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(
+        item for item, count in zip(items, counts, strict=True) for _ in range(count)
+    )
+
+
+class Jit(NamedTuple):
+    """A call of a jitted function."""
+
+    equation: JaxprEqn
+    body: ClosedJaxpr
+
+    def bind(
+        self,
+        body: ClosedJaxpr,
+        operands: Sequence[Any],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        added: int,
+    ) -> list[Any]:
+        """Run it with another body.
+
+        Args:
+            body: the new body.
+            operands: flat leaves.
+            inputs: how many leaves stand for each old operand.
+            outputs: how many leaves stand for each old result.
+            added: how many leaves follow the old results.
+        """
+        params = self.equation.params
+        return bind(
+            self.equation,
+            operands,
+            jaxpr=body,
+            in_shardings=_repeat(params["in_shardings"], inputs),
+            in_layouts=_repeat(params["in_layouts"], inputs),
+            donated_invars=_repeat(params["donated_invars"], inputs),
+            out_shardings=_repeat(params["out_shardings"], outputs)
+            + (UNSPECIFIED,) * added,
+            out_layouts=_repeat(params["out_layouts"], outputs) + (None,) * added,
+        )
+
+
+def view_jit(equation: JaxprEqn) -> Jit:
+    return Jit(equation, close(equation.params["jaxpr"]))
+
+
+# The name of the parameter that holds the one body of a plain call. Two
+# spellings of one primitive are two JAX versions.
+_BODY_NAMES = ("jaxpr", "call_jaxpr")
+
+
+class Call(NamedTuple):
+    """A call with one body and nothing that counts operands or results."""
+
+    equation: JaxprEqn
+    body: ClosedJaxpr
+    parameter: str
+
+    def bind(self, body: ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:
+        """Run it with another body, whose constants become operands.
+
+        remat takes an open jaxpr, closed_call a closed one: without constants
+        both are satisfied.
+        """
+        bare = partial_eval.convert_constvars_jaxpr(body.jaxpr)
+        if isinstance(self.equation.params[self.parameter], ClosedJaxpr):
+            bare = close(bare)
+        operands = [*body.consts, *operands]
+        return bind(self.equation, operands, **{self.parameter: bare})
+
+
+def view_call(equation: JaxprEqn) -> Call:
+    name = next(name for name in _BODY_NAMES if name in equation.params)
+    return Call(equation, close(equation.params[name]), name)
+
+
+class ShardMap(NamedTuple):
+    """A shard_map over the manual axes of a mesh."""
+
+    equation: JaxprEqn
+    body: ClosedJaxpr
+    axes: tuple[str, ...]
+    checked: bool
+
+    def bind(
+        self,
+        body: Callable[..., Any],
+        operands: Sequence[Any],
+        added: Any,
+    ) -> tuple[Any, Any]:
+        """Run it with another body.
+
+        Args:
+            body: function of values that returns values and one more pytree.
+            operands: one value for each operand.
+            added: partition specs of that pytree, or of its parts.
+        """
+        params = self.equation.params
+        mapped = jax.shard_map(
+            body,
+            mesh=params["mesh"],
+            in_specs=tuple(params["in_specs"]),
+            out_specs=(list(params["out_specs"]), added),
+            check_vma=params["check_vma"],
+            axis_names=set(self.axes),
+        )
+        return mapped(*operands)
+
+
+def view_shard_map(equation: JaxprEqn) -> ShardMap:
+    params = equation.params
+    axes = params.get("newly_manual_axes", params.get("manual_axes"))
+    mesh = params["mesh"]
+    ordered = tuple(name for name in mesh.axis_names if name in axes)
+    return ShardMap(equation, close(params["jaxpr"]), ordered, params["check_vma"])
+
+
+def varying_axes(aval: Any) -> frozenset[str]:
+    """Mesh axes along which a value inside a checked shard_map differs."""
+    return frozenset(getattr(aval, "vma", ()))
+
+
+class LinearSolve(NamedTuple):
+    """custom_linear_solve: four bodies, each with constants of its own."""
+
+    equation: JaxprEqn
+    bodies: dict[str, ClosedJaxpr | None]
+    constants: dict[str, int]
+
+    def bind(
+        self,
+        bodies: dict[str, ClosedJaxpr | None],
+        operands: Sequence[Any],
+        constants: dict[str, int],
+    ) -> list[Any]:
+        """Run it with other bodies."""
+        params = self.equation.params
+        return bind(
+            self.equation,
+            operands,
+            jaxprs=type(params["jaxprs"])(**bodies),
+            const_lengths=type(params["const_lengths"])(**constants),
+        )
+
+
+def view_linear_solve(equation: JaxprEqn) -> LinearSolve:
+    params = equation.params
+    fields = params["jaxprs"]._fields
+    bodies = {name: getattr(params["jaxprs"], name) for name in fields}
+    return LinearSolve(
+        equation,
+        {name: None if body is None else close(body) for name, body in bodies.items()},
+        {name: getattr(params["const_lengths"], name) for name in fields},
+    )
+
+
+class CustomRule(NamedTuple):
+    """A call of a function with a custom derivative rule."""
+
+    equation: JaxprEqn
+    body: ClosedJaxpr
+    symbolic_zeros: bool
+    """Whether the rule is told which operands do not move."""
+
+
+def view_custom_rule(equation: JaxprEqn) -> CustomRule:
+    params = equation.params
+    return CustomRule(equation, close(params["call_jaxpr"]), params["symbolic_zeros"])
+
+
+def custom_rule_name(equation: JaxprEqn) -> tuple[str, str]:
+    """Name of the decorated function, and `file:line` of its definition or ""."""
+    info = view_custom_rule(equation).body.jaxpr.debug_info.func_src_info
+    name, _, place = info.partition(" at ")
+    return name, place

@@ -1,0 +1,96 @@
+"""Name stacks, source lines and the contexts that equations carry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+from jax._src import source_info_util
+from jax.extend.core import JaxprEqn
+
+# Tracing under a context of our own keeps us away from inner jaxprs that JAX
+# cached when the user's function ran before: those may lack scopes.
+_own_trace = jax.make_user_context(default_value=None)
+
+
+class Scope(NamedTuple):
+    """One entry of a name stack: a scope the user opened, or a transformation."""
+
+    name: str
+    transform: bool
+
+
+class Line(NamedTuple):
+    """A place in the user's source."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def own_trace() -> contextlib.AbstractContextManager[Any]:
+    """Context in which a trace is ours alone."""
+    return _own_trace("jaxdebug")
+
+
+def name_stack(equation: JaxprEqn) -> tuple[Scope, ...]:
+    """The equation's own name stack, outermost first.
+
+    Transposing remat writes the scopes of its equation twice, as in
+    `transpose(jvp(M))/jvp(M)`: they are taken once.
+    """
+    stack = tuple(
+        Scope(entry.name, isinstance(entry, source_info_util.Transform))
+        for entry in equation.source_info.name_stack.stack
+    )
+    if equation.params.get("differentiated"):
+        scopes = [scope for scope in stack if not scope.transform]
+        half = len(scopes) // 2
+        if half and scopes[:half] == scopes[half:]:
+            transforms = tuple(scope for scope in stack if scope.transform)
+            return (*transforms, *scopes[:half])
+    return stack
+
+
+@contextlib.contextmanager
+def context_of(equation: JaxprEqn) -> Iterator[None]:
+    """Re-enter the equation's name stack, traceback and configuration."""
+    stack = source_info_util.current_name_stack() + equation.source_info.name_stack
+    with (
+        source_info_util.user_context(equation.source_info.traceback, name_stack=stack),
+        equation.ctx.manager,
+    ):
+        yield
+
+
+@cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    names = ("purelib", "platlib", "stdlib", "platstdlib")
+    return tuple({*(paths[name] + os.sep for name in names), own + os.sep})
+
+
+def is_users(file: str) -> bool:
+    """Whether a source file is outside installed libraries and this package."""
+    return not (
+        file.startswith((*_library_folders(), "<frozen "))
+        or f"{os.sep}site-packages{os.sep}" in file
+        or f"{os.sep}dist-packages{os.sep}" in file
+    )
+
+
+def users_line(equation: JaxprEqn) -> Line | None:
+    """The innermost frame outside installed libraries, if the trace has one."""
+    for frame in source_info_util.user_frames(equation.source_info.traceback):
+        if is_users(frame.file_name):
+            return Line(frame.file_name, frame.start_line, frame.function_name)
+    return None

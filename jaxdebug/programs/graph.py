@@ -1,0 +1,167 @@
+"""The flow of values through a program, followed into every body.
+
+One node for each variable at each level. A node knows the equation that made
+it, or, where it enters a body, the values that feed it. Nothing is run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from jaxdebug.programs._jax import ir
+from jaxdebug.programs.equation import TOP, Address, Equation, Level
+from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
+from jaxdebug.programs.scopes import Direction, ModulePath, direction_of, path_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """An equation with its module path and direction worked out."""
+
+    equation: Equation
+    path: ModulePath
+    direction: Direction
+    operands: tuple[int | None, ...]
+    """Nodes it reads; None for literals."""
+    results: tuple[int, ...]
+    differentiated: bool
+    """Whether it stands below a derivative, forward or backward."""
+    opened: bool
+    """Whether a rule leads into its bodies."""
+
+    @property
+    def address(self) -> Address:
+        return self.equation.address
+
+    @property
+    def base(self) -> ModulePath:
+        """Module path of the equation that encloses it."""
+        enclosing = self.equation.enclosing
+        return path_of(enclosing[-1].stack) if enclosing else ()
+
+
+@dataclass
+class Graph:
+    """Nodes are numbers; the lists are indexed by them."""
+
+    avals: list[Any] = field(default_factory=list)
+    made_by: list[Step | None] = field(default_factory=list)
+    feeds: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """A node passed on unchanged: into a body, out of it, to the next iteration."""
+    entered: dict[int, tuple[Step, int | None]] = field(default_factory=dict)
+    """For each input of a body: the equation it belongs to, the operand it was."""
+    steps: list[Step] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int | None] = field(default_factory=list)
+
+    def node(self, aval: Any) -> int:
+        """A new node."""
+        self.avals.append(aval)
+        self.made_by.append(None)
+        return len(self.avals) - 1
+
+    @cached_property
+    def fed_by(self) -> dict[int, list[int]]:
+        """For each node, the nodes passed on to it."""
+        back: dict[int, list[int]] = defaultdict(list)
+        for source, targets in self.feeds.items():
+            for target in targets:
+                back[target].append(source)
+        return back
+
+    @cached_property
+    def readers(self) -> dict[int, list[Step]]:
+        """For each node, the equations at its own level that read it."""
+        readers: dict[int, list[Step]] = defaultdict(list)
+        for step in self.steps:
+            for node in step.operands:
+                if node is not None:
+                    readers[node].append(step)
+        return readers
+
+    def onward(self, node: int) -> Iterator[int]:
+        """The node and every node it is passed on to, each once."""
+        seen, queue = {node}, [node]
+        while queue:
+            current = queue.pop()
+            yield current
+            fresh = [n for n in self.feeds.get(current, ()) if n not in seen]
+            seen.update(fresh)
+            queue.extend(fresh)
+
+    def origins(self, node: int) -> Iterator[int]:
+        """The node and every node that is passed on to it, each once."""
+        seen, queue = {node}, [node]
+        while queue:
+            current = queue.pop()
+            yield current
+            fresh = [n for n in self.fed_by.get(current, ()) if n not in seen]
+            seen.update(fresh)
+            queue.extend(fresh)
+
+
+def build_graph(jaxpr: ir.ClosedJaxpr, rules: RuleTable = DEFAULT_RULES) -> Graph:
+    """Follow every value of a program, into the bodies that have a rule."""
+    graph = Graph()
+    graph.inputs = [graph.node(var.aval) for var in jaxpr.jaxpr.invars]
+    graph.outputs = _add_level(graph, jaxpr, graph.inputs, TOP, rules)
+    return graph
+
+
+def _add_level(
+    graph: Graph,
+    jaxpr: ir.ClosedJaxpr,
+    inputs: Sequence[int],
+    level: Level,
+    rules: RuleTable,
+) -> list[int | None]:
+    nodes: dict[Any, int] = dict(zip(jaxpr.jaxpr.invars, inputs, strict=True))
+    for var in jaxpr.jaxpr.constvars:
+        nodes[var] = graph.node(var.aval)
+
+    def read(atom: Any) -> int | None:
+        return None if isinstance(atom, ir.Literal) else nodes[atom]
+
+    for index, raw in enumerate(jaxpr.jaxpr.eqns):
+        equation = level.equation(index, raw)
+        rule = rules.get(equation.primitive)
+        results = tuple(graph.node(var.aval) for var in raw.outvars)
+        step = Step(
+            equation,
+            path_of(equation.stack),
+            direction_of(equation.stack),
+            tuple(map(read, raw.invars)),
+            results,
+            any(scope.transform and scope.name == "jvp" for scope in equation.stack),
+            rule is not None,
+        )
+        graph.steps.append(step)
+        for node, var in zip(results, raw.outvars, strict=True):
+            graph.made_by[node] = step
+            nodes[var] = node
+        if rule is not None:
+            _add_bodies(graph, step, rules)
+    return [read(atom) for atom in jaxpr.jaxpr.outvars]
+
+
+def _add_bodies(graph: Graph, step: Step, rules: RuleTable) -> None:
+    for index, body in enumerate(rules[step.equation.primitive].bodies(step.equation)):
+        inputs = [graph.node(var.aval) for var in body.jaxpr.jaxpr.invars]
+        for operand, node in zip(body.operands, inputs, strict=True):
+            source = step.operands[operand]
+            graph.entered[node] = (step, source)
+            if source is not None:
+                graph.feeds[source].append(node)
+        level = step.equation.inside(index)
+        outputs = _add_level(graph, body.jaxpr, inputs, level, rules)
+        for result, node in zip(body.results, outputs, strict=True):
+            if result is not None and node is not None:
+                graph.feeds[node].append(step.results[result])
+        for output, target in body.feedback:
+            source = outputs[output]
+            if source is not None:
+                graph.feeds[source].append(inputs[target])

@@ -1,0 +1,236 @@
+"""Sites: the arrays of a program that a user knows by a module's name.
+
+A layer's *output* is an inexact array made under the module's path that some
+forward equation outside the path reads, or that leaves the program. Its
+*cotangent* is what enters the path's backward equations from outside with the
+output's shape and dtype. Where several arrays could be meant, none is reported
+and the module is listed as not identified.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdebug.programs._jax.source import Line
+from jaxdebug.programs.equation import Address
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.scopes import Direction, ModulePath
+
+
+class Site(NamedTuple):
+    """One array of a program under a module's name."""
+
+    path: ModulePath
+    kind: str
+    """"output", "cotangent", "parameter", "gradient", "input"."""
+    index: int
+    """Counts the arrays of one path and kind: several outputs, several calls."""
+    shape: tuple[int, ...]
+    dtype: str
+    primitive: str
+    line: Line | None
+
+    @property
+    def name(self) -> str:
+        """The path as the framework spells it."""
+        name = "/".join(self.path) or "(top)"
+        return f"{name}[{self.index}]" if self.index else name
+
+
+class Place(NamedTuple):
+    """Where in the program a site's array appears: at which equation, as what."""
+
+    address: Address
+    index: int
+    """Index among the equation's results, or among its operands."""
+    operand: bool = False
+
+
+class LayerSites(NamedTuple):
+    """What the name stacks of a program say about its layers."""
+
+    sites: dict[Site, Place]
+    unidentified: tuple[tuple[ModulePath, str], ...]
+    """Module paths whose cotangent could not be told, with the reason."""
+
+
+def layer_sites(graph: Graph) -> LayerSites:
+    """The layers' outputs and cotangents, in the order of the program."""
+    outputs = _outputs(graph)
+    sites: dict[Site, Place] = {}
+    for path, places in outputs.items():
+        _add_sites(graph, sites, path, "output", places)
+    unidentified = []
+    for path, entering in _entering(graph, outputs).items():
+        outgoing = outputs[path]
+        if len(entering) == len(outgoing):
+            # The backward pass meets the outputs in the opposite order.
+            _add_sites(graph, sites, path, "cotangent", entering[::-1])
+        else:
+            reason = (
+                f"{len(outgoing)} outputs, but {len(entering)} arrays of their "
+                "shapes enter its backward part"
+            )
+            unidentified.append((path, reason))
+    return LayerSites(sites, tuple(unidentified))
+
+
+def _add_sites(
+    graph: Graph,
+    sites: dict[Site, Place],
+    path: ModulePath,
+    kind: str,
+    places: list[tuple[Step, Place]],
+) -> None:
+    for count, (step, place) in enumerate(places):
+        nodes = step.operands if place.operand else step.results
+        node = nodes[place.index]
+        assert node is not None
+        aval = graph.avals[node]
+        equation = step.equation
+        site = Site(
+            path,
+            kind,
+            count,
+            tuple(aval.shape),
+            str(aval.dtype),
+            equation.primitive,
+            equation.line,
+        )
+        sites[site] = place
+
+
+def is_inexact(aval: object) -> bool:
+    """Whether an aval is of floating or complex numbers."""
+    dtype = getattr(aval, "dtype", None)
+    return dtype is not None and jax.dtypes.issubdtype(dtype, np.inexact)
+
+
+def _outputs(graph: Graph) -> dict[ModulePath, list[tuple[Step, Place]]]:
+    found: dict[ModulePath, list[tuple[Step, Place]]] = defaultdict(list)
+    returned = {node for node in graph.outputs if node is not None}
+    for step in graph.steps:
+        if step.direction is not Direction.FORWARD or not step.path:
+            continue
+        shared = len(step.base)
+        for index, node in enumerate(step.results):
+            if not is_inexact(graph.avals[node]):
+                continue
+            readers = _forward_reader_paths(graph, step, node, returned)
+            for depth in range(shared + 1, len(step.path) + 1):
+                module = step.path[:depth]
+                if any(reader[:depth] != module for reader in readers):
+                    found[module].append((step, Place(step.address, index)))
+    return found
+
+
+_RETURNED: ModulePath = ("",)
+"""Stands for the caller of the program: under no module's path."""
+
+
+def _forward_reader_paths(
+    graph: Graph, maker: Step, node: int, returned: set[int]
+) -> set[ModulePath]:
+    readers: set[ModulePath] = set()
+    for passed in graph.onward(node):
+        if passed in returned:
+            readers.add(_RETURNED)
+        for step in graph.readers.get(passed, ()):
+            # What is opened only hands the value on, to a reader inside.
+            if step.direction is Direction.FORWARD and not step.opened:
+                readers.add(maker.path if _hoisted(maker, step) else step.path)
+    return readers
+
+
+def _hoisted(maker: Step, reader: Step) -> bool:
+    """Whether a derivative moved the maker out of the loop that the reader is in.
+
+    JAX then drops the scopes around the loop: what is left of the maker's path
+    stands in the middle of the reader's.
+    """
+    if maker.differentiated or not reader.differentiated:
+        return False
+    length = len(maker.path)
+    return any(
+        reader.path[start : start + length] == maker.path
+        for start in range(1, len(reader.path) - length + 1)
+    )
+
+
+def _entering(
+    graph: Graph, outputs: dict[ModulePath, list[tuple[Step, Place]]]
+) -> dict[ModulePath, list[tuple[Step, Place]]]:
+    """For each module with backward equations: the cotangents that enter it."""
+    shapes = {
+        path: {_signature(graph, step.results[place.index]) for step, place in places}
+        for path, places in outputs.items()
+    }
+    found: dict[ModulePath, dict[int, tuple[Step, Place]]] = {}
+    added_only: dict[ModulePath, set[int]] = defaultdict(set)
+    for step in graph.steps:
+        if step.direction is not Direction.BACKWARD or step.opened:
+            continue
+        for depth in range(1, len(step.path) + 1):
+            module = step.path[:depth]
+            if module not in shapes:
+                continue
+            known = found.setdefault(module, {})
+            for index, node in enumerate(step.operands):
+                if node is None or _signature(graph, node) not in shapes[module]:
+                    continue
+                entry = _entry(graph, node, module)
+                if not _comes_from_outside(graph, entry, module):
+                    continue
+                adds = step.equation.primitive == "add_any"
+                if entry not in known:
+                    known[entry] = (step, Place(step.address, index, operand=True))
+                    if adds:
+                        added_only[module].add(entry)
+                elif not adds and entry in added_only[module]:
+                    added_only[module].discard(entry)
+                    known[entry] = (step, Place(step.address, index, operand=True))
+    return {
+        module: _without_accumulators(known, added_only[module], len(outputs[module]))
+        for module, known in found.items()
+    }
+
+
+def _without_accumulators(
+    known: dict[int, tuple[Step, Place]], added_only: set[int], wanted: int
+) -> list[tuple[Step, Place]]:
+    """Drop sums of parameter gradients, which a module's backward part only adds to."""
+    if len(known) > wanted:
+        known = {node: place for node, place in known.items() if node not in added_only}
+    return list(known.values())
+
+
+def _signature(graph: Graph, node: int) -> tuple[object, object]:
+    aval = graph.avals[node]
+    return getattr(aval, "shape", None), getattr(aval, "dtype", None)
+
+
+def _entry(graph: Graph, node: int, module: ModulePath) -> int:
+    """The node as it first comes under the module: outside bodies of the module."""
+    while node in graph.entered:
+        step, outside = graph.entered[node]
+        if outside is None or step.path[: len(module)] != module:
+            break
+        node = outside
+    return node
+
+
+def _comes_from_outside(graph: Graph, node: int, module: ModulePath) -> bool:
+    """Whether a backward equation outside the module made the node."""
+    maker = graph.made_by[node]
+    if maker is not None:
+        outside = maker.path[: len(module)] != module
+        return outside and maker.direction is Direction.BACKWARD
+    makers = (graph.made_by[origin] for origin in graph.origins(node))
+    return any(
+        maker is not None and not maker.opened and maker.direction is Direction.BACKWARD
+        for maker in makers
+    )

@@ -1,0 +1,22 @@
+"""Reports as data, and the renderers that draw them; knows nothing of JAX."""
+
+from jaxdebug.reports.document import Column, Document, Section, Table
+from jaxdebug.reports.json_text import render_json
+from jaxdebug.reports.literal import show_name
+from jaxdebug.reports.numbers import format_number
+from jaxdebug.reports.save import save_report
+from jaxdebug.reports.text import render_text
+from jaxdebug.reports.verdict import Verdict
+
+__all__ = [
+    "Column",
+    "Document",
+    "Section",
+    "Table",
+    "Verdict",
+    "format_number",
+    "render_json",
+    "render_text",
+    "save_report",
+    "show_name",
+]

@@ -1,0 +1,1 @@
+"""What is measured at a site: records of pure functions on arrays."""

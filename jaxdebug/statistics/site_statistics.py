@@ -1,0 +1,74 @@
+"""Statistics of a program's sites: a pytree under jit, a table on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.programs.coverage import Unseen
+from jaxdebug.programs.sites import Site
+from jaxdebug.statistics.moments import Moments
+from jaxdebug.statistics.summary import summarize
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which sites the arrays of `Statistics` belong to; static under jit."""
+
+    groups: tuple[tuple[tuple[Site, ...], ...], ...]
+    """For each group, the sites of each place along its arrays' last axis. One
+    array can be several sites: a layer's output and that of the layer around it."""
+    unidentified: tuple[tuple[tuple[str, ...], str], ...]
+    """Layers and leaves whose cotangent or gradient was not found, and why."""
+    unseen: tuple[Unseen, ...]
+    """Parts of the program that are not looked into."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Statistics:
+    """Core statistics by site.
+
+    Attributes:
+        groups: one `Moments` for each group of sites; the last axis of shape
+            (..., sites) counts the sites, axes before it iterations of scans.
+        layout: the sites, static.
+    """
+
+    groups: tuple[Moments, ...]
+    layout: Layout = field(metadata={"static": True})
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Every site, in the order of the program within each group."""
+        return tuple(
+            site for group in self.layout.groups for sites in group for site in sites
+        )
+
+    def __iter__(self) -> Iterator[tuple[Site, dict[str, np.ndarray]]]:
+        """Each site with its summary as NumPy; waits for the device."""
+        for places, group in zip(self.layout.groups, self.groups, strict=True):
+            numbers = summarize(jax.device_get(group))
+            for index, sites in enumerate(places):
+                for site in sites:
+                    yield site, {k: v[..., index] for k, v in numbers.items()}
+
+    def summary(self, name: str, kind: str = "output") -> dict[str, Any]:
+        """The summary of one site.
+
+        Args:
+            name: the site's name, such as `"Dense_0"` or `"blocks/attn[1]"`.
+            kind: "output", "cotangent", "parameter", "gradient" or "input".
+
+        Raises:
+            KeyError: if there is no such site; lists the names there are.
+        """
+        for site, numbers in self:
+            if site.name == name and site.kind == kind:
+                return numbers
+        known = ", ".join(sorted(s.name for s in self.sites if s.kind == kind))
+        raise KeyError(f"no {kind} named {name!r}; there are: {known or 'none'}")

@@ -1,0 +1,52 @@
+"""The conditions every test runs under."""
+
+import os
+from collections.abc import Iterator
+
+# Read when JAX starts its backend, so it must be set before any test uses one. A worker
+# of pytest-xdist inherits the variable already set.
+os.environ["XLA_FLAGS"] = " ".join(
+    dict.fromkeys(
+        [
+            *os.environ.get("XLA_FLAGS", "").split(),
+            "--xla_force_host_platform_device_count=8",
+        ]
+    )
+)
+
+import hypothesis
+import jax
+import pytest
+
+# Compiling inside an example makes the first one slow, whatever the machine.
+hypothesis.settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "nightly", deadline=None, max_examples=2000, print_blob=True
+)
+hypothesis.settings.load_profile("ci")
+
+GUARDED = (
+    "jax_enable_x64",
+    "jax_debug_nans",
+    "jax_numpy_dtype_promotion",
+    "jax_numpy_rank_promotion",
+)
+
+
+@pytest.fixture(autouse=True)
+def unchanged_jax_settings() -> Iterator[None]:
+    """Fail a test that leaves a global JAX setting changed, and put it back."""
+    before = {name: getattr(jax.config, name) for name in GUARDED}
+    yield
+    after = {name: getattr(jax.config, name) for name in GUARDED}
+    changed = {name: after[name] for name in GUARDED if after[name] != before[name]}
+    for name in changed:
+        jax.config.update(name, before[name])
+    if changed:
+        pytest.fail(f"the test left JAX settings changed: {changed}")
