@@ -62,14 +62,15 @@ def layer_sites(graph: Graph) -> LayerSites:
     """The layers' outputs and cotangents, in the order of the program."""
     outputs = _outputs(graph)
     sites: dict[Site, Place] = {}
+    seen: dict[int, Place] = {}
     for path, places in outputs.items():
-        _add_sites(graph, sites, path, "output", places)
+        _add_sites(graph, sites, seen, path, "output", places)
     unidentified = []
     for path, entering in _entering(graph, outputs).items():
         outgoing = outputs[path]
         if len(entering) == len(outgoing):
             # The backward pass meets the outputs in the opposite order.
-            _add_sites(graph, sites, path, "cotangent", entering[::-1])
+            _add_sites(graph, sites, seen, path, "cotangent", entering[::-1])
         else:
             reason = (
                 f"{len(outgoing)} outputs, but {len(entering)} arrays of their "
@@ -82,6 +83,7 @@ def layer_sites(graph: Graph) -> LayerSites:
 def _add_sites(
     graph: Graph,
     sites: dict[Site, Place],
+    seen: dict[int, Place],
     path: ModulePath,
     kind: str,
     places: list[tuple[Step, Place]],
@@ -101,7 +103,8 @@ def _add_sites(
             equation.primitive,
             equation.line,
         )
-        sites[site] = place
+        # An array that is several sites is measured at one place for all of them.
+        sites[site] = seen.setdefault(node, place)
 
 
 def is_inexact(aval: object) -> bool:
@@ -170,7 +173,6 @@ def _entering(
         for path, places in outputs.items()
     }
     found: dict[ModulePath, dict[int, tuple[Step, Place]]] = {}
-    added_only: dict[ModulePath, set[int]] = defaultdict(set)
     for step in graph.steps:
         if step.direction is not Direction.BACKWARD or step.opened:
             continue
@@ -179,33 +181,17 @@ def _entering(
             if module not in shapes:
                 continue
             known = found.setdefault(module, {})
+            if step.equation.primitive == "add_any":
+                # What is only added to is the cotangent of something the module
+                # reads, such as a parameter or its input, so far.
+                continue
             for index, node in enumerate(step.operands):
                 if node is None or _signature(graph, node) not in shapes[module]:
                     continue
                 entry = _entry(graph, node, module)
-                if not _comes_from_outside(graph, entry, module):
-                    continue
-                adds = step.equation.primitive == "add_any"
-                if entry not in known:
+                if entry not in known and _comes_from_outside(graph, entry, module):
                     known[entry] = (step, Place(step.address, index, operand=True))
-                    if adds:
-                        added_only[module].add(entry)
-                elif not adds and entry in added_only[module]:
-                    added_only[module].discard(entry)
-                    known[entry] = (step, Place(step.address, index, operand=True))
-    return {
-        module: _without_accumulators(known, added_only[module], len(outputs[module]))
-        for module, known in found.items()
-    }
-
-
-def _without_accumulators(
-    known: dict[int, tuple[Step, Place]], added_only: set[int], wanted: int
-) -> list[tuple[Step, Place]]:
-    """Drop sums of parameter gradients, which a module's backward part only adds to."""
-    if len(known) > wanted:
-        known = {node: place for node, place in known.items() if node not in added_only}
-    return list(known.values())
+    return {module: list(known.values()) for module, known in found.items()}
 
 
 def _signature(graph: Graph, node: int) -> tuple[object, object]:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Int, Num
 
 from jaxdebug.statistics import scaled
-from jaxdebug.statistics.one_pass import Lanes, Small, finished, lanes
+from jaxdebug.statistics.one_pass import Pass, finished, lanes
 from jaxdebug.statistics.scaled import Scaled
 
 LIMB = 2**30
@@ -62,19 +62,17 @@ def moments(array: Num[Array, "*shape"]) -> Moments:
     return jax.tree.map(lambda leaf: leaf[0], gather([lanes(array)]))
 
 
-def gather(each: Sequence[Lanes | Small]) -> Moments:
-    """Moments of several arrays from their lanes, along a new leading axis."""
+def gather(passes: Sequence[Pass]) -> Moments:
+    """Moments of several arrays, along a new leading axis."""
     with jax.enable_x64(True):
-        parts = finished(each)
-        wide = jnp.result_type(*(part.total.dtype for part in parts))
-        bad = jnp.stack([part.nonfinite for part in parts]).astype(np.int64)
-        sizes = np.array([part.size for part in parts], np.int64)
+        total, squares, largest, bad = finished(passes)
+        sizes = np.array([one.size for one in passes], np.int64)
         return Moments(
             jnp.asarray(np.stack([sizes // LIMB, sizes % LIMB], -1).astype(np.int32)),
             jnp.stack([bad // LIMB, bad % LIMB], -1).astype(np.int32),
-            scaled.from_wide(jnp.stack([part.total.astype(wide) for part in parts])),
-            scaled.from_wide(jnp.stack([part.squares for part in parts])),
-            scaled.from_wide(jnp.stack([part.largest for part in parts])),
+            scaled.from_wide(total),
+            scaled.from_wide(squares),
+            scaled.from_wide(largest),
         )
 
 

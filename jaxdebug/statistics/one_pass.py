@@ -21,7 +21,7 @@ from jaxtyping import Array, Num
 LANES = 1024
 """Width of the accumulators; 1024 was the fastest of 256 to 65536 on two CPUs."""
 
-SMALL = 8192
+SMALL = 16384
 """Arrays up to this size are measured together: a loop for each takes longer to
 compile than to run."""
 
@@ -36,7 +36,6 @@ class Lanes(NamedTuple):
     squares: Array
     largest: Array
     nonfinite: Array
-    size: int
 
 
 class Small(NamedTuple):
@@ -45,48 +44,72 @@ class Small(NamedTuple):
     flat: Array
 
 
-def lanes(array: Num[Array, "*shape"]) -> Lanes | Small:
-    """The one pass over an array; `gather` finishes several arrays at once."""
+class Pass(NamedTuple):
+    """An array's pass, up to the last reduction."""
+
+    so_far: Lanes | Small
+    size: int
+
+
+def lanes(array: Num[Array, "*shape"]) -> Pass:
+    """The one pass over an array; `finished` ends it for several arrays at once."""
     array = lax.stop_gradient(jnp.asarray(array))
     with jax.enable_x64(True):
         if jax.default_backend() != "cpu":
-            return _reductions(array)
+            return Pass(_reductions(array), array.size)
         if array.size <= SMALL:
-            return Small(array.reshape(-1))
-        return _loop(array)
+            return Pass(Small(array.reshape(-1)), array.size)
+        return Pass(_loop(array), array.size)
 
 
-def finished(each: Sequence[Lanes | Small]) -> list[Lanes]:
-    """The last reductions: one for all large arrays, one for all small ones."""
+def finished(passes: Sequence[Pass]) -> Lanes:
+    """The last reductions: one for all large arrays, one for all small ones.
+
+    Returns:
+        Accumulators of shape (arrays,), in the order given. Nothing is taken
+        apart array by array: each operation is a kernel to compile.
+    """
     small: dict[np.dtype, dict[int, Array]] = defaultdict(dict)
-    large: dict[np.dtype, dict[int, Lanes]] = defaultdict(dict)
-    for index, one in enumerate(each):
+    large: dict[tuple[np.dtype, ...], dict[int, Lanes]] = defaultdict(dict)
+    for index, (one, _) in enumerate(passes):
         if isinstance(one, Small):
             dtype = _work_dtype(one.flat.dtype)
             small[dtype][index] = one.flat.astype(dtype)
         else:
-            large[one.total.dtype][index] = one
-    done: dict[int, Lanes] = {}
-    for flats in small.values():
-        rows = _side_by_side(list(flats.values()))
-        done.update(zip(flats, rows, strict=True))
-    for lanes_ in large.values():
-        done.update(zip(lanes_, _reduced(list(lanes_.values())), strict=True))
-    return [done[index] for index in range(len(each))]
-
-
-def _reduced(each: Sequence[Lanes]) -> list[Lanes]:
-    total = jnp.stack([one.total for one in each]).sum(1)
-    squares = jnp.stack([one.squares for one in each]).sum(1)
-    largest = jnp.stack([one.largest for one in each]).max(1)
-    bad = jnp.stack([one.nonfinite for one in each]).sum(1, dtype=np.int64)
-    return [
-        Lanes(total[i], squares[i], largest[i], bad[i], one.size)
-        for i, one in enumerate(each)
+            large[one.largest.dtype, one.total.dtype][index] = one
+    groups = [
+        *(_side_by_side(list(flats.values())) for flats in small.values()),
+        *(_reduced(list(ones.values())) for ones in large.values()),
     ]
+    order = [
+        index for kind in (small, large) for ones in kind.values() for index in ones
+    ]
+    back = np.argsort(np.array(order))
+    wide = jnp.result_type(*(group.total.dtype for group in groups))
+
+    def joined(parts: Sequence[Array]) -> Array:
+        whole = lax.concatenate(list(parts), 0) if len(parts) > 1 else parts[0]
+        in_order = np.array_equal(back, np.arange(len(back)))
+        return whole if in_order else jnp.take(whole, back, axis=0, mode="clip")
+
+    return Lanes(
+        joined([group.total.astype(wide) for group in groups]),
+        joined([group.squares for group in groups]),
+        joined([group.largest for group in groups]),
+        joined([group.nonfinite for group in groups]),
+    )
 
 
-def _side_by_side(flats: Sequence[Array]) -> list[Lanes]:
+def _reduced(each: Sequence[Lanes]) -> Lanes:
+    return Lanes(
+        jnp.stack([one.total for one in each]).sum(1),
+        jnp.stack([one.squares for one in each]).sum(1),
+        _magnitude(jnp.stack([one.largest for one in each]).max(1)),
+        jnp.stack([one.nonfinite for one in each]).sum(1, dtype=np.int64),
+    )
+
+
+def _side_by_side(flats: Sequence[Array]) -> Lanes:
     """Small arrays in one matrix, each in rows of its own."""
     counts = [-(-flat.size // SMALL_LANES) for flat in flats]
     zero = np.zeros((), flats[0].dtype)
@@ -97,17 +120,20 @@ def _side_by_side(flats: Sequence[Array]) -> list[Lanes]:
     matrix = lax.concatenate(padded, 0).reshape(-1, SMALL_LANES)
     total, squares, largest, bad = _parts(matrix)
     owner = np.repeat(np.arange(len(flats)), counts)
-    mine = np.arange(len(flats))[:, None] == owner[None, :]
-    select = jnp.asarray(mine.astype(np.float64))
-    totals = jnp.dot(select.astype(total.dtype), total.sum(1), precision="highest")
-    squares = jnp.dot(select, squares.sum(1), precision="highest")
-    tops = _magnitude(jnp.max(largest, axis=1, initial=0))
-    tops = jnp.max(select * tops[None, :], axis=1, initial=0.0)
-    bads = jnp.sum(jnp.where(mine, bad.sum(1, dtype=np.int32)[None, :], 0), axis=1)
-    return [
-        Lanes(totals[i], squares[i], tops[i], bads[i], flat.size)
-        for i, flat in enumerate(flats)
-    ]
+    mine = jnp.asarray(np.arange(len(flats))[:, None] == owner[None, :])
+
+    def of_each(rows: Array) -> Array:
+        every = lax.broadcast_in_dim(rows, mine.shape, (1,))
+        return lax.select(mine, every, lax.full_like(every, 0))
+
+    return Lanes(
+        of_each(total.sum(1)).sum(1),
+        of_each(squares.sum(1)).sum(1),
+        jnp.max(
+            of_each(_magnitude(jnp.max(largest, axis=1, initial=0))), 1, initial=0.0
+        ),
+        of_each(bad.sum(1, dtype=np.int64)).sum(1),
+    )
 
 
 def _loop(array: Array) -> Lanes:
@@ -115,18 +141,24 @@ def _loop(array: Array) -> Lanes:
     flat = array.reshape(-1)
     rows, rest = divmod(flat.size, LANES)
 
-    def body(row: Array, state: _State) -> _State:
-        start = row * np.int32(LANES)
-        return _accumulate(state, lax.dynamic_slice(flat, (start,), (LANES,)))
+    end = np.int32(rows * LANES)
 
-    state = lax.fori_loop(np.int32(0), np.int32(rows), body, _start(array))
+    def body(carry: tuple[Array, _State]) -> tuple[Array, _State]:
+        start, state = carry
+        part = lax.dynamic_slice(flat, (start,), (LANES,))
+        return start + np.int32(LANES), _accumulate(state, part)
+
+    # A fori_loop counts twice, and each counter is a kernel to compile.
+    _, state = lax.while_loop(
+        lambda carry: carry[0] < end, body, (jnp.int32(0), _start(array))
+    )
     if rest:
         tail = lax.slice(flat, (rows * LANES,), (flat.size,))
         zero = np.zeros((), tail.dtype)
         tail = lax.pad(tail, zero, [(0, LANES - rest, 0)])
         state = _accumulate(state, tail)
     total, squares, largest, bad = state
-    return Lanes(total, squares, _magnitude(largest), bad, array.size)
+    return Lanes(total, squares, largest, bad)
 
 
 def _reductions(array: Array) -> Lanes:
@@ -135,9 +167,8 @@ def _reductions(array: Array) -> Lanes:
     return Lanes(
         total.sum()[None],
         squares.sum()[None],
-        _magnitude(jnp.max(largest, initial=0))[None],
+        jnp.max(largest, initial=0)[None],
         bad.sum(dtype=np.int64)[None],
-        array.size,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 
+from jaxdebug.programs._jax.calls import varying_axes
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.equation import Address, Equation, Level
 from jaxdebug.programs.graph import Graph, build_graph
@@ -190,6 +191,11 @@ def _leaf_site(graph: Graph, node: int, path: tuple[str, ...], kind: str) -> Sit
     return Site(path, kind, 0, tuple(aval.shape), str(aval.dtype), "", None)
 
 
+def _varying(record: Any) -> frozenset[str]:
+    leaves = jax.tree.leaves(record)
+    return frozenset().union(*(varying_axes(jax.typeof(leaf)) for leaf in leaves))
+
+
 def _under_probe(
     program: Program, places: dict[Site, Place], inputs: dict[Site, int]
 ) -> tuple[Transformed, tuple[tuple[tuple[Site, ...], ...], ...]]:
@@ -222,11 +228,17 @@ def _under_probe(
 
     def leave(level: Level, records: Records) -> Records:
         """One record for all sites of a level: few arrays leave each body."""
-        own = {k: v for k, v in records.items() if isinstance(k, Place)}
-        if not own:
-            return records
-        rest = {k: v for k, v in records.items() if k not in own}
-        return {**rest, tuple(own): moments.gather(list(own.values()))}
+        rest: Records = {}
+        # What is the same on several shards must stay so, to be counted once.
+        own: dict[frozenset[str], Records] = defaultdict(dict)
+        for name, record in records.items():
+            if isinstance(name, Place):
+                own[_varying(record)][name] = record
+            else:
+                rest[name] = record
+        for group in own.values():
+            rest[tuple(group)] = moments.gather(list(group.values()))
+        return rest
 
     def start(leaves: Sequence[Any]) -> Records:
         each = [lanes(leaves[index]) for index in inputs.values()]

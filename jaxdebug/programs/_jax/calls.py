@@ -133,7 +133,8 @@ def view_shard_map(equation: JaxprEqn) -> ShardMap:
 
 def varying_axes(aval: Any) -> frozenset[str]:
     """Mesh axes along which a value inside a checked shard_map differs."""
-    return frozenset(getattr(aval, "vma", ()))
+    kept = getattr(aval, "manual_axis_type", None)
+    return frozenset(kept.varying if kept is not None else getattr(aval, "vma", ()))
 
 
 class LinearSolve(NamedTuple):
