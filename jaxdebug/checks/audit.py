@@ -8,18 +8,23 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.audit_report import AuditReport
 from jaxdebug.checks.audit_result import build_report, judge
-from jaxdebug.checks.loss import AuditInputError, Loss, split_loss
+from jaxdebug.checks.loss import (
+    AuditInputError,
+    Loss,
+    place_arguments,
+    split_loss,
+)
 from jaxdebug.checks.workload import Workload, WorkloadError, first_batch
 from jaxdebug.gradients.differences import Differences, central_differences
 from jaxdebug.gradients.directions import gaussian
 from jaxdebug.gradients.verdict import needs_another_look
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.program import Program, by_signature, trace
+from jaxdebug.programs.self_test import require_rules
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen, widen_on_host
 from jaxdebug.statistics.probe import Probed, probed_layers
 from jaxdebug.statistics.site_statistics import Statistics
@@ -75,8 +80,7 @@ def audit(
         native precision and are named in the report.
 
     Example:
-        >>> import jax.numpy as jnp
-        >>> def loss(w, x):
+        >>>         >>> def loss(w, x):
         ...     return jnp.mean((x @ w) ** 2)
         >>> report = audit(loss)(jnp.ones(3), jnp.ones((4, 3)))
         >>> report.verdict.value
@@ -85,24 +89,31 @@ def audit(
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
+        require_rules("audit")
         loss = split_loss(loss_fn, argnums, has_aux, args, kwargs)
         return make_plan(loss, (args, kwargs), optimizer)
 
-    @wraps(loss_fn, updated=())
-    def audited(*args: Any, **kwargs: Any) -> AuditReport:
+    def measure(*args: Any, **kwargs: Any) -> AuditReport:
         started = time.perf_counter()
-        arrays = jax.tree.map(_as_array, (args, kwargs))
+        arrays = place_arguments(args, kwargs)
         made = plan(*arrays[0], **arrays[1])
         leaves = jax.tree.leaves(arrays)
-        moves = made.moves(leaves, seed)
+        on_host = jax.device_get(leaves)
+        moves = made.moves(on_host, seed)
         measured = made.run(leaves, moves)
         attempts = [judge(made, measured, moves)]
         while needs_another_look(attempts):
-            moves = made.moves(leaves, seed + len(attempts))
+            moves = made.moves(on_host, seed + len(attempts))
             attempts.append(judge(made, made.run(leaves, moves), moves))
         name = getattr(loss_fn, "__name__", "loss")
         seconds = time.perf_counter() - started
-        return build_report(made, measured, attempts, leaves, name, seed, seconds)
+        return build_report(made, measured, attempts, on_host, name, seed, seconds)
+
+    @wraps(loss_fn, updated=())
+    def audited(*args: Any, **kwargs: Any) -> AuditReport:
+        # A report on a NaN says more than the exception these settings raise.
+        with jax.debug_nans(False), jax.debug_infs(False):
+            return measure(*args, **kwargs)
 
     return audited
 
@@ -246,6 +257,13 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
 def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Program:
     """The optimiser's first update, traced with the user's own settings."""
 
+    if len(loss.arguments) != 1:
+        raise AuditInputError(
+            "expected a single argument of parameters, because optimizer is given; "
+            f"found argnums={', '.join(map(str, loss.arguments))}. Put the parameters "
+            "into one pytree, or leave the optimizer out."
+        )
+
     def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:
         moving = [leaves[index] for index in loss.moving]
         parameters = loss.rebuild(leaves, moving)
@@ -258,19 +276,8 @@ def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Progra
 
 def _in_float64(function: Callable[..., Any], *args: Any) -> Any:
     with jax.enable_x64(True):
-        return function(*args)
+        return function(*jax.device_put(args))
 
 
 def _has_float64() -> bool:
     return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")
-
-
-def _as_array(leaf: Any) -> Any:
-    """The leaf as JAX takes it under the user's settings, checked."""
-    try:
-        return jnp.asarray(leaf)
-    except TypeError as error:
-        raise TypeError(
-            "expected arguments that are pytrees of arrays and numbers; found a "
-            f"leaf of type {type(leaf).__name__}. Close over what is not an array."
-        ) from error

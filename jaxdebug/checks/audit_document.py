@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,9 @@ def _findings(report: AuditReport) -> Iterator[Section]:
 
 def _worst_first(leaf: LeafAudit) -> tuple[int, float]:
     order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
-    error = leaf.gradient.error
+    error = _errors(leaf)[0]
+    if error is None:
+        error = 0.0
     return order.index(leaf.gradient.verdict), -error if np.isfinite(error) else -np.inf
 
 
@@ -78,14 +81,7 @@ def _gradients(report: AuditReport) -> Section:
         Column("rounding", "number"),
     )
     rows = [
-        (
-            leaf.path,
-            str(leaf.gradient.verdict),
-            leaf.gradient.reason,
-            leaf.gradient.error,
-            _relative(leaf.gradient.bar, leaf.gradient.size),
-            leaf.gradient.precision,
-        )
+        (leaf.path, str(leaf.gradient.verdict), leaf.gradient.reason, *_errors(leaf))
         for leaf in sorted(report.leaves, key=_worst_first)
     ]
     note = (
@@ -97,8 +93,12 @@ def _gradients(report: AuditReport) -> Section:
     return Section("Gradients", (note,), _cut(columns, rows))
 
 
-def _relative(bar: float, size: float) -> float:
-    return bar / size if size > 0 else bar
+def _errors(leaf: LeafAudit) -> tuple[float | None, float | None, float | None]:
+    """Relative errors; none where the gradient is zero but for rounding."""
+    gradient = leaf.gradient
+    if gradient.size == 0 or gradient.reason in ("negligible", "no-effect"):
+        return None, None, None
+    return gradient.error, gradient.bar / gradient.size, gradient.precision
 
 
 def _parameters(report: AuditReport) -> Section:
@@ -154,28 +154,37 @@ def _layers(report: AuditReport) -> Section:
         for layer in report.layers
         if layer.site.kind == "cotangent"
     }
+    outputs = [layer for layer in report.layers if layer.site.kind == "output"]
+    root = _common_root([layer.site.path for layer in outputs])
     rows = [
         row
-        for layer in report.layers
-        if layer.site.kind == "output"
+        for layer in outputs
         for row in _layer_rows(
-            layer, cotangents.get((layer.site.path, layer.site.index))
+            layer, cotangents.get((layer.site.path, layer.site.index)), len(root)
         )
     ]
-    return Section("Layers", (), _cut(columns, rows))
+    note = (f"Inside {'/'.join(root)}.",) if root else ()
+    return Section("Layers", note, _cut(columns, rows))
+
+
+def _common_root(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The scope that every path begins with, if there are paths inside it."""
+    first = {path[:1] for path in paths}
+    return first.pop() if len(first) == 1 and len(paths) > 1 else ()
 
 
 def _layer_rows(
-    layer: LayerAudit, cotangent: LayerAudit | None
+    layer: LayerAudit, cotangent: LayerAudit | None, skip: int
 ) -> Iterator[tuple[Any, ...]]:
     site, numbers = layer.site, layer.numbers
+    name = site._replace(path=site.path[skip:]).name
     line = f"{_short(site.line.file)}:{site.line.line}" if site.line else None
     flat = {name: np.atleast_1d(value).ravel() for name, value in numbers.items()}
     ct = None if cotangent is None else np.atleast_1d(cotangent.numbers["rms"]).ravel()
     for index in _shown(flat["rms"]):
         suffix = f" #{index}" if flat["rms"].size > 1 else ""
         yield (
-            site.name + suffix,
+            name + suffix,
             _type(site.dtype, site.shape),
             float(flat["rms"][index]),
             _real(flat["mean"][index]),
@@ -202,7 +211,12 @@ def _short(file: str) -> str:
 
 
 def _type(dtype: str, shape: tuple[int, ...]) -> str:
-    return f"{dtype}[{','.join(map(str, shape))}]"
+    """As JAX writes it: f32[2,3]."""
+    short = _DTYPES.sub(lambda match: match[1][0] + match[2], dtype)
+    return f"{short.replace('bfloat', 'bf')}[{','.join(map(str, shape))}]"
+
+
+_DTYPES = re.compile(r"^(float|complex|int)(\d+)$")
 
 
 def _unchecked(report: AuditReport) -> Iterator[Section]:

@@ -90,8 +90,9 @@ def _wrong(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
         f"± {format_number(leaf.bar)}{_through(rules)}",
         (
             *first,
-            "If the deviation is meant (straight-through, clipping, reversal), leave "
-            "that parameter out of the audit.",
+            "If the deviation is meant (stop_gradient on part of the loss, "
+            "straight-through, clipping, reversal), leave that parameter out of the "
+            "audit.",
         ),
         _numbers(leaf),
     )
@@ -115,6 +116,8 @@ def _lost(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
 
 
 def _nonfinite(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
+    if np.isfinite(leaf.slope):
+        return _overflow(leaf, rules)
     return Finding(
         "nonfinite-gradient",
         Severity.ERROR,
@@ -124,6 +127,22 @@ def _nonfinite(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
             "Look for a where whose unused branch divides by zero or takes the root "
             "or log of zero: guard the operand, not the result.",
             "Look for a norm, sqrt or arccos at the edge of its domain.",
+        ),
+        _numbers(leaf),
+    )
+
+
+def _overflow(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
+    return Finding(
+        "nonfinite-gradient",
+        Severity.ERROR,
+        leaf.path,
+        "the gradient is not finite in the model's precision; in float64 it is"
+        f"{_through(rules)}",
+        (
+            "Look for an overflow, or a square that underflows to zero below a root "
+            "or a division.",
+            "Compute that part in float32, or scale its operand first.",
         ),
         _numbers(leaf),
     )

@@ -54,6 +54,9 @@ class Environment:
         devices: one line for each device JAX sees.
         flags: name of a JAX setting to its value.
         variables: the environment variables JAX and XLA read.
+        jax: the version that the JAX in use says it is.
+        tested: whether the rules for primitives were tested with that version.
+        rules: primitive to why its rule does not work on this JAX; None if it does.
         problems: what could not be found out, and why.
     """
 
@@ -64,6 +67,9 @@ class Environment:
     devices: tuple[str, ...]
     flags: dict[str, str]
     variables: dict[str, str]
+    jax: str | None
+    tested: bool | None
+    rules: dict[str, str | None]
     problems: tuple[str, ...]
 
     def text(self) -> str:
@@ -78,6 +84,8 @@ class Environment:
         blocks = [
             _block("versions", {"python": self.python, "system": self.system, **found}),
             _block("extras", extras),
+            _block("JAX in use", self._jax_in_use()),
+            _block("rules", {n: why or "works" for n, why in self.rules.items()}),
             _block("devices", {str(i): line for i, line in enumerate(self.devices)}),
             _block("JAX settings", self.flags),
             _block("environment variables", self.variables),
@@ -87,6 +95,11 @@ class Environment:
                 _block("problems", {str(i): p for i, p in enumerate(self.problems)})
             )
         return escape_lines("\n\n".join(blocks))
+
+    def _jax_in_use(self) -> dict[str, str]:
+        if self.jax is None:
+            return {}
+        return {"version": self.jax, "tested": "yes" if self.tested else "no"}
 
     def to_json(self) -> str:
         """Return the findings as JSON, with the version of their schema."""
@@ -101,9 +114,12 @@ def examine() -> Environment:
         function does not raise for it.
 
     Cost:
-        Imports JAX and starts its default backend.
+        Imports JAX, starts its default backend and compiles a tiny program for each
+        rule.
     """
     devices, flags, problems = _ask_jax()
+    # Without a device no program can run, and the problem is already known.
+    used, tested, rules, failures = _ask_rules() if devices else (None, None, {}, ())
     return Environment(
         python=f"{platform.python_version()} ({platform.python_implementation()})",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -119,7 +135,10 @@ def examine() -> Environment:
             for name, value in sorted(os.environ.items())
             if name.startswith(VARIABLE_PREFIXES)
         },
-        problems=problems,
+        jax=used,
+        tested=tested,
+        rules=rules,
+        problems=(*problems, *failures),
     )
 
 
@@ -148,6 +167,20 @@ def _ask_jax() -> tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]:
         return (), flags, (f"jax.devices() raised {error!r}",)
     lines = (f"{device.platform} {device.device_kind}" for device in devices)
     return tuple(lines), flags, ()
+
+
+def _ask_rules() -> tuple[
+    str | None, bool | None, dict[str, str | None], tuple[str, ...]
+]:
+    # On an unknown JAX the modules that know its internals may not even import.
+    try:
+        from jaxdebug.programs._jax.versions import is_tested, jax_version
+        from jaxdebug.programs.self_test import check_rules
+
+        return jax_version(), is_tested(), check_rules(), ()
+    except Exception as error:
+        problem = f"checking the rules for JAX's primitives raised {error!r}"
+        return None, None, {}, (problem,)
 
 
 _ABSENT = object()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxdebug.programs.leaves import path_names
+
+_NUMBERS = (bool, int, float, complex, np.generic)
 
 
 class AuditInputError(ValueError):
@@ -25,7 +28,9 @@ class Loss:
         moving: indices of the inexact leaves of the parameters.
         paths: path of each of those, in the user's spelling.
         fixed: index and path of every other leaf.
-        rebuild: the parameters' pytree from all flat arrays with others moving.
+        rebuild: the parameters' pytree from all flat arrays with others moving,
+            of the first argument that holds parameters.
+        arguments: positions of the arguments that hold parameters.
     """
 
     scalar: Callable[..., Any]
@@ -33,6 +38,7 @@ class Loss:
     paths: tuple[tuple[str, ...], ...]
     fixed: tuple[tuple[int, str], ...]
     rebuild: Callable[[Sequence[Any], Sequence[Any]], Any]
+    arguments: tuple[int, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,14 +51,39 @@ class Loss:
         def moved(moving: list[Any]) -> Any:
             return self.scalar(*self.with_moving(leaves, moving))
 
-        return jax.value_and_grad(moved)([leaves[index] for index in self.moving])
+        return jax.value_and_grad(moved)([leaves[i] for i in self.moving])
 
     def with_moving(self, leaves: Sequence[Any], moving: Sequence[Any]) -> list[Any]:
         """All flat arrays with the moving ones replaced."""
         every = list(leaves)
-        for index, leaf in zip(self.moving, moving, strict=True):
-            every[index] = leaf
+        for position, leaf in zip(self.moving, moving, strict=True):
+            every[position] = leaf
         return every
+
+
+def place_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments as JAX takes them under the user's settings, on the device.
+
+    Raises:
+        TypeError: if a leaf is no array and no number; says which.
+    """
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    placed = []
+    for leaf, path in zip(leaves, path_names((args, kwargs)), strict=True):
+        dtype = getattr(leaf, "dtype", None)
+        is_array = hasattr(leaf, "shape") and getattr(dtype, "kind", "V") not in "OSUMm"
+        if not is_array and not isinstance(leaf, _NUMBERS):
+            found = type(leaf).__name__ + ("" if dtype is None else f" of {dtype}")
+            raise TypeError(
+                "expected arguments that are pytrees of arrays and numbers; found "
+                f"at {_field_name(path)} a leaf of type {found}. Close over what is "
+                "not an array."
+            )
+        # Explicit, so that it is allowed under any transfer guard.
+        placed.append(jax.device_put(leaf))
+    return jax.tree.unflatten(tree, placed)
 
 
 def split_loss(
@@ -67,21 +98,20 @@ def split_loss(
     Raises:
         AuditInputError: if `argnums` names no argument, if there is nothing to
             differentiate by, or if the loss is not a real scalar.
+        TypeError: if `argnums` is not made of integers.
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    _require_arguments(numbers, len(args))
-    numbers = tuple(number % len(args) for number in numbers)
+    numbers = _positions(argnums, len(args))
     leaves, tree = jax.tree.flatten((args, kwargs))
     paths = path_names((args, kwargs))
     wanted = {("0", str(number)) for number in numbers}
     moving, names, fixed = [], [], []
-    for index, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
+    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
         is_parameter = path[:2] in wanted
         if is_parameter and jax.dtypes.issubdtype(leaf.dtype, np.inexact):
-            moving.append(index)
+            moving.append(position)
             names.append(path[2:] if len(numbers) == 1 else path[1:])
         elif not is_parameter:
-            fixed.append((index, _field_name(path)))
+            fixed.append((position, _field_name(path)))
     if not moving:
         raise AuditInputError(
             f"expected floating-point arrays in argument {_list(numbers)}, which "
@@ -96,11 +126,11 @@ def split_loss(
 
     def rebuild(flat: Sequence[Any], parameters: Sequence[Any]) -> Any:
         every = list(flat)
-        for index, leaf in zip(moving, parameters, strict=True):
-            every[index] = leaf
+        for position, leaf in zip(moving, parameters, strict=True):
+            every[position] = leaf
         return jax.tree.unflatten(tree, every)[0][numbers[0]]
 
-    return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild)
+    return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild, numbers)
 
 
 def _scalar_of(result: Any, has_aux: bool) -> Any:
@@ -127,13 +157,23 @@ def _scalar_of(result: Any, has_aux: bool) -> Any:
     return result
 
 
-def _require_arguments(numbers: Sequence[int], count: int) -> None:
-    wrong = [n for n in numbers if not -count <= n < count]
-    if wrong:
-        raise AuditInputError(
-            f"expected argnums to name positional arguments of the loss; found "
-            f"argnums={_list(numbers)} with {count} positional arguments."
+def _positions(argnums: Any, count: int) -> tuple[int, ...]:
+    """The positions that argnums names, counted from the front."""
+    numbers = tuple(argnums) if isinstance(argnums, list | tuple) else (argnums,)
+    if not all(hasattr(number, "__index__") for number in numbers):
+        raise TypeError(
+            "expected argnums to be an int or a sequence of int, as in jax.grad; "
+            f"found argnums={argnums!r}."
         )
+    positions: list[int] = [index(number) for number in numbers]
+    inside = [number % count for number in positions if -count <= number < count]
+    if not positions or len({*inside}) < len(positions):
+        raise AuditInputError(
+            "expected argnums to name positional arguments of the loss, each once; "
+            f"found argnums={_list(positions) or '()'} with {count} positional "
+            "arguments."
+        )
+    return tuple(inside)
 
 
 def _field_name(path: tuple[str, ...]) -> str:

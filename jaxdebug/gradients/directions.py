@@ -16,7 +16,7 @@ FALLBACK_SCALE = 1e-2
 what the first updates give it."""
 
 
-def rms(array: Float[np.ndarray, "*shape"]) -> float:
+def rms(array: Float[np.ndarray, " ..."]) -> float:
     """Root mean square of the finite values; 0 if there are none."""
     size = np.abs(array)
     size = size[np.isfinite(size)]
@@ -27,8 +27,8 @@ def rms(array: Float[np.ndarray, "*shape"]) -> float:
 
 
 def gaussian(
-    leaf: Float[np.ndarray, "*shape"], path: Sequence[str], purpose: str, seed: int
-) -> Float[np.ndarray, "*shape"]:
+    leaf: Float[np.ndarray, " ..."], path: Sequence[str], purpose: str, seed: int
+) -> Float[np.ndarray, " ..."]:
     """A Gaussian direction of the leaf's shape and scale, real or complex as it is.
 
     Args:

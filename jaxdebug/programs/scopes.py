@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum
 
@@ -9,6 +10,9 @@ from jaxdebug.programs._jax.source import Scope
 
 RECOMPUTED_SCOPE = "rematted_computation"
 """What JAX calls the forward part that remat runs again in the backward pass."""
+
+EINSUM_SCOPE = re.compile(r"[\w.,]*->[\w.]*")
+"""jax.numpy.einsum opens a scope named after its subscripts: no layer of anyone's."""
 
 ModulePath = tuple[str, ...]
 
@@ -37,5 +41,7 @@ def path_of(stack: Sequence[Scope]) -> ModulePath:
     return tuple(
         scope.name
         for scope in stack
-        if not scope.transform and scope.name != RECOMPUTED_SCOPE
+        if not scope.transform
+        and scope.name != RECOMPUTED_SCOPE
+        and not EINSUM_SCOPE.fullmatch(scope.name)
     )

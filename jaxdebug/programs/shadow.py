@@ -32,7 +32,11 @@ from jaxdebug.programs.program import (
     trace,
     transform,
 )
+from jaxdebug.programs.self_test import require_rules
 from jaxdebug.programs.tool import Outcome, Tool, Value
+
+PRINTS = frozenset({"debug_print", "debug_callback"})
+"""The program itself prints; that its shadow, run many times, does too helps nobody."""
 
 
 def shadow(
@@ -64,7 +68,8 @@ def shadow(
         The device must have float64.
 
     Limits:
-        Opaque kernels and callbacks run in their native dtype. Literals keep
+        Opaque kernels and callbacks run in their native dtype. What `jax.debug`
+        prints or calls back is left out. Literals keep
         the value they were rounded to when the program was traced.
 
     Example:
@@ -76,6 +81,7 @@ def shadow(
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Shadowed:
+        require_rules("shadow")
         return shadow_program(trace(fn, *args, **kwargs))
 
     @wraps(fn, updated=())
@@ -154,12 +160,13 @@ def shadow_tool(ran_native: dict[str, None]) -> Tool:
 
     Args:
         ran_native: receives the names of primitives that ran in their native
-            dtype, while the program is traced.
+            dtype, while the program is traced; bit casts are meant to.
     """
     users_x64 = bool(jax.config.read("jax_enable_x64"))
 
     def run_native(equation: Equation, operands: Sequence[Value]) -> list[Value]:
-        ran_native[equation.primitive] = None
+        if equation.primitive not in dtypes.BITS:
+            ran_native[equation.primitive] = None
         avals = [atom.aval for atom in equation.raw.invars]
         narrow = [
             _to_dtype(value, aval) for value, aval in zip(operands, avals, strict=True)
@@ -170,6 +177,8 @@ def shadow_tool(ran_native: dict[str, None]) -> Tool:
         name = equation.primitive
         if name in dtypes.ROUNDING:
             return list(operands)
+        if name in PRINTS:
+            return []
         opaque = name in FOREIGN or (
             not is_region(name) and any(ir.nested_jaxprs(equation.raw))
         )

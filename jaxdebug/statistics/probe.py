@@ -22,6 +22,7 @@ from jaxdebug.programs.program import (
     transform,
 )
 from jaxdebug.programs.scopes import Direction
+from jaxdebug.programs.self_test import require_rules
 from jaxdebug.programs.sites import Place, Site, is_inexact, layer_sites
 from jaxdebug.programs.tool import Accumulator, Outcome, Records, Tool, Value
 from jaxdebug.statistics import moments
@@ -76,6 +77,7 @@ def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Probed:
+        require_rules("probe")
         return probed_program(trace(fn, *args, **kwargs), (args, kwargs))
 
     @wraps(fn, updated=())

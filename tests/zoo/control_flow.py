@@ -8,9 +8,8 @@ from jax.ad_checkpoint import checkpoint_name
 
 from tests.zoo.program import ZooProgram, trained_plainly
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(5, 4)).astype(np.float32)
-Y = RNG.normal(size=5).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+Y = np.random.default_rng(1).normal(size=5).astype(np.float32)
 SGD = optax.sgd(1e-2)
 
 

@@ -30,6 +30,7 @@ def _equal(old, new) -> bool:
     return np.array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_trains(name):
     """Loss, gradient and two steps are finite, and the parameters move."""
@@ -56,6 +57,19 @@ def test_program_trains(name):
     assert any(np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(grads))
     old, new = jax.tree.leaves(program.state), jax.tree.leaves(state)
     assert not all(map(_equal, old, new))
+
+
+def test_no_generator_is_shared():
+    """A program has the same values whatever was made before it."""
+    modules = {maker.__globals__["__name__"]: maker for maker in PROGRAMS.values()}
+    assert len(modules) > 5
+    shared = [
+        f"{module}.{name}"
+        for module, maker in modules.items()
+        for name, value in maker.__globals__.items()
+        if isinstance(value, np.random.Generator | np.random.RandomState)
+    ]
+    assert not shared
 
 
 def test_donated_step_deletes_its_state():

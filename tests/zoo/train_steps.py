@@ -10,9 +10,8 @@ import optax
 
 from tests.zoo.program import ZooProgram, trained_plainly
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(8, 4)).astype(np.float32)
-Y = RNG.normal(size=8).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+Y = np.random.default_rng(1).normal(size=8).astype(np.float32)
 Batch = tuple[jax.Array, jax.Array]
 
 

@@ -14,12 +14,13 @@ from jaxdebug.programs._jax.ir import bind, close
 # Parameters that name the dtype of a result.
 _DTYPE_PARAMETERS = ("new_dtype", "dtype", "preferred_element_type", "out_dtype")
 
-# Primitives whose result depends on the bits of their operand, or on the
-# spacing of its numbers: they are run as they were written.
-NATIVE_ONLY = frozenset(
+# Primitives that work on the bits of their operand, or on the spacing of its
+# numbers, as random samplers do: they mean the dtype they were written for.
+BITS = frozenset({"bitcast_convert_type", "nextafter"})
+
+# Primitives that are run in the dtype they were written for.
+NATIVE_ONLY = BITS | frozenset(
     {
-        "bitcast_convert_type",
-        "nextafter",
         "random_gamma",
         "rng_uniform",
         "approx_top_k",

@@ -1,0 +1,121 @@
+"""Verdicts on leaves: each planted fault fails, its clean twin passes."""
+
+import numpy as np
+import pytest
+
+from jaxdebug.gradients.verdict import LeafVerdict
+from jaxdebug.reports import Verdict
+from tests.gradients.looks import look
+
+POINTS = (-1.0, -0.3, 0.2, 0.7, 1.1)
+FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
+
+
+def outcome(leaf: LeafVerdict) -> tuple[Verdict, str]:
+    return leaf.verdict, leaf.reason
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("factor", [1 + 1e-4, 1 - 1e-4, 1.01, -1.0, 1e6])
+def test_a_wrong_slope_fails_and_the_right_one_passes(
+    factor: float, point: float
+) -> None:
+    assert outcome(look(np.sin, np.cos, point)) == (PASS, "agrees")
+    wrong = look(np.sin, lambda x: factor * np.cos(x), point)
+    assert outcome(wrong) == (FAIL, "disagrees")
+    assert wrong.error == pytest.approx(abs(factor - 1) / max(abs(factor), 1), rel=1e-2)
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-9, 1 - 5e-6, 1 + 5e-6])
+def test_rounding_and_tolerances_of_solvers_pass(factor: float) -> None:
+    assert look(np.sin, lambda x: np.cos(x) * factor, 0.4).verdict is PASS
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_lost_gradient_fails(point: float) -> None:
+    assert outcome(look(np.sin, lambda x: 0.0, point)) == (FAIL, "lost-gradient")
+
+
+def test_a_parameter_without_effect_passes() -> None:
+    leaf = look(lambda x: 0.7, lambda x: 0.0, 0.3)
+    assert outcome(leaf) == (PASS, "no-effect")
+    assert leaf.difference == 0
+
+
+def test_a_gradient_that_is_only_rounding_is_negligible() -> None:
+    """A bias in front of a softmax: zero but for rounding, among real gradients."""
+
+    def rounding(x: float) -> float:
+        return 2.0 + 1e-16 * np.sin(1e9 * x)
+
+    leaf = look(rounding, lambda x: 1e-17, 0.3, others=1e3)
+    assert outcome(leaf) == (PASS, "negligible")
+    alone = look(rounding, lambda x: 1e-17, 0.3)
+    assert alone.verdict is INCONCLUSIVE
+
+
+def test_a_kink_at_the_point_passes() -> None:
+    def derivative(x: float) -> float:
+        return float(x > 0)
+
+    leaf = look(lambda x: max(x, 0.0), derivative, 0.0)
+    assert outcome(leaf) == (PASS, "kink")
+    assert not leaf.at_point
+
+
+def test_a_wrong_gradient_beside_a_kink_fails() -> None:
+    wrong = look(lambda x: max(x, 0.0), lambda x: 1.01 * (x > 0), 0.0)
+    assert outcome(wrong) == (FAIL, "disagrees")
+
+
+def test_a_kink_between_the_evaluations_is_not_a_pass_of_a_wrong_gradient() -> None:
+    """Between the losses of every step lies a kink: the ladder sees half the slope."""
+    leaf = look(abs, lambda x: 1.0, -1e-3, jitter=1e-3)
+    assert leaf.verdict is not PASS
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.0001, 2.0])
+def test_noise_is_inconclusive_and_no_failure(factor: float) -> None:
+    random = np.random.default_rng(0)
+
+    def noisy(x: float) -> float:
+        return np.sin(x) + 1e-6 * random.standard_normal()
+
+    leaf = look(noisy, lambda x: factor * np.cos(x), 0.4)
+    assert outcome(leaf) == (INCONCLUSIVE, "too-noisy")
+
+
+def test_noise_does_not_hide_as_a_lost_gradient() -> None:
+    random = np.random.default_rng(0)
+    verdicts = {
+        look(lambda x: 1.0 + 1e-6 * random.standard_normal(), lambda x: 0.0, 0.4).reason
+        for _ in range(50)
+    }
+    assert "lost-gradient" not in verdicts
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_fails(bad: float) -> None:
+    assert outcome(look(np.sin, lambda x: bad, 0.4)) == (FAIL, "not-finite")
+
+
+def test_a_gradient_not_finite_only_at_the_point_fails() -> None:
+    """The root of a zero: a finite slope beside it is no excuse."""
+
+    def derivative(x: float) -> float:
+        return np.nan if x == 0.0 else np.cos(x)
+
+    assert outcome(look(np.sin, derivative, 0.0)) == (FAIL, "not-finite")
+
+
+def test_a_loss_that_is_not_finite_decides_nothing() -> None:
+    leaf = look(lambda x: np.nan, lambda x: 1.0, 0.4)
+    assert outcome(leaf) == (INCONCLUSIVE, "not-converged")
+
+
+def test_a_native_gradient_that_is_not_finite_fails() -> None:
+    """Overflow in the model's precision: in float64 everything agrees."""
+    for precision in (np.nan, np.inf):
+        leaf = look(np.sin, np.cos, 0.4, precision=precision)
+        assert outcome(leaf) == (FAIL, "not-finite")
+        assert np.isfinite(leaf.slope)
