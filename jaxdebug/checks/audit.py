@@ -70,8 +70,8 @@ def audit(
         twice in float64, and `2 + 12 * leaves` losses in float64. It compiles
         both; memory is that of two float64 gradients. Leaves that fail or cannot
         be decided are looked at again near other points, at most twice. Where the
-        device has no
-        float64 or too little memory, the float64 part runs on the CPU.
+        device has no float64 or too little memory, the float64 part runs on the
+        CPU.
 
     Limits:
         One direction for each leaf bounds the error of that leaf's gradient
@@ -80,7 +80,8 @@ def audit(
         native precision and are named in the report.
 
     Example:
-        >>>         >>> def loss(w, x):
+        >>> import jax.numpy as jnp
+        >>> def loss(w, x):
         ...     return jnp.mean((x @ w) ** 2)
         >>> report = audit(loss)(jnp.ones(3), jnp.ones((4, 3)))
         >>> report.verdict.value

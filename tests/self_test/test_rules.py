@@ -26,7 +26,8 @@ def forgets_parameters(
 def gives_zeros(
     equation: Equation, operands: list[Value], tool: Tool, run: Run
 ) -> Outcome:
-    results = [np.zeros(v.aval.shape, v.aval.dtype) for v in equation.raw.outvars]
+    avals: list[Any] = [variable.aval for variable in equation.raw.outvars]
+    results = [np.zeros(aval.shape, aval.dtype) for aval in avals]
     return results, {}
 
 

@@ -243,6 +243,7 @@ def test_under_strict_promotion() -> None:
     assert statistics.summary("half")["count"] == 3 * 200
 
 
+@pytest.mark.slow
 def test_rematerialisation_keeps_its_memory() -> None:
     """Probed before or after differentiation, little more than before is saved."""
     layers, width, batch = 4, 16, 16384

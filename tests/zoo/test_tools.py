@@ -13,7 +13,14 @@ from jaxdebug.reports import Verdict
 from tests.zoo import PROGRAMS
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Every second one keeps the quick tests quick; the slow ones run them all.
+        pytest.param(name, marks=[pytest.mark.slow] if place % 2 else [])
+        for place, name in enumerate(PROGRAMS)
+    ],
+)
 def test_probe_traces_every_step_and_finds_its_parameters(name):
     """Same outputs, and each trained parameter has a gradient or a reason."""
     program = PROGRAMS[name]()
