@@ -171,10 +171,10 @@ class _Version(argparse.Action):
 
 
 def _seed(text: str) -> int:
-    seed = int(text)
+    seed = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= seed < 2**32:
         raise argparse.ArgumentTypeError(
-            f"expected an integer from 0 to 2**32 - 1; found {seed}"
+            f"expected an integer from 0 to 2**32 - 1; found {text!r}"
         )
     return seed
 

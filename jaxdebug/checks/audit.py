@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 
+from jaxdebug.checks.audit_plan import Plan, make_plan
 from jaxdebug.checks.audit_report import AuditReport
 from jaxdebug.checks.audit_result import build_report, judge
 from jaxdebug.checks.loss import (
     AuditInputError,
-    Loss,
     place_arguments,
     split_loss,
 )
 from jaxdebug.checks.workload import Workload, WorkloadError, first_batch
-from jaxdebug.gradients.differences import Differences, central_differences
-from jaxdebug.gradients.directions import gaussian
 from jaxdebug.gradients.verdict import needs_another_look
-from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.program import Program, by_signature, trace
+from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
-from jaxdebug.programs.shadow import Shadowed, shadow_program, widen, widen_on_host
-from jaxdebug.statistics.probe import Probed, probed_layers
-from jaxdebug.statistics.site_statistics import Statistics
 
 
 def audit(
@@ -88,6 +82,9 @@ def audit(
         'pass'
     """
 
+    require_function("audit", loss_fn)
+    _require_settings(optimizer, seed)
+
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
         require_rules("audit")
@@ -104,7 +101,7 @@ def audit(
         measured = made.run(leaves, moves)
         attempts = [judge(made, measured, moves)]
         while needs_another_look(attempts):
-            moves = made.moves(on_host, seed + len(attempts))
+            moves = made.moves(on_host, seed, len(attempts))
             attempts.append(judge(made, made.run(leaves, moves), moves))
         name = getattr(loss_fn, "__name__", "loss")
         seconds = time.perf_counter() - started
@@ -119,6 +116,20 @@ def audit(
     return audited
 
 
+def _require_settings(optimizer: Any, seed: int) -> None:
+    missing = [name for name in ("init", "update") if not hasattr(optimizer, name)]
+    if optimizer is not None and missing:
+        raise TypeError(
+            "audit expects optimizer to be an optax.GradientTransformation; found "
+            f"{type(optimizer).__name__}, which has no {' and no '.join(missing)}. "
+            "Call the optimizer's function first: optimizer=optax.adam(1e-3)."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"audit expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."
+        )
+
+
 def audit_workload(workload: Workload, *, seed: int = 0) -> AuditReport:
     """Audit the first training batch of a workload.
 
@@ -130,6 +141,7 @@ def audit_workload(workload: Workload, *, seed: int = 0) -> AuditReport:
         WorkloadError: if the workload cannot be audited; says why.
     """
     batch = first_batch(workload)
+    _require_arguments(workload)
     audited = audit(
         workload.loss_fn,
         has_aux=workload.has_aux,
@@ -143,142 +155,17 @@ def audit_workload(workload: Workload, *, seed: int = 0) -> AuditReport:
     return report.named(workload.name)
 
 
-class Measured(NamedTuple):
-    """What one run of an audit brings back to the host."""
-
-    loss: Any
-    layers: Statistics
-    gradients: Sequence[Any]
-    updates: Sequence[Any] | None
-    differences: Differences
-
-
-class Moves(NamedTuple):
-    """How each moving leaf moves, in float64 and of the leaf's scale."""
-
-    directions: Sequence[np.ndarray]
-    shifts: Sequence[np.ndarray]
-
-
-class Plan(NamedTuple):
-    """Everything about one signature that is traced and compiled once."""
-
-    loss: Loss
-    graph: Graph
-    layers: Probed
-    shadow: Shadowed
-    shadow_gradient: Shadowed
-    native: Callable[..., Any]
-    wide: Callable[..., Any]
-    both: Callable[..., Any]
-
-    @property
-    def constants(self) -> list[Any]:
-        """Arrays that the traces captured."""
-        return [*self.layers.constants, *self.shadow.constants]
-
-    def run(self, leaves: Sequence[Any], moves: Moves) -> Measured:
-        """Measure on flat arguments.
-
-        One call does everything. Where the device lacks float64 or the memory
-        for it, the float64 part runs on the CPU by itself.
-        """
-        if _has_float64():
-            try:
-                return jax.device_get(_in_float64(self.both, leaves, moves))
-            except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error):
-                    raise
-        native = jax.device_get(self.native(leaves))
-        with jax.default_device(jax.devices("cpu")[0]):
-            wide = _in_float64(self.wide, jax.device_get(list(leaves)), moves)
-        loss, layers, gradients, updates = native
-        return Measured(loss, layers, gradients, updates, jax.device_get(wide))
-
-    def moves(self, leaves: Sequence[Any], seed: int) -> Moves:
-        """Directions and displacements of the moving leaves, on the host."""
-        wide = [widen_on_host(leaves[index]) for index in self.loss.moving]
-        pairs = list(zip(wide, self.loss.paths, strict=True))
-        return Moves(
-            [gaussian(leaf, path, "direction", seed) for leaf, path in pairs],
-            [gaussian(leaf, path, "jitter", seed) for leaf, path in pairs],
-        )
-
-
-def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
-    """Trace the programs of an audit.
-
-    Args:
-        loss: the loss on flat arrays.
-        arguments: `(args, kwargs)` as arrays.
-        optimizer: an `optax.GradientTransformation` or None.
-    """
-    leaves = jax.tree.leaves(arguments)
-    program = trace(loss.scalar, *leaves)
-    gradient_program = trace(loss.gradient, *leaves)
-    layers = probed_layers(gradient_program)
-    shadow, shadow_gradient = (
-        shadow_program(program),
-        shadow_program(gradient_program),
-    )
-    update = None if optimizer is None else _update_program(loss, leaves, optimizer)
-
-    def native(leaves: Sequence[Any]) -> tuple[Any, ...]:
-        (value, gradients), statistics = layers(*leaves)
-        updates = None
-        if update is not None:
-            updates = jax.tree.leaves(update(list(leaves), gradients))
-        return value, statistics, gradients, updates
-
-    def wide(leaves: Sequence[Any], moves: Moves) -> Differences:
-        leaves = [*map(widen, leaves)]
-        return central_differences(
-            lambda moving: shadow.apply(loss.with_moving(leaves, moving))[0],
-            lambda moving: shadow_gradient.apply(loss.with_moving(leaves, moving))[1:],
-            [leaves[index] for index in loss.moving],
-            *moves,
-        )
-
-    def both(leaves: Sequence[Any], moves: Moves) -> Measured:
-        value, statistics, gradients, updates = native(leaves)
-        return Measured(value, statistics, gradients, updates, wide(leaves, moves))
-
-    return Plan(
-        loss,
-        build_graph(program.jaxpr),
-        layers,
-        shadow,
-        shadow_gradient,
-        jax.jit(native),
-        jax.jit(wide),
-        jax.jit(both),
-    )
-
-
-def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Program:
-    """The optimiser's first update, traced with the user's own settings."""
-
-    if len(loss.arguments) != 1:
-        raise AuditInputError(
-            "expected a single argument of parameters, because optimizer is given; "
-            f"found argnums={', '.join(map(str, loss.arguments))}. Put the parameters "
-            "into one pytree, or leave the optimizer out."
-        )
-
-    def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:
-        moving = [leaves[index] for index in loss.moving]
-        parameters = loss.rebuild(leaves, moving)
-        tree = loss.rebuild(leaves, gradients)
-        updates, _ = optimizer.update(tree, optimizer.init(parameters), parameters)
-        return updates
-
-    return trace(update, list(leaves), [leaves[index] for index in loss.moving])
-
-
-def _in_float64(function: Callable[..., Any], *args: Any) -> Any:
-    with jax.enable_x64(True):
-        return function(*jax.device_put(args))
-
-
-def _has_float64() -> bool:
-    return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")
+def _require_arguments(workload: Workload) -> None:
+    """Refuse a loss that cannot be called with what the workload gives it."""
+    try:
+        signature = inspect.signature(workload.loss_fn)
+    except (TypeError, ValueError):  # builtins may have no signature
+        return
+    try:
+        signature.bind(None, None, *workload.extra)
+    except TypeError as error:
+        raise WorkloadError(
+            f"workload {workload.name!r}: loss_fn is called as loss_fn(params, batch, "
+            f"*extra) with {len(workload.extra)} values in extra; found "
+            f"loss_fn{signature}: {error}. Give what is missing as extra=(value, ...)."
+        ) from None

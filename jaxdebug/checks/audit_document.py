@@ -87,10 +87,27 @@ def _gradients(report: AuditReport) -> Section:
     note = (
         "Gradient against finite differences along one direction for each "
         "parameter, in float64, near the point. error and bar are relative to the "
-        "slope such a direction typically has; rounding is what the model's own "
-        "precision costs."
+        "slope such a direction typically has; a gradient agrees if its error is "
+        "within the bar. rounding is what the model's own precision costs."
     )
-    return Section("Gradients", (note,), _cut(columns, rows))
+    seen = {leaf.gradient.reason for leaf in report.leaves}
+    meanings = tuple(
+        f"{word}: {text}" for word, text in REASONS.items() if word in seen
+    )
+    return Section("Gradients", (note,), _cut(columns, rows), meanings)
+
+
+REASONS = {
+    "kink": "agrees near the point; the point itself is on a kink, as of relu at 0",
+    "negligible": "zero but for rounding, as of a bias in front of a softmax",
+    "no-effect": "the loss does not depend on it",
+    "flat": "zero, and only large changes change the loss",
+    "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
+    "too-noisy": "the loss is too noisy to tell",
+    "not-converged": "the differences do not settle as the step shrinks",
+    "contradictory": "agrees near some points and not near others",
+    "lost-gradient": "the gradient is zero, the loss depends on the parameter",
+}
 
 
 def _errors(leaf: LeafAudit) -> tuple[float | None, float | None, float | None]:

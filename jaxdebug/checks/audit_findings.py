@@ -17,16 +17,24 @@ from jaxdebug.reports import Verdict, format_number
 def gradient_findings(
     verdicts: Sequence[LeafVerdict],
     rules_after: Callable[[int], Sequence[CustomRule]],
+    *,
+    bad_input: bool = False,
 ) -> list[Finding]:
     """A finding for each leaf whose gradient is wrong, lost or not finite.
 
     Args:
         verdicts: of each leaf.
         rules_after: the user's own derivative rules that a leaf goes through.
+        bad_input: whether what goes in is not finite already; then a gradient
+            that is not finite is no finding of its own.
     """
     findings = []
     for index, leaf in enumerate(verdicts):
-        if leaf.verdict is Verdict.FAIL:
+        if leaf.reason in _REMARKS:
+            findings.append(_remark(leaf))
+        elif leaf.reason == "not-finite" and bad_input:
+            continue
+        elif leaf.verdict is Verdict.FAIL:
             findings.append(_FAILURES[leaf.reason](leaf, rules_after(index)))
     return findings
 
@@ -87,7 +95,8 @@ def _wrong(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
         leaf.path,
         f"the gradient gives a slope of {format_number(leaf.slope)}, finite "
         f"differences in float64 give {format_number(leaf.difference)} "
-        f"± {format_number(leaf.bar)}{_through(rules)}",
+        f"± {format_number(leaf.bar)}: they differ by {format_number(leaf.error)} of "
+        f"its typical slope{_through(rules)}",
         (
             *first,
             "If the deviation is meant (stop_gradient on part of the loss, "
@@ -146,6 +155,31 @@ def _overflow(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
         ),
         _numbers(leaf),
     )
+
+
+_REMARKS = {
+    "flat": (
+        "flat-gradient",
+        "the gradient is zero, and so is every small change of the loss, but a large "
+        "change of the parameter does change the loss",
+        (
+            "Look for a rounding, an integer cast or an argmax between this "
+            "parameter and the loss: it passes no gradient.",
+            "A hinge or a clip that is satisfied by the whole batch does the same.",
+        ),
+    ),
+    "no-effect": (
+        "no-effect",
+        "the loss does not depend on it: neither the gradient nor a change of the "
+        "parameter changes anything",
+        ("Check that the parameter is used, and that what multiplies it is not zero.",),
+    ),
+}
+
+
+def _remark(leaf: LeafVerdict) -> Finding:
+    code, message, remedies = _REMARKS[leaf.reason]
+    return Finding(code, Severity.INFO, leaf.path, message, remedies, _numbers(leaf))
 
 
 def _numbers(leaf: LeafVerdict) -> dict[str, object]:

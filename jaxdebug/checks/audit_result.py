@@ -19,7 +19,7 @@ from jaxdebug.reports import Verdict
 from jaxdebug.statistics.summary import summarize_array
 
 if TYPE_CHECKING:
-    from jaxdebug.checks.audit import Measured, Moves, Plan
+    from jaxdebug.checks.audit_plan import Measured, Moves, Plan
 
 
 def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ...]:
@@ -43,6 +43,7 @@ def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ..
         np.stack(sizes, 1),
         np.asarray(differences.losses),
         np.array(errors),
+        plan.iterates,
     )
 
 
@@ -73,14 +74,19 @@ def build_report(
     def rules_after(index: int) -> tuple[CustomRule, ...]:
         return users_rules_after(plan.graph, plan.graph.inputs[loss.moving[index]])
 
+    inputs = examine_inputs(
+        leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
+    )
     findings = [
-        *examine_inputs(
-            leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
-        ),
+        *inputs,
         *value_findings(
             float(measured.loss), [(layer.site, layer.numbers) for layer in layers]
         ),
-        *gradient_findings(verdicts, rules_after),
+        *gradient_findings(
+            verdicts,
+            rules_after,
+            bad_input=any(f.severity is Severity.ERROR for f in inputs),
+        ),
     ]
     rows = zip(
         loss.names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from operator import index
 from typing import Any
 
@@ -17,6 +18,10 @@ _NUMBERS = (bool, int, float, complex, np.generic)
 
 class AuditInputError(ValueError):
     """A loss or arguments that cannot be audited; the message is complete."""
+
+
+class ArgumentTypeError(TypeError, AuditInputError):
+    """An argument that is no pytree of arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +81,11 @@ def place_arguments(
         is_array = hasattr(leaf, "shape") and getattr(dtype, "kind", "V") not in "OSUMm"
         if not is_array and not isinstance(leaf, _NUMBERS):
             found = type(leaf).__name__ + ("" if dtype is None else f" of {dtype}")
-            raise TypeError(
+            raise ArgumentTypeError(
                 "expected arguments that are pytrees of arrays and numbers; found "
                 f"at {_field_name(path)} a leaf of type {found}. Close over what is "
-                "not an array."
+                "not an array; of an Equinox module give the arrays alone, from "
+                "eqx.partition(module, eqx.is_inexact_array), and combine inside."
             )
         # Explicit, so that it is allowed under any transfer guard.
         placed.append(jax.device_put(leaf))
@@ -115,10 +121,12 @@ def split_loss(
     if not moving:
         raise AuditInputError(
             f"expected floating-point arrays in argument {_list(numbers)}, which "
-            f"argnums={argnums} says holds the parameters; found none. Give the "
-            "position of the parameters as argnums."
+            f"argnums={argnums} says holds the parameters; found "
+            f"{_dtypes_of(leaves, paths, wanted)}. Give the position of the "
+            "parameters as argnums, and parameters of a floating dtype."
         )
 
+    @wraps(loss_fn, updated=())
     def scalar(*flat: Any) -> Any:
         args, kwargs = jax.tree.unflatten(tree, flat)
         result = loss_fn(*args, **kwargs)
@@ -131,6 +139,17 @@ def split_loss(
         return jax.tree.unflatten(tree, every)[0][numbers[0]]
 
     return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild, numbers)
+
+
+def _dtypes_of(
+    leaves: Sequence[Any], paths: Sequence[tuple[str, ...]], wanted: set[Any]
+) -> str:
+    found = [
+        f"{_field_name(path)} of {leaf.dtype}"
+        for leaf, path in zip(leaves, paths, strict=True)
+        if path[:2] in wanted
+    ]
+    return "; ".join(found[:3]) or "nothing in it"
 
 
 def _scalar_of(result: Any, has_aux: bool) -> Any:

@@ -21,6 +21,10 @@ STEPS = (1e-5, 1e-6, 1e-7)
 network has near its initialisation are rarely between the two evaluations;
 float64 still resolves the smallest."""
 
+COARSE = 0.3
+"""A step that changes a leaf for good: it shows whether the loss depends on a leaf
+whose gradient is zero because of a rounding, a cast or a hinge."""
+
 JITTER = 1e-3
 """Displacement to a generic point, relative to each leaf's scale. Networks sit
 exactly on kinks at initialisation: zero biases before relu, tied maxima."""
@@ -34,7 +38,7 @@ class Differences(NamedTuple):
 
     loss: Float[Array, " points"]
     losses: Float[Array, "points leaves steps 2"]
-    """Loss after a step forward and one backward."""
+    """Loss after a step forward and one backward; the coarse step comes first."""
     gradients: Sequence[Float[Array, "points ..."]]
 
 
@@ -45,7 +49,7 @@ def central_differences(
     directions: Sequence[Any],
     shifts: Sequence[Any],
     *,
-    steps: Sequence[float] = STEPS,
+    steps: Sequence[float] = (COARSE, *STEPS),
     jitter: float = JITTER,
 ) -> Differences:
     """Losses around the point and around one near it, leaf by leaf.
@@ -93,6 +97,6 @@ def _moves(leaves: int, steps: Sequence[float]) -> np.ndarray:
     return np.stack(rows)
 
 
-def evaluations(leaves: int, steps: int = len(STEPS)) -> int:
+def evaluations(leaves: int, steps: int = 1 + len(STEPS)) -> int:
     """How many losses `central_differences` evaluates."""
     return 2 * (1 + 2 * leaves * steps)

@@ -27,7 +27,7 @@ def rms(array: Float[np.ndarray, " ..."]) -> float:
 
 
 def gaussian(
-    leaf: Float[np.ndarray, " ..."], path: Sequence[str], purpose: str, seed: int
+    leaf: Float[np.ndarray, " ..."], path: Sequence[str], purpose: str, seed: int | str
 ) -> Float[np.ndarray, " ..."]:
     """A Gaussian direction of the leaf's shape and scale, real or complex as it is.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,10 @@ RESOLUTION = 1e-2
 NEGLIGIBLE = 1e-6
 """A slope known to be below this part of all leaves' slopes has no weight: that
 of a bias in front of a softmax or a normalisation is zero but for rounding."""
+
+SOLVED = 1e-2
+"""Behind a loop that stops at a tolerance, value and gradient are approximations:
+up to this part of the typical slope a gap may be the tolerance's."""
 
 MARGIN = 10.0
 """A gap between one and this many bars decides nothing."""
@@ -58,7 +63,8 @@ class LeafVerdict:
     Attributes:
         path: the leaf, in the user's spelling.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `kink`, `no-effect`, `negligible`, `disagrees`,
+        reason: `agrees`, `kink`, `no-effect`, `flat`, `iterates`, `negligible`,
+            `disagrees`,
             `lost-gradient`, `not-finite`, `not-converged`, `too-noisy` or
             `contradictory`.
         slope: by the gradient, along the leaf's direction, near the point.
@@ -94,7 +100,7 @@ def judge_leaves(
     sizes: np.ndarray,
     losses: np.ndarray,
     precision: np.ndarray,
-    steps: Sequence[float] = STEPS,
+    iterates: Sequence[bool],
 ) -> tuple[LeafVerdict, ...]:
     """Judge every leaf.
 
@@ -103,23 +109,40 @@ def judge_leaves(
         loss: (points,) at the point and near it.
         slopes: (points, leaves) by the gradient.
         sizes: (points, leaves) typical slopes.
-        losses: (points, leaves, steps, 2) forward and backward.
+        losses: (points, leaves, 1 + steps, 2) forward and backward, after the
+            coarse step and those of the ladder.
         precision: (leaves,) relative error of the native gradient; not finite
             where that gradient is not.
-        steps: the ladder.
+        iterates: (leaves,) whether the leaf goes through a loop of open length.
     """
     whole = float(np.sqrt(np.nansum(sizes[1] ** 2)))
     return tuple(
         _judge(
             path,
-            [estimate(losses[p, leaf], float(loss[p]), steps) for p in (0, 1)],
+            [estimate(losses[p, leaf, 1:], float(loss[p])) for p in (0, 1)],
+            on_kink(losses[0, leaf, 1:], float(loss[0])),
             slopes[:, leaf],
             sizes[:, leaf],
-            whole,
             float(precision[leaf]),
+            _Context(whole, bool(iterates[leaf]), _reacts(losses[1, leaf, 0], loss[1])),
         )
         for leaf, path in enumerate(paths)
     )
+
+
+class _Context(NamedTuple):
+    """What else decides about a leaf."""
+
+    whole: float
+    """Typical slope of all leaves together."""
+    iterates: bool
+    reacts: bool
+    """Whether the loss changes when the leaf changes much."""
+
+
+def _reacts(losses: np.ndarray, loss: float) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool(np.any(np.abs(losses - loss) > 1e-12 * abs(loss)))
 
 
 def estimate(
@@ -147,18 +170,35 @@ def estimate(
     return Estimate(float(slopes[best + 1]), float(bars[best]), float(steps_[best + 1]))
 
 
+def on_kink(losses: np.ndarray, loss: float, steps: Sequence[float] = STEPS) -> bool:
+    """Whether the second difference shrinks like the step, not like its square.
+
+    Args:
+        losses: (steps, 2) forward and backward.
+        loss: at the point.
+        steps: the ladder, largest first.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        second = np.abs(losses[:, 0] + losses[:, 1] - 2 * loss)
+        floor = 16 * np.finfo(np.float64).eps * abs(loss)
+        expected = (steps[0] / steps[-1]) ** 1.5
+        return bool(second[-1] > floor and second[0] < expected * second[-1])
+
+
 def _judge(
     path: str,
     estimates: list[Estimate],
+    kinked: bool,
     slopes: np.ndarray,
     sizes: np.ndarray,
-    whole: float,
     precision: float,
+    context: _Context,
 ) -> LeafVerdict:
     at, near = estimates
     slope, size = float(slopes[1]), float(max(sizes[1], abs(near.slope)))
-    at_point = _agrees(at, float(slopes[0]), float(max(sizes[0], abs(at.slope))))
-    verdict, reason = _decide(near, slope, size, float(sizes[1]), whole, at_point)
+    at_size = float(max(sizes[0], abs(at.slope)))
+    at_point = not kinked and _agrees(at, float(slopes[0]), at_size)
+    verdict, reason = _decide(near, slope, size, float(sizes[1]), context, at_point)
     # The native gradient can overflow where float64 does not: the precision tells.
     if not np.isfinite(slopes).all() or not np.isfinite(precision):
         verdict, reason = Verdict.FAIL, "not-finite"
@@ -184,14 +224,14 @@ def _decide(
     slope: float,
     size: float,
     gradient_size: float,
-    whole: float,
+    context: _Context,
     at_point: bool,
 ) -> tuple[Verdict, str]:
     if not np.isfinite(near.bar):
         return Verdict.INCONCLUSIVE, "not-converged"
     if gradient_size == 0.0:
         if abs(near.slope) <= near.bar:
-            return Verdict.PASS, "no-effect"
+            return Verdict.PASS, "flat" if context.reacts else "no-effect"
         converged = near.bar <= RESOLUTION * abs(near.slope)
         return (
             (Verdict.FAIL, "lost-gradient")
@@ -200,13 +240,15 @@ def _decide(
         )
     agrees = _agrees(near, slope, size)
     if near.bar > RESOLUTION * size:
-        if agrees and abs(slope) + near.bar <= NEGLIGIBLE * whole:
+        if agrees and abs(slope) + near.bar <= NEGLIGIBLE * context.whole:
             return Verdict.PASS, "negligible"
         return Verdict.INCONCLUSIVE, "too-noisy"
     if agrees:
         return Verdict.PASS, "agrees" if at_point else "kink"
     if abs(slope - near.slope) <= MARGIN * near.bar:
         return Verdict.INCONCLUSIVE, "not-converged"
+    if context.iterates and abs(slope - near.slope) <= SOLVED * size:
+        return Verdict.INCONCLUSIVE, "iterates"
     return Verdict.FAIL, "disagrees"
 
 

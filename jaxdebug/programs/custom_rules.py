@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs._jax.source import Line, is_users
-from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.graph import Graph
 
 PRIMITIVES = ("custom_jvp_call", "custom_vjp_call")
 
@@ -27,7 +26,7 @@ class CustomRule(NamedTuple):
 def users_rules_after(graph: Graph, node: int) -> tuple[CustomRule, ...]:
     """The user's own rules that a value goes through, each once."""
     found: dict[tuple[str, str], CustomRule] = {}
-    for step in _steps_after(graph, node):
+    for step in graph.steps_after(node):
         if step.equation.primitive not in PRIMITIVES:
             continue
         name, defined = calls.custom_rule_name(step.equation.raw)
@@ -35,22 +34,3 @@ def users_rules_after(graph: Graph, node: int) -> tuple[CustomRule, ...]:
             rule = CustomRule(name, defined, step.equation.line)
             found.setdefault((name, defined), rule)
     return tuple(found.values())
-
-
-def _steps_after(graph: Graph, node: int) -> Iterator[Step]:
-    """Every equation whose operands depend on a node."""
-    seen, queue = {node}, [node]
-    passed: set[int] = set()
-    while queue:
-        current = queue.pop()
-        onward = list(graph.feeds.get(current, ()))
-        for step in graph.readers.get(current, ()):
-            if id(step) not in passed:
-                passed.add(id(step))
-                yield step
-            if not step.opened:
-                onward += step.results
-        for later in onward:
-            if later not in seen:
-                seen.add(later)
-                queue.append(later)

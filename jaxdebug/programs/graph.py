@@ -103,6 +103,24 @@ class Graph:
             seen.update(fresh)
             queue.extend(fresh)
 
+    def steps_after(self, node: int) -> Iterator[Step]:
+        """Every equation whose operands depend on a node."""
+        seen, queue = {node}, [node]
+        passed: set[int] = set()
+        while queue:
+            current = queue.pop()
+            onward = list(self.feeds.get(current, ()))
+            for step in self.readers.get(current, ()):
+                if id(step) not in passed:
+                    passed.add(id(step))
+                    yield step
+                if not step.opened:
+                    onward += step.results
+            for later in onward:
+                if later not in seen:
+                    seen.add(later)
+                    queue.append(later)
+
 
 def build_graph(jaxpr: ir.ClosedJaxpr, rules: RuleTable = DEFAULT_RULES) -> Graph:
     """Follow every value of a program, into the bodies that have a rule."""

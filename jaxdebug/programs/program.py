@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 
 from jaxdebug.programs._jax import ir, source
 from jaxdebug.programs.interpreter import interpret
+from jaxdebug.programs.leaves import path_names
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.tool import Outcome, Records, Tool
 
@@ -23,6 +25,8 @@ class Program:
     jaxpr: ir.ClosedJaxpr
     in_tree: Any
     out_tree: Any
+    changed: tuple[str, ...] = ()
+    """Leaves of arguments that the function replaced in place while traced."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program on arguments of the structure it was traced with."""
@@ -34,6 +38,23 @@ class Program:
         return jax.tree.unflatten(self.out_tree, ir.evaluate(self.jaxpr, leaves))
 
 
+def require_function(tool: str, function: Any) -> None:
+    """Refuse what cannot be called, when a tool is applied and not later.
+
+    Raises:
+        TypeError: if it is no function; says what was expected.
+    """
+    if callable(function):
+        return
+    hint = ""
+    if callable(getattr(function, "loss_fn", None)):
+        hint = f" Give its loss: {tool}(workload.loss_fn)."
+    raise TypeError(
+        f"{tool} expects a function of pytrees of arrays; found "
+        f"{type(function).__name__}.{hint}"
+    )
+
+
 def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     """Trace a function on arrays, shape structs or tracers.
 
@@ -42,16 +63,33 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     """
     leaves, in_tree = jax.tree.flatten((args, kwargs))
     out_trees: list[Any] = []
+    changed: list[str] = []
 
+    # JAX's messages then speak of the user's function, not of this one.
+    @wraps(function, updated=())
     def flat(*values: Any) -> list[Any]:
         args, kwargs = jax.tree.unflatten(in_tree, values)
         results, tree = jax.tree.flatten(function(*args, **kwargs))
         out_trees[:] = [tree]
+        changed[:] = _replaced((args, kwargs), values)
         return results
 
     with source.own_trace():
         jaxpr = jax.make_jaxpr(flat)(*leaves)
-    return Program(jaxpr, in_tree, out_trees[0])
+    return Program(jaxpr, in_tree, out_trees[0], tuple(changed))
+
+
+def _replaced(arguments: Any, before: Sequence[Any]) -> list[str]:
+    """Names of the leaves that are not those that were handed in."""
+    after = jax.tree.leaves(arguments)
+    names = ["/".join(path[1:]) for path in path_names(arguments)]
+    if len(after) != len(before):
+        return ["(the structure)"]
+    return [
+        name
+        for name, new, old in zip(names, after, before, strict=True)
+        if new is not old
+    ]
 
 
 class Transformed(NamedTuple):

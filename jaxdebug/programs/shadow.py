@@ -29,6 +29,7 @@ from jaxdebug.programs.program import (
     Program,
     Transformed,
     by_signature,
+    require_function,
     trace,
     transform,
 )
@@ -78,6 +79,13 @@ def shadow(
         >>> float(f(jnp.float32(1))), float(shadow(f)(1.0))
         (0.333984375, 0.3333333333333333)
     """
+
+    require_function("shadow", fn)
+    if like is not None and not isinstance(like, tuple):
+        raise TypeError(
+            "shadow expects like to be a tuple of positional arguments; found "
+            f"like={type(like).__name__}. Write like=(value,) for one."
+        )
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Shadowed:

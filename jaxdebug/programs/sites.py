@@ -64,20 +64,45 @@ def layer_sites(graph: Graph) -> LayerSites:
     sites: dict[Site, Place] = {}
     seen: dict[int, Place] = {}
     for path, places in outputs.items():
-        _add_sites(graph, sites, seen, path, "output", places)
+        _add_sites(graph, sites, seen, path, "output", dict(enumerate(places)))
     unidentified = []
     for path, entering in _entering(graph, outputs).items():
-        outgoing = outputs[path]
-        if len(entering) == len(outgoing):
-            # The backward pass meets the outputs in the opposite order.
-            _add_sites(graph, sites, seen, path, "cotangent", entering[::-1])
-        else:
-            reason = (
-                f"{len(outgoing)} outputs, but {len(entering)} arrays of their "
-                "shapes enter its backward part"
-            )
+        matched, reason = _matched(graph, outputs[path], entering)
+        _add_sites(graph, sites, seen, path, "cotangent", matched)
+        if reason:
             unidentified.append((path, reason))
     return LayerSites(sites, tuple(unidentified))
+
+
+def _matched(
+    graph: Graph,
+    outputs: list[tuple[Step, Place]],
+    entering: list[tuple[Step, Place]],
+) -> tuple[dict[int, tuple[Step, Place]], str]:
+    """The cotangent of each output, by its index, and what could not be told.
+
+    Outputs of one shape and dtype have as many cotangents, or none is told.
+    """
+    of_type: dict[object, tuple[list[int], list[tuple[Step, Place]]]] = {}
+    for index, (step, place) in enumerate(outputs):
+        kind = _signature(graph, step.results[place.index])
+        of_type.setdefault(kind, ([], []))[0].append(index)
+    for step, place in entering:
+        node = step.operands[place.index]
+        assert node is not None
+        of_type[_signature(graph, node)][1].append((step, place))
+    matched: dict[int, tuple[Step, Place]] = {}
+    reasons = []
+    for indices, found in of_type.values():
+        if len(indices) == len(found):
+            # The backward pass meets the outputs in the opposite order.
+            matched.update(zip(indices, found[::-1], strict=True))
+        elif found:
+            reasons.append(
+                f"{len(indices)} outputs of one shape, but arrays of that shape "
+                f"entering its backward part: {len(found)}"
+            )
+    return dict(sorted(matched.items())), "; ".join(reasons)
 
 
 def _add_sites(
@@ -86,9 +111,9 @@ def _add_sites(
     seen: dict[int, Place],
     path: ModulePath,
     kind: str,
-    places: list[tuple[Step, Place]],
+    places: dict[int, tuple[Step, Place]],
 ) -> None:
-    for count, (step, place) in enumerate(places):
+    for count, (step, place) in places.items():
         nodes = step.operands if place.operand else step.results
         node = nodes[place.index]
         assert node is not None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 
+from jaxdebug.frameworks import nnx
 from jaxdebug.programs._jax.calls import varying_axes
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.equation import Address, Equation, Level
@@ -18,6 +19,7 @@ from jaxdebug.programs.program import (
     Program,
     Transformed,
     by_signature,
+    require_function,
     trace,
     transform,
 )
@@ -52,6 +54,10 @@ def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
         step also for each parameter and gradient; of another function for each
         inexact input.
 
+    Raises:
+        TypeError: if `fn` is no function; when called, if it changes NNX objects
+            in place, a change that would be lost.
+
     Cost:
         One pass over each array that is measured; one more trace of `fn`. In a
         scan of up to 128 iterations one row of statistics for each of them,
@@ -75,10 +81,21 @@ def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
         2.0
     """
 
+    require_function("probe", fn)
+
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Probed:
         require_rules("probe")
-        return probed_program(trace(fn, *args, **kwargs), (args, kwargs))
+        program = trace(fn, *args, **kwargs)
+        if program.changed and nnx.holds_objects((args, kwargs)):
+            # Handing back outputs alone would drop the change without a word.
+            raise TypeError(
+                "probe expects a function that returns what it changes; found that "
+                f"it changes its arguments in place: {', '.join(program.changed[:3])}"
+                f"{' and more' if len(program.changed) > 3 else ''}. For NNX, split "
+                "the module with nnx.split, merge it inside, and return nnx.state."
+            )
+        return probed_program(program, (args, kwargs))
 
     @wraps(fn, updated=())
     def probed(*args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
@@ -167,7 +184,8 @@ def _leaf_sites(
             if step is None or node is None or not is_inexact(graph.avals[node]):
                 continue
             if step.direction is Direction.BACKWARD:
-                site = _leaf_site(graph, node, path, "gradient")
+                name = _input_name(path, inputs, short)
+                site = _leaf_site(graph, node, name, "gradient")
                 gradients[site] = Place(step.address, step.results.index(node))
     if not measured:
         for index, node in enumerate(graph.inputs):
@@ -175,6 +193,20 @@ def _leaf_sites(
                 path = short[inputs[index]]
                 measured[_leaf_site(graph, node, path, "input")] = index
     return measured, gradients, unidentified
+
+
+def _input_name(
+    path: tuple[str, ...],
+    inputs: list[tuple[str, ...]],
+    short: dict[tuple[str, ...], tuple[str, ...]],
+) -> tuple[str, ...]:
+    """A returned gradient under the name of the one input its path ends like."""
+    for start in range(len(path)):
+        tail = path[start:]
+        matching = [p for p in inputs if p[-len(tail) :] == tail]
+        if matching:
+            return short[matching[0]] if len(matching) == 1 else path
+    return path
 
 
 def _short_paths(

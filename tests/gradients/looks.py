@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxdebug.gradients.differences import JITTER, STEPS
+from jaxdebug.gradients.differences import COARSE, JITTER, STEPS
 from jaxdebug.gradients.verdict import LeafVerdict, judge_leaves
 
 Function = Callable[[float], float]
@@ -18,6 +18,7 @@ def look(
     jitter: float = JITTER,
     others: float = 0.0,
     precision: float = 0.0,
+    iterates: bool = False,
 ) -> LeafVerdict:
     """The verdict on a gradient along a direction of length one.
 
@@ -28,12 +29,14 @@ def look(
         jitter: displacement of the second point.
         others: typical slope of a second leaf, which agrees.
         precision: relative error of the native gradient.
+        iterates: whether the leaf goes through a loop of open length.
     """
     points = np.array([point, point + jitter])
     loss = np.array([function(x) for x in points])
-    ladder = [[[function(x + h), function(x - h)] for h in STEPS] for x in points]
+    steps = (COARSE, *STEPS)
+    ladder = [[[function(x + h), function(x - h)] for h in steps] for x in points]
     slopes = np.array([gradient(x) for x in points])
-    steady = [[[x + others * h, x - others * h] for h in STEPS] for x in loss]
+    steady = [[[x + others * h, x - others * h] for h in steps] for x in loss]
     return judge_leaves(
         ("w", "other"),
         loss,
@@ -41,4 +44,5 @@ def look(
         np.abs(np.stack([slopes, [others, others]], 1)),
         np.stack([np.array(ladder), np.array(steady)], 1),
         np.array([precision, 0.0]),
+        (iterates, False),
     )[0]

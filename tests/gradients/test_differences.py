@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.gradients.differences import (
+    COARSE,
     JITTER,
     STEPS,
     Differences,
@@ -33,13 +34,13 @@ def test_losses_and_gradients_are_those_of_both_points() -> None:
 
     leaves = [np.arange(1.0, 4), np.asarray(2.0), np.zeros((0, 2))]
     found, directions, shifts = measure(loss, leaves)
-    assert found.losses.shape == (2, 3, len(STEPS), 2)
+    assert found.losses.shape == (2, 3, 1 + len(STEPS), 2)
     assert found.losses.size + found.loss.size == evaluations(3)
     for point, amount in enumerate((0.0, JITTER)):
         x, scale, _ = (a + amount * d for a, d in zip(leaves, shifts, strict=True))
         np.testing.assert_allclose(found.loss[point], np.sin(x).sum() * scale)
         np.testing.assert_allclose(found.gradients[0][point], np.cos(x) * scale)
-        for index, step in enumerate(STEPS):
+        for index, step in enumerate((COARSE, *STEPS)):
             up = np.sin(x + step * directions[0]).sum() * scale
             np.testing.assert_allclose(found.losses[point, 0, index, 0], up, rtol=1e-14)
     assert not np.any(np.diff(found.losses[:, 2].reshape(2, -1), axis=1))
@@ -56,5 +57,5 @@ def test_the_gradient_of_a_complex_leaf_gives_its_slope() -> None:
     found, (direction,), _ = measure(loss, [leaf])
     for point in (0, 1):
         slope = np.sum(np.real(found.gradients[0][point] * direction))
-        measured = estimate(found.losses[point, 0], float(found.loss[point]))
+        measured = estimate(found.losses[point, 0, 1:], float(found.loss[point]))
         assert abs(slope - measured.slope) <= measured.bar < 1e-4 * abs(slope)

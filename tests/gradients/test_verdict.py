@@ -42,6 +42,21 @@ def test_a_parameter_without_effect_passes() -> None:
     assert leaf.difference == 0
 
 
+def test_a_step_function_is_flat() -> None:
+    """A rounding passes no gradient, though large changes change the loss."""
+    leaf = look(lambda x: np.round(x * 10) / 10, lambda x: 0.0, 0.33)
+    assert outcome(leaf) == (PASS, "flat")
+
+
+def test_a_solvers_tolerance_is_inconclusive_and_a_wrong_rule_fails() -> None:
+    def scaled(factor: float) -> LeafVerdict:
+        return look(np.sin, lambda x: factor * np.cos(x), 0.3, iterates=True)
+
+    assert outcome(scaled(1.001)) == (INCONCLUSIVE, "iterates")
+    assert outcome(scaled(1.05)) == (FAIL, "disagrees")
+    assert outcome(scaled(1.0)) == (PASS, "agrees")
+
+
 def test_a_gradient_that_is_only_rounding_is_negligible() -> None:
     """A bias in front of a softmax: zero but for rounding, among real gradients."""
 

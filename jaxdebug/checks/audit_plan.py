@@ -1,0 +1,168 @@
+"""The programs of an audit, traced and compiled once for each signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.loss import AuditInputError, Loss
+from jaxdebug.gradients.differences import Differences, central_differences
+from jaxdebug.gradients.directions import gaussian
+from jaxdebug.programs.graph import Graph, build_graph
+from jaxdebug.programs.program import Program, trace
+from jaxdebug.programs.shadow import Shadowed, shadow_program, widen, widen_on_host
+from jaxdebug.statistics.probe import Probed, probed_layers
+from jaxdebug.statistics.site_statistics import Statistics
+
+
+class Measured(NamedTuple):
+    """What one run of an audit brings back to the host."""
+
+    loss: Any
+    layers: Statistics
+    gradients: Sequence[Any]
+    updates: Sequence[Any] | None
+    differences: Differences
+
+
+class Moves(NamedTuple):
+    """How each moving leaf moves, in float64 and of the leaf's scale."""
+
+    directions: Sequence[np.ndarray]
+    shifts: Sequence[np.ndarray]
+
+
+class Plan(NamedTuple):
+    """Everything about one signature that is traced and compiled once."""
+
+    loss: Loss
+    graph: Graph
+    iterates: tuple[bool, ...]
+    layers: Probed
+    shadow: Shadowed
+    shadow_gradient: Shadowed
+    native: Callable[..., Any]
+    wide: Callable[..., Any]
+    both: Callable[..., Any]
+
+    @property
+    def constants(self) -> list[Any]:
+        """Arrays that the traces captured."""
+        return [*self.layers.constants, *self.shadow.constants]
+
+    def run(self, leaves: Sequence[Any], moves: Moves) -> Measured:
+        """Measure on flat arguments.
+
+        One call does everything. Where the device lacks float64 or the memory
+        for it, the float64 part runs on the CPU by itself.
+        """
+        if _has_float64():
+            try:
+                return jax.device_get(_in_float64(self.both, leaves, moves))
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+        native = jax.device_get(self.native(leaves))
+        with jax.default_device(jax.devices("cpu")[0]):
+            wide = _in_float64(self.wide, jax.device_get(list(leaves)), moves)
+        loss, layers, gradients, updates = native
+        return Measured(loss, layers, gradients, updates, jax.device_get(wide))
+
+    def moves(self, leaves: Sequence[Any], seed: int, look: int = 0) -> Moves:
+        """Directions and displacements of the moving leaves, on the host."""
+        word = f"{seed} {look}"
+        wide = [widen_on_host(leaves[index]) for index in self.loss.moving]
+        pairs = list(zip(wide, self.loss.paths, strict=True))
+        return Moves(
+            [gaussian(leaf, path, "direction", word) for leaf, path in pairs],
+            [gaussian(leaf, path, "jitter", word) for leaf, path in pairs],
+        )
+
+
+def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
+    """Trace the programs of an audit.
+
+    Args:
+        loss: the loss on flat arrays.
+        arguments: `(args, kwargs)` as arrays.
+        optimizer: an `optax.GradientTransformation` or None.
+    """
+    leaves = jax.tree.leaves(arguments)
+    program = trace(loss.scalar, *leaves)
+    gradient_program = trace(loss.gradient, *leaves)
+    layers = probed_layers(gradient_program)
+    shadow, shadow_gradient = (
+        shadow_program(program),
+        shadow_program(gradient_program),
+    )
+    update = None if optimizer is None else _update_program(loss, leaves, optimizer)
+
+    graph = build_graph(program.jaxpr)
+    iterates = tuple(
+        any(step.equation.primitive == "while" for step in graph.steps_after(node))
+        for node in (graph.inputs[index] for index in loss.moving)
+    )
+
+    def native(leaves: Sequence[Any]) -> tuple[Any, ...]:
+        (value, gradients), statistics = layers(*leaves)
+        updates = None
+        if update is not None:
+            updates = jax.tree.leaves(update(list(leaves), gradients))
+        return value, statistics, gradients, updates
+
+    def wide(leaves: Sequence[Any], moves: Moves) -> Differences:
+        leaves = [*map(widen, leaves)]
+        return central_differences(
+            lambda moving: shadow.apply(loss.with_moving(leaves, moving))[0],
+            lambda moving: shadow_gradient.apply(loss.with_moving(leaves, moving))[1:],
+            [leaves[index] for index in loss.moving],
+            *moves,
+        )
+
+    def both(leaves: Sequence[Any], moves: Moves) -> Measured:
+        value, statistics, gradients, updates = native(leaves)
+        return Measured(value, statistics, gradients, updates, wide(leaves, moves))
+
+    return Plan(
+        loss,
+        graph,
+        iterates,
+        layers,
+        shadow,
+        shadow_gradient,
+        jax.jit(native),
+        jax.jit(wide),
+        jax.jit(both),
+    )
+
+
+def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Program:
+    """The optimiser's first update, traced with the user's own settings."""
+
+    if len(loss.arguments) != 1:
+        raise AuditInputError(
+            "expected a single argument of parameters, because optimizer is given; "
+            f"found argnums={', '.join(map(str, loss.arguments))}. Put the parameters "
+            "into one pytree, or leave the optimizer out."
+        )
+
+    def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:
+        moving = [leaves[index] for index in loss.moving]
+        parameters = loss.rebuild(leaves, moving)
+        tree = loss.rebuild(leaves, gradients)
+        updates, _ = optimizer.update(tree, optimizer.init(parameters), parameters)
+        return updates
+
+    return trace(update, list(leaves), [leaves[index] for index in loss.moving])
+
+
+def _in_float64(function: Callable[..., Any], *args: Any) -> Any:
+    with jax.enable_x64(True):
+        return function(*jax.device_put(args))
+
+
+def _has_float64() -> bool:
+    return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")

@@ -1,0 +1,1 @@
+"""What frameworks call things, and how their objects behave; one file each."""
