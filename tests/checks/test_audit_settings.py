@@ -49,7 +49,7 @@ class Net(nn.Module):
 
 
 def loss(params: Any, x: jax.Array) -> jax.Array:
-    return jnp.mean(Net().apply(params, x) ** 2)  # type: ignore
+    return jnp.mean(Net().apply(params, x) ** 2)  # type: ignore[arg-type]
 
 
 X = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)

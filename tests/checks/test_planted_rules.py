@@ -50,7 +50,7 @@ def in_jit_and_remat(p: Any, x: jax.Array, rule: Any) -> jax.Array:
 def test_each_wrong_rule_is_named_and_the_right_one_is_not(layer: Layer) -> None:
     def loss(params: Any, x: jax.Array) -> jax.Array:
         outputs = [layer(params[name], x, rule) for name, rule in RULES.items()]
-        return sum(jnp.mean((y + 1) ** 2) for y in outputs)  # type: ignore
+        return sum(jnp.mean((y + 1) ** 2) for y in outputs)  # type: ignore[arg-type]
 
     params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), PARAMS)
     report = jd.audit(loss)(params, X)

@@ -23,7 +23,7 @@ def measure(loss: object, leaves: list[np.ndarray]) -> tuple[Differences, list, 
     shifts = [gaussian(leaf, path, "jitter", 0) for leaf, path in pairs]
     with jax.enable_x64(True):
         run = jax.jit(
-            lambda *a: central_differences(loss, jax.grad(loss), *a)  # type: ignore
+            lambda *a: central_differences(loss, jax.grad(loss), *a)  # type: ignore[arg-type]
         )
         return jax.device_get(run(leaves, directions, shifts)), directions, shifts
 

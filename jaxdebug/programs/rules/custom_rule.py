@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -78,7 +79,6 @@ def _apply_vjp(
         return run(view.body, operands, equation.inside(0))
     primal = _Primal(equation, view.body, run)
     call = jax.custom_vjp(primal.function())
-    pullbacks: list[Any] = []
 
     def forward(*primals: Any) -> Any:
         perturbed = [getattr(p, "perturbed", True) for p in primals]
@@ -86,13 +86,16 @@ def _apply_vjp(
             primals = tuple(p.value for p in primals)
         moves = [_moves(p) and on for p, on in zip(primals, perturbed, strict=True)]
 
+        pulls: list[_Pullback] = []
+
         def native(primals: list[Any]) -> Any:
             results, pull = jax.vjp(
                 _of_some(equation.bind, primals, moves),
                 *itertools.compress(primals, moves),
             )
             residuals, tree = jax.tree.flatten(pull)
-            pullbacks[:] = [tree, [jax.typeof(leaf) for leaf in residuals], moves]
+            avals = tuple(jax.typeof(leaf) for leaf in residuals)
+            pulls.append(_Pullback(tree, avals, tuple(moves)))
             return results, residuals
 
         with tool.tracing():
@@ -100,10 +103,10 @@ def _apply_vjp(
             program, tree = ir.trace_body(native, own)
         leaves, _ = run(program, primals, equation.inside(1))
         results, residuals = jax.tree.unflatten(tree, leaves)
-        return (results, primal(*primals)[1]), residuals
+        return (results, primal(*primals)[1]), _Saved(residuals, pulls[-1])
 
-    def backward(residuals: Any, cotangents: Any) -> Any:
-        tree, residual_avals, moves = pullbacks
+    def backward(saved: _Saved, cotangents: Any) -> Any:
+        pull = saved.pull
 
         def native(residuals: list[Any], cotangents: list[Any]) -> Any:
             every = iter(cotangents)
@@ -111,7 +114,7 @@ def _apply_vjp(
                 next(every) if _moves_aval(var.aval) else _still(var.aval)
                 for var in equation.raw.outvars
             ]
-            return jax.tree.unflatten(tree, residuals)(full)
+            return jax.tree.unflatten(pull.tree, residuals)(full)
 
         moving = [
             _still(ct) if isinstance(ct, SymbolicZero) else ct
@@ -120,13 +123,31 @@ def _apply_vjp(
         ]
         avals = [v.aval for v in equation.raw.outvars if _moves_aval(v.aval)]
         with tool.tracing():
-            program, _ = ir.trace_body(native, residual_avals, avals)
-        pulled, _ = run(program, [*residuals, *moving], equation.inside(2))
+            program, _ = ir.trace_body(native, list(pull.avals), avals)
+        pulled, _ = run(program, [*saved.residuals, *moving], equation.inside(2))
         every = iter(pulled)
-        return tuple(next(every) if moved else None for moved in moves)
+        return tuple(next(every) if moved else None for moved in pull.moves)
 
     call.defvjp(forward, backward, symbolic_zeros=view.symbolic_zeros)
     return primal.outcome(call(*operands))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pullback:
+    """How the native residuals become the pullback again."""
+
+    tree: Any
+    avals: tuple[Any, ...]
+    moves: tuple[bool, ...]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class _Saved:
+    """What the forward part hands to the backward part of one derivative."""
+
+    residuals: list[Any]
+    pull: _Pullback = field(metadata={"static": True})
 
 
 class _Primal:
