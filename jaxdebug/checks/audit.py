@@ -18,7 +18,12 @@ from jaxdebug.checks.loss import (
     place_arguments,
     split_loss,
 )
-from jaxdebug.checks.workload import Workload, WorkloadError, first_batch
+from jaxdebug.checks.workload import (
+    Workload,
+    WorkloadError,
+    first_batch,
+    require_optimizer,
+)
 from jaxdebug.gradients.verdict import needs_another_look
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
@@ -83,7 +88,8 @@ def audit(
     """
 
     require_function("audit", loss_fn)
-    _require_settings(optimizer, seed)
+    require_optimizer("audit", optimizer)
+    _require_seed(seed)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
@@ -116,14 +122,7 @@ def audit(
     return audited
 
 
-def _require_settings(optimizer: Any, seed: int) -> None:
-    missing = [name for name in ("init", "update") if not hasattr(optimizer, name)]
-    if optimizer is not None and missing:
-        raise TypeError(
-            "audit expects optimizer to be an optax.GradientTransformation; found "
-            f"{type(optimizer).__name__}, which has no {' and no '.join(missing)}. "
-            "Call the optimizer's function first: optimizer=optax.adam(1e-3)."
-        )
+def _require_seed(seed: int) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(
             f"audit expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."

@@ -120,7 +120,7 @@ class Workload:
         for name in ("eval", "test"):
             if getattr(self, name) is not None:
                 _require_batches(name, getattr(self, name))
-        _require_optimizer(self.optimizer)
+        require_optimizer("Workload", self.optimizer)
         if self.train_step is not None and self.state is None:
             raise ValueError(
                 "Workload: train_step needs the state it starts from; found "
@@ -277,11 +277,12 @@ def _require_declarations(declare: Any) -> None:
             )
 
 
-def _require_optimizer(optimizer: Any) -> None:
+def require_optimizer(owner: str, optimizer: Any) -> None:
+    """Refuse, in the name of `owner`, what is no gradient transformation."""
     parts = (getattr(optimizer, "init", None), getattr(optimizer, "update", None))
     if optimizer is not None and not all(map(callable, parts)):
         raise TypeError(
-            "Workload: optimizer must be an optax.GradientTransformation, with init "
+            f"{owner}: optimizer must be an optax.GradientTransformation, with init "
             f"and update; found optimizer={_kind(optimizer)}. Call the constructor: "
             "optax.adam(1e-3)."
         )

@@ -82,13 +82,15 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
 def _replaced(arguments: Any, before: Sequence[Any]) -> list[str]:
     """Names of the leaves that are not those that were handed in."""
     after = jax.tree.leaves(arguments)
-    names = ["/".join(path[1:]) for path in path_names(arguments)]
     if len(after) != len(before):
         return ["(the structure)"]
+    same = [new is old for new, old in zip(after, before, strict=True)]
+    if all(same):  # nearly always: no leaf needs a name
+        return []
     return [
-        name
-        for name, new, old in zip(names, after, before, strict=True)
-        if new is not old
+        "/".join(path[1:])
+        for path, kept in zip(path_names(arguments), same, strict=True)
+        if not kept
     ]
 
 

@@ -70,8 +70,8 @@ def shadow(
 
     Limits:
         Opaque kernels and callbacks run in their native dtype. What `jax.debug`
-        prints or calls back is left out. Literals keep
-        the value they were rounded to when the program was traced.
+        prints or calls back is left out. Literals keep the value they were
+        rounded to when the program was traced.
 
     Example:
         >>> import jax.numpy as jnp
