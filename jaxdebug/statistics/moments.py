@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Int, Num
 
 from jaxdebug.statistics import scaled
-from jaxdebug.statistics.one_pass import Pass, finished, lanes
+from jaxdebug.statistics.one_pass import Pass, finished, one_pass
 from jaxdebug.statistics.scaled import Scaled
 
 LIMB = 2**30
@@ -59,7 +59,7 @@ def moments(array: Num[Array, "*shape"]) -> Moments:
         >>> int(m["count"]), int(m["nonfinite"]), float(m["sum"]), float(m["max"])
         (3, 1, -1.0, 4.0)
     """
-    return jax.tree.map(lambda leaf: leaf[0], gather([lanes(array)]))
+    return jax.tree.map(lambda leaf: leaf[0], gather([one_pass(array)]))
 
 
 def gather(passes: Sequence[Pass]) -> Moments:

@@ -28,7 +28,7 @@ from jaxdebug.programs.self_test import require_rules
 from jaxdebug.programs.sites import Place, Site, is_inexact, layer_sites
 from jaxdebug.programs.tool import Accumulator, Outcome, Records, Tool, Value
 from jaxdebug.statistics import moments
-from jaxdebug.statistics.one_pass import lanes
+from jaxdebug.statistics.one_pass import one_pass
 from jaxdebug.statistics.site_statistics import Layout, Statistics
 
 ROWS = 128
@@ -255,7 +255,7 @@ def _under_probe(
     ) -> Outcome:
         results, records = proceed(equation, operands)
         made: Records = {
-            place: lanes((operands if place.operand else results)[place.index])
+            place: one_pass((operands if place.operand else results)[place.index])
             for place in sorted(at.get(equation.address, ()))
         }
         return results, {**records, **made}
@@ -275,7 +275,7 @@ def _under_probe(
         return rest
 
     def start(leaves: Sequence[Any]) -> Records:
-        each = [lanes(leaves[index]) for index in inputs.values()]
+        each = [one_pass(leaves[index]) for index in inputs.values()]
         return {tuple(inputs.values()): moments.gather(each)} if each else {}
 
     tool = Tool(

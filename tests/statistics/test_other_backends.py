@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdebug.statistics.moments import gather, moments
-from jaxdebug.statistics.one_pass import lanes
+from jaxdebug.statistics.one_pass import one_pass
 from jaxdebug.statistics.summary import summarize
 
 
@@ -36,7 +36,7 @@ def test_arrays_of_several_kinds_keep_their_order() -> None:
         np.array([2, 5], np.int32),
         np.array([1e30, 1e30], np.float32),
     ]
-    together = jax.jit(lambda xs: gather([lanes(x) for x in xs]))(arrays)
+    together = jax.jit(lambda xs: gather([one_pass(x) for x in xs]))(arrays)
     found = summarize(together)
     np.testing.assert_array_equal(found["nonfinite"], [1, 0, 0])
     np.testing.assert_allclose(found["sum"], [-2.0, 7.0, 2e30], rtol=1e-6)
