@@ -12,13 +12,23 @@ if TYPE_CHECKING:
     from jaxdebug.checks.workload import Workload
     from jaxdebug.programs.shadow import shadow
     from jaxdebug.statistics.probe import probe
+    from jaxdebug.statistics.statistic import Statistic
 
     __version__: str
 
-__all__ = ["AuditReport", "Workload", "__version__", "audit", "probe", "shadow"]
+__all__ = [
+    "AuditReport",
+    "Statistic",
+    "Workload",
+    "__version__",
+    "audit",
+    "probe",
+    "shadow",
+]
 
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audit_report",
+    "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audit",
     "probe": "jaxdebug.statistics.probe",

@@ -1,4 +1,4 @@
-"""The command line: ``jaxdebug audit FILE[:NAME]`` and ``jaxdebug doctor``.
+"""The command line: ``jaxdebug audit FILE[:NAME]``, ``explain CODE`` and ``doctor``.
 
 Exit status: 0 clean, 1 findings at or above ``--fail-on``, 2 usage or configuration,
 3 the target could not be imported or run, 4 inconclusive, 130 interrupted. Reports go
@@ -88,6 +88,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     )
     from jaxdebug.checks.user_traceback import escape_lines, user_traceback
     from jaxdebug.checks.workload import WorkloadError
+    from jaxdebug.findings.settings import SettingsError, read_settings
 
     output: Path | None = arguments.output
     if output is not None and not output.absolute().parent.is_dir():
@@ -96,6 +97,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     progress = None if arguments.quiet else sys.stderr
     try:
         path, _ = split_target(arguments.target)
+        settings = read_settings(path.parent)
         # What the target prints must not end up inside the report.
         with contextlib.redirect_stdout(sys.stderr), own_folder_on_path(path):
             _say(f"jaxdebug: importing {show_name(str(path))}", progress)
@@ -103,7 +105,11 @@ def _audit(arguments: argparse.Namespace) -> int:
             from jaxdebug.checks.audit import audit_workload
 
             _say(f"jaxdebug: auditing {show_name(workload.name)}", progress)
-            report = audit_workload(workload, seed=arguments.seed)
+            report = audit_workload(
+                workload, seed=arguments.seed, silence=settings.silence
+            )
+    except SettingsError as error:
+        return _refuse(escape_lines(str(error)))
     except (TargetError, WorkloadError) as error:
         _say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
         return TARGET
@@ -131,6 +137,20 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     found = examine()
     _say(found.to_json() if arguments.json else found.text(), sys.stdout)
+    return CLEAN
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from jaxdebug.findings.codes import PAGES, unknown
+    from jaxdebug.findings.page_text import listing, page_text
+
+    if arguments.code is None:
+        _say(listing(), sys.stdout)
+        return CLEAN
+    if arguments.code not in PAGES:
+        return _refuse(unknown(arguments.code))
+    width = shutil.get_terminal_size().columns
+    _say(page_text(PAGES[arguments.code], width), sys.stdout)
     return CLEAN
 
 
@@ -216,6 +236,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("--quiet", action="store_true", help="print nothing but errors")
     audit.set_defaults(run=_audit)
+
+    explain = commands.add_parser(
+        "explain",
+        help="say what the code of a finding means and what to try",
+        description="Say what the code of a finding means, how it is judged and what "
+        "to try. Without a code, list all codes.",
+        allow_abbrev=False,
+    )
+    explain.add_argument(
+        "code", metavar="CODE", nargs="?", help="such as vanishing-gradient"
+    )
+    explain.set_defaults(run=_explain)
 
     doctor = commands.add_parser(
         "doctor",

@@ -24,6 +24,7 @@ from jaxdebug.checks.workload import (
     first_batch,
     require_optimizer,
 )
+from jaxdebug.findings.silence import require_patterns
 from jaxdebug.gradients.verdict import needs_another_look
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
@@ -36,6 +37,7 @@ def audit(
     has_aux: bool = False,
     optimizer: Any = None,
     seed: int = 0,
+    silence: Sequence[str] = (),
 ) -> Callable[..., AuditReport]:
     """Audit one batch: compare the gradients, measure every layer.
 
@@ -55,13 +57,16 @@ def audit(
         optimizer: an `optax.GradientTransformation`; its first update is
             measured. Needs a single argument of parameters.
         seed: of the directions and the displacement.
+        silence: findings that are known and accepted, as `"code"` or
+            `"code:where"` with wildcards. They are listed, but do not count.
 
     Returns:
         A function with the arguments of `loss_fn` that returns an `AuditReport`.
 
     Raises:
-        ValueError: when called, if the loss is not a real scalar, or if there is
-            no inexact leaf to differentiate by.
+        ValueError: if an entry of `silence` names no code; when called, if the
+            loss is not a real scalar, or if there is no inexact leaf to
+            differentiate by.
         TypeError: when called, if an argument is not a pytree of arrays.
 
     Cost:
@@ -90,6 +95,7 @@ def audit(
     require_function("audit", loss_fn)
     require_optimizer("audit", optimizer)
     _require_seed(seed)
+    silence = require_patterns("silence", silence)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
@@ -111,7 +117,9 @@ def audit(
             attempts.append(judge(made, made.run(leaves, moves), moves))
         name = getattr(loss_fn, "__name__", "loss")
         seconds = time.perf_counter() - started
-        return build_report(made, measured, attempts, on_host, name, seed, seconds)
+        return build_report(
+            made, measured, attempts, on_host, name, seed, seconds, silence
+        )
 
     @wraps(loss_fn, updated=())
     def audited(*args: Any, **kwargs: Any) -> AuditReport:
@@ -129,12 +137,15 @@ def _require_seed(seed: int) -> None:
         )
 
 
-def audit_workload(workload: Workload, *, seed: int = 0) -> AuditReport:
+def audit_workload(
+    workload: Workload, *, seed: int = 0, silence: Sequence[str] = ()
+) -> AuditReport:
     """Audit the first training batch of a workload.
 
     Args:
         workload: the loss, its parameters and data.
         seed: of the directions and the displacement.
+        silence: findings that do not count, as for `audit`.
 
     Raises:
         WorkloadError: if the workload cannot be audited; says why.
@@ -146,6 +157,7 @@ def audit_workload(workload: Workload, *, seed: int = 0) -> AuditReport:
         has_aux=workload.has_aux,
         optimizer=workload.optimizer,
         seed=seed,
+        silence=silence,
     )
     try:
         report = audited(workload.params, batch, *workload.extra)

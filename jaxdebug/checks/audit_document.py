@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxdebug.checks.unit_sections import common_root, unit_sections
 from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def audit_document(report: AuditReport) -> Document:
         _gradients(report),
         _parameters(report),
         _layers(report),
+        *unit_sections((layer.site, layer.numbers) for layer in report.layers),
+        *_silenced(report),
         *_unchecked(report),
     ]
     cost = (
@@ -172,7 +175,7 @@ def _layers(report: AuditReport) -> Section:
         if layer.site.kind == "cotangent"
     }
     outputs = [layer for layer in report.layers if layer.site.kind == "output"]
-    root = _common_root([layer.site.path for layer in outputs])
+    root = common_root([layer.site.path for layer in outputs])
     rows = [
         row
         for layer in outputs
@@ -182,12 +185,6 @@ def _layers(report: AuditReport) -> Section:
     ]
     note = (f"Inside {'/'.join(root)}.",) if root else ()
     return Section("Layers", note, _cut(columns, rows))
-
-
-def _common_root(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The scope that every path begins with, if there are paths inside it."""
-    first = {path[:1] for path in paths}
-    return first.pop() if len(first) == 1 and len(paths) > 1 else ()
 
 
 def _layer_rows(
@@ -234,6 +231,19 @@ def _type(dtype: str, shape: tuple[int, ...]) -> str:
 
 
 _DTYPES = re.compile(r"^(float|complex|int)(\d+)$")
+
+
+def _silenced(report: AuditReport) -> Iterator[Section]:
+    if report.silenced:
+        yield Section(
+            "Silenced",
+            ("As asked, these do not count.",),
+            listing=tuple(
+                f"{finding.severity}: {finding.code}: {finding.where}: "
+                f"{finding.message}."
+                for finding in report.silenced
+            ),
+        )
 
 
 def _unchecked(report: AuditReport) -> Iterator[Section]:

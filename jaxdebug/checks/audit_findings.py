@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxdebug.findings import Finding, Severity
+from jaxdebug.findings import Finding, found
+from jaxdebug.findings.codes import page_of
 from jaxdebug.gradients.verdict import LeafVerdict
 from jaxdebug.programs.custom_rules import CustomRule
 from jaxdebug.programs.sites import Site
@@ -62,17 +63,12 @@ def value_findings(
             f"({culprit.primitive})"
         )
     return [
-        Finding(
+        found(
             "nonfinite-loss",
-            Severity.ERROR,
             where,
             f"the loss is {format_number(loss)}{detail}",
-            (
-                "Look for log, sqrt or division at zero, or exp of a large value, "
-                "in that layer.",
-                "If it is an overflow, compute that part in float32.",
-            ),
-            {"loss": loss},
+            line=culprit.line if culprit else None,
+            evidence={"loss": loss},
         )
     ]
 
@@ -84,76 +80,56 @@ def _through(rules: Sequence[CustomRule]) -> str:
 
 
 def _wrong(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
-    first = (
-        ("Check " + ", ".join(str(rule) for rule in rules) + " against its formula.",)
-        if rules
-        else ("Compare the layers after this parameter with their formulas.",)
-    )
-    return Finding(
+    remedies = page_of("wrong-gradient").remedies
+    if rules:
+        named = ", ".join(map(str, rules))
+        remedies = (f"Check {named} against its formula.", *remedies[1:])
+    return found(
         "wrong-gradient",
-        Severity.ERROR,
         leaf.path,
         f"the gradient gives a slope of {format_number(leaf.slope)}, finite "
         f"differences in float64 give {format_number(leaf.difference)} "
         f"± {format_number(leaf.bar)}: they differ by {format_number(leaf.error)} of "
         f"its typical slope{_through(rules)}",
-        (
-            *first,
-            "If the deviation is meant (stop_gradient on part of the loss, "
-            "straight-through, clipping, reversal), leave that parameter out of the "
-            "audit.",
-        ),
-        _numbers(leaf),
+        remedies=remedies,
+        evidence=_numbers(leaf),
     )
 
 
 def _lost(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
-    return Finding(
+    return found(
         "lost-gradient",
-        Severity.ERROR,
         leaf.path,
         "the gradient is zero everywhere, but the loss depends on it: finite "
         f"differences in float64 give a slope of {format_number(leaf.difference)} "
         f"± {format_number(leaf.bar)}{_through(rules)}",
-        (
-            "Look for stop_gradient, an integer cast, a rounding or an argmax between "
-            "this parameter and the loss.",
-            "If it is meant to be frozen, leave it out of the parameters.",
-        ),
-        _numbers(leaf),
+        evidence=_numbers(leaf),
     )
 
 
 def _nonfinite(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
     if np.isfinite(leaf.slope):
         return _overflow(leaf, rules)
-    return Finding(
+    return found(
         "nonfinite-gradient",
-        Severity.ERROR,
         leaf.path,
         f"the gradient is not finite{_through(rules)}",
-        (
-            "Look for a where whose unused branch divides by zero or takes the root "
-            "or log of zero: guard the operand, not the result.",
-            "Look for a norm, sqrt or arccos at the edge of its domain.",
-        ),
-        _numbers(leaf),
+        evidence=_numbers(leaf),
     )
 
 
 def _overflow(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
-    return Finding(
+    return found(
         "nonfinite-gradient",
-        Severity.ERROR,
         leaf.path,
         "the gradient is not finite in the model's precision; in float64 it is"
         f"{_through(rules)}",
-        (
+        remedies=(
             "Look for an overflow, or a square that underflows to zero below a root "
             "or a division.",
             "Compute that part in float32, or scale its operand first.",
         ),
-        _numbers(leaf),
+        evidence=_numbers(leaf),
     )
 
 
@@ -162,24 +138,18 @@ _REMARKS = {
         "flat-gradient",
         "the gradient is zero, and so is every small change of the loss, but a large "
         "change of the parameter does change the loss",
-        (
-            "Look for a rounding, an integer cast or an argmax between this "
-            "parameter and the loss: it passes no gradient.",
-            "A hinge or a clip that is satisfied by the whole batch does the same.",
-        ),
     ),
     "no-effect": (
         "no-effect",
         "the loss does not depend on it: neither the gradient nor a change of the "
         "parameter changes anything",
-        ("Check that the parameter is used, and that what multiplies it is not zero.",),
     ),
 }
 
 
 def _remark(leaf: LeafVerdict) -> Finding:
-    code, message, remedies = _REMARKS[leaf.reason]
-    return Finding(code, Severity.INFO, leaf.path, message, remedies, _numbers(leaf))
+    code, message = _REMARKS[leaf.reason]
+    return found(code, leaf.path, message, evidence=_numbers(leaf))
 
 
 def _numbers(leaf: LeafVerdict) -> dict[str, object]:

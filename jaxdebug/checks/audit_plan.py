@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.loss import AuditInputError, Loss
+from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.differences import Differences, central_differences
 from jaxdebug.gradients.directions import gaussian
 from jaxdebug.programs.graph import Graph, build_graph
@@ -91,9 +92,12 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
         optimizer: an `optax.GradientTransformation` or None.
     """
     leaves = jax.tree.leaves(arguments)
-    program = trace(loss.scalar, *leaves)
-    gradient_program = trace(loss.gradient, *leaves)
-    layers = probed_layers(gradient_program)
+    program = trace_observed(loss.scalar, *leaves).program
+    traced_gradient = trace_observed(loss.gradient, *leaves)
+    gradient_program = traced_gradient.program
+    layers = probed_layers(
+        traced_gradient, dict(zip(loss.moving, loss.paths, strict=True))
+    )
     shadow, shadow_gradient = (
         shadow_program(program),
         shadow_program(gradient_program),

@@ -71,6 +71,7 @@ class AuditReport:
         unidentified: layers whose cotangent could not be told, and why.
         seed: of directions and displacement.
         cost: losses evaluated, seconds, compilation included.
+        silenced: findings that the user asked not to count.
     """
 
     name: str
@@ -84,6 +85,7 @@ class AuditReport:
     unidentified: tuple[str, ...]
     seed: int
     cost: Mapping[str, float]
+    silenced: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -124,17 +126,8 @@ class AuditReport:
         return {
             "name": self.name,
             "verdict": self.verdict,
-            "findings": [
-                {
-                    "code": finding.code,
-                    "severity": finding.severity,
-                    "where": finding.where,
-                    "message": finding.message,
-                    "remedies": finding.remedies,
-                    "evidence": dict(finding.evidence),
-                }
-                for finding in self.findings
-            ],
+            "findings": [_finding(finding) for finding in self.findings],
+            "silenced": [_finding(finding) for finding in self.silenced],
             "loss": self.loss,
             "loss_float64": self.wide_loss,
             "leaves": [
@@ -174,6 +167,19 @@ class AuditReport:
             "seed": self.seed,
             "cost": dict(self.cost),
         }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "where": finding.where,
+        "line": finding.line,
+        "message": finding.message,
+        "meaning": finding.meaning,
+        "remedies": finding.remedies,
+        "evidence": dict(finding.evidence),
+    }
 
 
 def _plain(numbers: Mapping[str, Any]) -> dict[str, Any]:

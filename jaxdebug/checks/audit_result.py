@@ -10,7 +10,9 @@ import numpy as np
 from jaxdebug.checks.audit_findings import gradient_findings, value_findings
 from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
 from jaxdebug.checks.data import examine_inputs
+from jaxdebug.checks.layer_findings import layer_findings, leaf_measurements
 from jaxdebug.findings import Finding, Severity
+from jaxdebug.findings.silence import silenced
 from jaxdebug.gradients.differences import evaluations
 from jaxdebug.gradients.directions import rms
 from jaxdebug.gradients.verdict import LeafVerdict, judge_leaves, settle
@@ -55,6 +57,7 @@ def build_report(
     name: str,
     seed: int,
     seconds: float,
+    silence: Sequence[str] = (),
 ) -> AuditReport:
     """Judge what was measured.
 
@@ -66,6 +69,7 @@ def build_report(
         name: of what was audited.
         seed: of directions and displacement.
         seconds: wall time of the audit.
+        silence: patterns of findings that do not count.
     """
     loss, differences = plan.loss, measured.differences
     verdicts = settle(attempts)
@@ -88,21 +92,35 @@ def build_report(
             bad_input=any(f.severity is Severity.ERROR for f in inputs),
         ),
     ]
+    parameters = [leaves[index] for index in loss.moving]
+    numbers = {
+        "parameter": [summarize_array(np.asarray(array)) for array in parameters],
+        "gradient": [*map(summarize_array, measured.gradients)],
+        "update": None
+        if measured.updates is None
+        else [*map(summarize_array, measured.updates)],
+    }
+    findings += layer_findings(
+        plan,
+        [(layer.site, layer.numbers) for layer in layers],
+        [*leaf_measurements(loss.paths, parameters, numbers)],
+        findings,
+    )
+    findings.sort(key=lambda finding: list(Severity).index(finding.severity))
+    kept, quiet = silenced(findings, silence)
     rows = zip(
         loss.names,
         loss.moving,
         verdicts,
-        [summarize_array(np.asarray(leaves[index])) for index in loss.moving],
-        map(summarize_array, measured.gradients),
-        map(summarize_array, measured.updates)
-        if measured.updates is not None
-        else [None] * len(verdicts),
+        numbers["parameter"],
+        numbers["gradient"],
+        numbers["update"] or [None] * len(verdicts),
         strict=True,
     )
     return AuditReport(
         name,
-        _verdict(findings, [leaf.verdict for leaf in verdicts]),
-        tuple(sorted(findings, key=lambda f: list(Severity).index(f.severity))),
+        _verdict(kept, quiet, verdicts),
+        kept,
         float(measured.loss),
         float(differences.loss[0]),
         tuple(
@@ -129,14 +147,27 @@ def build_report(
             "losses": len(attempts) * evaluations(len(verdicts)),
             "seconds": seconds,
         },
+        quiet,
     )
 
 
-def _verdict(findings: Sequence[Finding], leaves: Sequence[Verdict]) -> Verdict:
-    errors = any(finding.severity is Severity.ERROR for finding in findings)
-    if errors or Verdict.FAIL in leaves:
+def _verdict(
+    findings: Sequence[Finding],
+    quiet: Sequence[Finding],
+    leaves: Sequence[LeafVerdict],
+) -> Verdict:
+    # A leaf fails by its finding: where that one is silenced, it does not count.
+    accepted = {f.where for f in quiet if f.severity is Severity.ERROR}
+    counted = [
+        leaf.verdict
+        for leaf in leaves
+        if leaf.verdict is not Verdict.FAIL or leaf.path not in accepted
+    ]
+    if any(finding.severity is Severity.ERROR for finding in findings):
         return Verdict.FAIL
-    return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in leaves else Verdict.PASS
+    if Verdict.FAIL in counted:
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in counted else Verdict.PASS
 
 
 def _unseen(plan: Plan) -> tuple[str, ...]:

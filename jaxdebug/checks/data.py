@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.findings import Finding, Severity
+from jaxdebug.findings import Finding, Severity, found
 
 
 def examine_inputs(
@@ -51,24 +51,11 @@ def _examine(leaf: Any, name: str, kind: str, infinite: Severity) -> list[Findin
     what = "NaN" if is_nan else "infinite"
     place = f", the first at index {list(first)}" if array.ndim else ""
     return [
-        Finding(
-            f"nonfinite-{kind}",
-            Severity.ERROR if is_nan else infinite,
+        found(
+            "nonfinite-parameter" if kind == "parameter" else "nonfinite-data",
             name,
             f"{count} of {array.size} values are {what}{place}",
-            _REMEDIES[kind],
-            {"count": count, "size": array.size, "first": first},
+            severity=Severity.ERROR if is_nan else infinite,
+            evidence={"count": count, "size": array.size, "first": first},
         )
     ]
-
-
-_REMEDIES = {
-    "data": (
-        "Find the record behind this index and what wrote it.",
-        "Check the preparation for a division by a zero scale, or a log of zero.",
-    ),
-    "parameter": (
-        "Start from parameters before they became non-finite.",
-        "Check the initialiser and the checkpoint they come from.",
-    ),
-}

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.observed import observed
 from jaxdebug.programs.leaves import path_names
 
 _NUMBERS = (bool, int, float, complex, np.generic)
@@ -30,11 +32,13 @@ class Loss:
 
     Attributes:
         scalar: the loss of all flat arrays.
-        moving: indices of the inexact leaves of the parameters.
+        moving: indices of the inexact leaves of the parameters, of a module those
+            that its framework trains.
         paths: path of each of those, in the user's spelling.
         fixed: index and path of every other leaf.
         rebuild: the parameters' pytree from all flat arrays with others moving,
-            of the first argument that holds parameters.
+            of the first argument that holds parameters; of a module the tree its
+            framework gives an optimiser.
         arguments: positions of the arguments that hold parameters.
     """
 
@@ -71,9 +75,15 @@ def place_arguments(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments as JAX takes them under the user's settings, on the device.
 
+    Modules of NNX and Equinox are taken apart; they themselves stay as they are.
+
     Raises:
         TypeError: if a leaf is no array and no number; says which.
     """
+    try:
+        args, kwargs = modules.split((args, kwargs))
+    except modules.NoArraysError as error:
+        raise ArgumentTypeError(str(error)) from None
     leaves, tree = jax.tree.flatten((args, kwargs))
     placed = []
     for leaf, path in zip(leaves, path_names((args, kwargs)), strict=True):
@@ -84,8 +94,7 @@ def place_arguments(
             raise ArgumentTypeError(
                 "expected arguments that are pytrees of arrays and numbers; found "
                 f"at {_field_name(path)} a leaf of type {found}. Close over what is "
-                "not an array; of an Equinox module give the arrays alone, from "
-                "eqx.partition(module, eqx.is_inexact_array), and combine inside."
+                "not an array. NNX and Equinox modules are taken as they are."
             )
         # Explicit, so that it is allowed under any transfer guard.
         placed.append(jax.device_put(leaf))
@@ -110,9 +119,10 @@ def split_loss(
     leaves, tree = jax.tree.flatten((args, kwargs))
     paths = path_names((args, kwargs))
     wanted = {("0", str(number)) for number in numbers}
+    trained = modules.trainable((args, kwargs))
     moving, names, fixed = [], [], []
     for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
-        is_parameter = path[:2] in wanted
+        is_parameter = path[:2] in wanted and trained[position] is not False
         if is_parameter and jax.dtypes.issubdtype(leaf.dtype, np.inexact):
             moving.append(position)
             names.append(path[2:] if len(numbers) == 1 else path[1:])
@@ -123,20 +133,21 @@ def split_loss(
             f"expected floating-point arrays in argument {_list(numbers)}, which "
             f"argnums={argnums} says holds the parameters; found "
             f"{_dtypes_of(leaves, paths, wanted)}. Give the position of the "
-            "parameters as argnums, and parameters of a floating dtype."
+            "parameters as argnums, and parameters of a floating dtype. A model that "
+            "the function closes over is a constant: hand it in as an argument."
         )
 
     @wraps(loss_fn, updated=())
     def scalar(*flat: Any) -> Any:
-        args, kwargs = jax.tree.unflatten(tree, flat)
-        result = loss_fn(*args, **kwargs)
+        args, kwargs = modules.rebuild(jax.tree.unflatten(tree, flat))
+        result = observed(loss_fn)(*args, **kwargs)
         return _scalar_of(result, has_aux)
 
     def rebuild(flat: Sequence[Any], parameters: Sequence[Any]) -> Any:
         every = list(flat)
         for position, leaf in zip(moving, parameters, strict=True):
             every[position] = leaf
-        return jax.tree.unflatten(tree, every)[0][numbers[0]]
+        return modules.parameters(jax.tree.unflatten(tree, every)[0][numbers[0]])
 
     return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild, numbers)
 

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class Severity(StrEnum):
-    """How bad it is; the order is from worst to mildest."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
+from jaxdebug.findings.codes import PAGES, page_of
+from jaxdebug.findings.severity import Severity
 
 
 @dataclass(frozen=True)
@@ -27,6 +21,7 @@ class Finding:
         message: what was found, with its numbers.
         remedies: what to try, most useful first.
         evidence: the numbers, for machines.
+        line: the user's `file:line`, where it is known.
     """
 
     code: str
@@ -35,3 +30,46 @@ class Finding:
     message: str
     remedies: tuple[str, ...] = ()
     evidence: Mapping[str, object] = field(default_factory=dict)
+    line: str | None = None
+
+    @property
+    def meaning(self) -> str:
+        """What the code means, from its page."""
+        return PAGES[self.code].meaning if self.code in PAGES else ""
+
+
+def found(
+    code: str,
+    where: str,
+    message: str,
+    *,
+    severity: Severity | None = None,
+    remedies: tuple[str, ...] | None = None,
+    line: object = None,
+    evidence: Mapping[str, object] | None = None,
+) -> Finding:
+    """A finding with the severity and the remedies of its page.
+
+    Args:
+        code: one that has a page.
+        where: the parameter, layer or field, in the user's spelling.
+        message: what was found, with its numbers; no full stop at the end.
+        severity: in place of the page's.
+        remedies: in place of the page's.
+        line: the user's source line, if it is known; anything that prints as
+            `file:line`.
+        evidence: the numbers and the thresholds.
+
+    Raises:
+        ValueError: if the code has no page.
+    """
+    page = page_of(code)
+    return Finding(
+        code,
+        page.severity if severity is None else severity,
+        where,
+        message,
+        page.remedies if remedies is None else remedies,
+        {} if evidence is None else evidence,
+        None if line is None else str(line),
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs.equation import TOP, Address, Equation, Level
+from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.scopes import Direction, ModulePath, direction_of, path_of
 
@@ -32,16 +33,12 @@ class Step:
     """Whether it stands below a derivative, forward or backward."""
     opened: bool
     """Whether a rule leads into its bodies."""
+    base: ModulePath = ()
+    """Module path of the equation that encloses it."""
 
     @property
     def address(self) -> Address:
         return self.equation.address
-
-    @property
-    def base(self) -> ModulePath:
-        """Module path of the equation that encloses it."""
-        enclosing = self.equation.enclosing
-        return path_of(enclosing[-1].stack) if enclosing else ()
 
 
 @dataclass
@@ -55,6 +52,10 @@ class Graph:
     entered: dict[int, tuple[Step, int | None]] = field(default_factory=dict)
     """For each input of a body: the equation it belongs to, the operand it was."""
     steps: list[Step] = field(default_factory=list)
+    literals: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    """Literals passed on to a node; None where the value is not known."""
+    marks: list[Step] = field(default_factory=list)
+    """Equations that name an array and are not among the steps."""
     inputs: list[int] = field(default_factory=list)
     outputs: list[int | None] = field(default_factory=list)
 
@@ -63,6 +64,16 @@ class Graph:
         self.avals.append(aval)
         self.made_by.append(None)
         return len(self.avals) - 1
+
+    def literal(self, step: Step, operand: int) -> Any:
+        """The value of an operand that has no node; None where it is not known."""
+        atom = step.equation.raw.invars[operand]
+        return ir.literal_value(atom) if isinstance(atom, ir.Literal) else None
+
+    def pass_literal(self, atom: Any, target: int) -> None:
+        """Note that a literal, which has no node of its own, is passed on."""
+        value = ir.literal_value(atom) if isinstance(atom, ir.Literal) else None
+        self.literals[target].append(value)
 
     @cached_property
     def fed_by(self) -> dict[int, list[int]]:
@@ -103,6 +114,27 @@ class Graph:
             seen.update(fresh)
             queue.extend(fresh)
 
+    def step_at(self, address: Address) -> Step:
+        """The equation at an address."""
+        return self._by_address[address]
+
+    @cached_property
+    def _by_address(self) -> dict[Address, Step]:
+        return {step.address: step for step in (*self.steps, *self.marks)}
+
+    def before(self, node: int) -> Iterator[int]:
+        """Every node that a node depends on, itself included."""
+        seen, queue = {node}, [node]
+        for current in queue:
+            yield current
+            step = self.made_by[current]
+            earlier = [*self.fed_by.get(current, ())]
+            if step is not None and not step.opened:
+                earlier += [n for n in step.operands if n is not None]
+            fresh = [n for n in earlier if n not in seen]
+            seen.update(fresh)
+            queue.extend(fresh)
+
     def steps_after(self, node: int) -> Iterator[Step]:
         """Every equation whose operands depend on a node."""
         seen, queue = {node}, [node]
@@ -137,7 +169,7 @@ def _add_level(
     level: Level,
     rules: RuleTable,
 ) -> list[int | None]:
-    nodes: dict[Any, int] = dict(zip(jaxpr.jaxpr.invars, inputs, strict=True))
+    nodes: dict[Any, int | None] = dict(zip(jaxpr.jaxpr.invars, inputs, strict=True))
     for var in jaxpr.jaxpr.constvars:
         nodes[var] = graph.node(var.aval)
 
@@ -147,16 +179,28 @@ def _add_level(
     for index, raw in enumerate(jaxpr.jaxpr.eqns):
         equation = level.equation(index, raw)
         rule = rules.get(equation.primitive)
-        results = tuple(graph.node(var.aval) for var in raw.outvars)
+        is_mark = mark_of(raw) is not None
+        operands = tuple(map(read, raw.invars))
+        results = (
+            tuple(node for node in operands if node is not None)
+            if is_mark
+            else tuple(graph.node(var.aval) for var in raw.outvars)
+        )
         step = Step(
             equation,
             path_of(equation.stack),
             direction_of(equation.stack),
-            tuple(map(read, raw.invars)),
+            operands,
             results,
             any(scope.transform and scope.name == "jvp" for scope in equation.stack),
             rule is not None,
+            path_of(level.enclosing[-1].stack) if level.enclosing else (),
         )
+        if is_mark:
+            # The array stays what it was: whoever follows it sees no mark.
+            graph.marks.append(step)
+            nodes[raw.outvars[0]] = operands[0]
+            continue
         graph.steps.append(step)
         for node, var in zip(results, raw.outvars, strict=True):
             graph.made_by[node] = step
@@ -174,11 +218,17 @@ def _add_bodies(graph: Graph, step: Step, rules: RuleTable) -> None:
             graph.entered[node] = (step, source)
             if source is not None:
                 graph.feeds[source].append(node)
+            else:
+                graph.pass_literal(step.equation.raw.invars[operand], node)
         level = step.equation.inside(index)
         outputs = _add_level(graph, body.jaxpr, inputs, level, rules)
-        for result, node in zip(body.results, outputs, strict=True):
+        pairs = zip(body.results, outputs, strict=True)
+        for position, (result, node) in enumerate(pairs):
             if result is not None and node is not None:
                 graph.feeds[node].append(step.results[result])
+            elif result is not None:
+                atom = body.jaxpr.jaxpr.outvars[position]
+                graph.pass_literal(atom, step.results[result])
         for output, target in body.feedback:
             source = outputs[output]
             if source is not None:

@@ -1,6 +1,7 @@
 """The one loop that runs a traced program under a tool.
 
-Every equation runs under its own name stack, traceback and configuration, and
+Every equation runs under its own name stack, traceback and configuration; marks
+are left out, a visitor sees them as equations that return their operand; and
 values that nothing reads any more are dropped, so that an interpreted program
 uses the memory of the original.
 """
@@ -12,6 +13,7 @@ from typing import Any
 
 from jaxdebug.programs._jax import ir, source
 from jaxdebug.programs.equation import TOP, Equation, Level
+from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.tool import Outcome, Records, Tool, Value
 
@@ -41,6 +43,8 @@ def interpret(
         return interpret(jaxpr, values, tool, level=level, rules=rules)
 
     def proceed(equation: Equation, values: list[Value]) -> Outcome:
+        if mark_of(equation.raw) is not None:
+            return values, {}  # marks end here: the value itself goes on
         rule = rules.get(equation.primitive)
         if rule is not None and tool.enters(equation):
             return rule.apply(equation, values, tool, run)

@@ -1,20 +1,31 @@
 """Which input of a train step is a parameter, and which array is its gradient.
 
-The gradient of a leaf is the array of its shape that leaves the backward part
-of the program and leads, through arrays of the same shape, to the leaf's new
-value. With several candidates or none the gradient is not identified.
+The gradient of a leaf is the array of its shape that leaves the backward part of
+the program, is a derivative by that leaf, and leads to its new value. Gradients
+of several micro-batches, examples, losses or devices that are only added up
+count as one: their sum. With several other candidates, or none, the gradient is
+not identified, and the reason is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 
+from jaxdebug.programs.claims import Claimant, claimants, own_gradients, owners_of
+from jaxdebug.programs.gradient_sums import sum_of
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.scopes import Direction
-from jaxdebug.programs.sites import Place, is_inexact
+from jaxdebug.programs.places import Place, is_inexact
+from jaxdebug.programs.updates import trail_of
+
+UNCHANGED = "its new value is its old one"
+NO_GRADIENT = "no gradient of its shape leads to its new value"
+CHANGED_BEFORE_ADDED = (
+    "each example has a gradient of its own, which is changed before they are added"
+)
 
 
 class Leaf(NamedTuple):
@@ -29,20 +40,45 @@ class Leaf(NamedTuple):
 
 
 class LeafGradient(NamedTuple):
-    """A leaf and where its gradient appears, or why that is not known."""
+    """A trained leaf and where its gradient appears, or why that is not known."""
 
     leaf: Leaf
     place: Place | None
     reason: str = ""
+    summed: bool = False
+    """Whether it is a sum: over micro-batches, examples, losses or devices."""
+    added: Place | None = None
+    """Δ in the final p + Δ, or p - Δ: an operand; None if it cannot be told."""
 
 
 def path_names(tree: object) -> list[tuple[str, ...]]:
-    """The path of every leaf of a pytree, key by key."""
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [
-        tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
-        for path, _ in paths
-    ]
+    """The path of every leaf of a pytree, key by key, as its framework spells it."""
+    nodes, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_variable)
+    names = []
+    for path, node in nodes:
+        inner = [()]
+        if _is_variable(node):
+            leaves, _ = jax.tree_util.tree_flatten_with_path(node)
+            # The array itself is `value` of the variable: no name of the user's.
+            inner = [below[1:] for below, _ in leaves]
+        names += [tuple(n for key in (*path, *end) for n in _key(key)) for end in inner]
+    return names
+
+
+def _key(key: Any) -> tuple[str, ...]:
+    """One key of a path as text; a key may stand for several."""
+    names = getattr(key, "names", None)
+    return names or (jax.tree_util.keystr((key,), simple=True),)
+
+
+def _is_variable(node: object) -> bool:
+    """Whether it is an NNX variable; imports no Flax."""
+    return _is_variable_class(type(node))
+
+
+@cache
+def _is_variable_class(cls: type) -> bool:
+    return any(base.__module__ == "flax.nnx.variablelib" for base in cls.__mro__)
 
 
 def state_leaves(
@@ -52,87 +88,121 @@ def state_leaves(
 ) -> list[Leaf]:
     """Pairs of an input and an output that are the same leaf of a state.
 
+    The output is computed from the input, has its shape, and ends in its path:
+    where it stands in the result does not matter.
+
     Args:
         inputs: path of each input; the first key is the argument's position.
         outputs: path of each output; the first key is the result's position.
-        graph: the flow of the program, for shapes and dtypes.
+        graph: the flow of the program.
     """
+    readable: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.outputs):
+        if node is not None and is_inexact(graph.avals[node]):
+            for earlier in trail_of(graph, node).nodes:
+                readable.setdefault(earlier, []).append(index)
     pairs = []
     for index, path in enumerate(inputs):
-        aval = graph.avals[graph.inputs[index]]
-        if not is_inexact(aval):
+        node = graph.inputs[index]
+        ranked = sorted(
+            (_likeness(graph, node, path, out, outputs[out]), out)
+            for out in readable.get(node, ())
+            if _shape(graph, graph.outputs[out]) == _shape(graph, node)
+        )
+        if not ranked:
             continue
-        # A state that is the whole result has no position in front of its path.
-        matching = [
-            (out_path[:1] != path[:1], out)
-            for out, out_path in enumerate(outputs)
-            if path[1:] in (out_path[1:], out_path) and _same_type(graph, aval, out)
-        ]
-        if matching and len(path) > 1:
-            pairs.append(Leaf(path, index, min(matching)[1]))
+        best, output = ranked[-1]
+        unsure = len(ranked) > 1 and ranked[-2][0] == best
+        if not unsure and (best[1] or len(path) == 1):
+            pairs.append(Leaf(path, index, output))
     return pairs
 
 
-def _same_type(graph: Graph, aval: Any, output: int) -> bool:
-    node = graph.outputs[output]
-    if node is None:
-        return False
-    other = graph.avals[node]
-    return (aval.shape, aval.dtype) == (other.shape, other.dtype)
+def _shape(graph: Graph, node: int | None) -> Any:
+    return None if node is None else graph.avals[node].shape
+
+
+def _likeness(
+    graph: Graph,
+    node: int,
+    path: tuple[str, ...],
+    output: int,
+    output_path: tuple[str, ...],
+) -> tuple[bool, int, bool]:
+    """Same dtype; how many last keys agree; whether the position does."""
+    new = graph.outputs[output]
+    assert new is not None
+    common = 0
+    for one, other in zip(reversed(path), reversed(output_path), strict=False):
+        if one != other:
+            break
+        common += 1
+    same_dtype = graph.avals[new].dtype == graph.avals[node].dtype
+    return same_dtype, common, output_path[:1] == path[:1]
 
 
 def leaf_gradients(graph: Graph, leaves: Sequence[Leaf]) -> list[LeafGradient]:
-    """The gradient of each leaf that the program differentiates and replaces.
+    """The gradient and the update of each trained or frozen parameter.
 
-    Left out are leaves that no derivative reads (moments of the optimiser) and
-    those whose new value depends on no backward array (batch statistics).
+    Left out is what is no parameter: leaves that no derivative reads (moments of
+    the optimiser), that the loss itself computes (batch statistics), and averages
+    of parameters.
     """
-    found = []
-    for leaf in leaves:
-        output = graph.outputs[leaf.output]
-        if output is None or output == graph.inputs[leaf.input]:
-            continue
-        nodes, reads_itself = _leaving_backward(graph, output, graph.inputs[leaf.input])
-        if not nodes or not reads_itself or not _is_differentiated(graph, leaf):
-            continue
-        if len(nodes) > 1:
-            found.append(
-                LeafGradient(leaf, None, f"{len(nodes)} arrays could be its gradient")
-            )
-            continue
-        step = graph.made_by[nodes[0]]
-        assert step is not None
-        place = Place(step.address, step.results.index(nodes[0]))
-        found.append(LeafGradient(leaf, place))
-    return found
+    found = claimants(graph, [_old_and_new(graph, leaf) for leaf in leaves])
+    claiming = {
+        leaf: claimant
+        for leaf, claimant in zip(leaves, found, strict=True)
+        if claimant is not None
+    }
+    gradients = (_gradient_of(graph, leaf, claiming) for leaf in claiming)
+    return [gradient for gradient in gradients if gradient is not None]
 
 
-def _is_differentiated(graph: Graph, leaf: Leaf) -> bool:
-    """Whether the leaf is read below a derivative: not so an optimiser's moments."""
-    return any(
-        step.differentiated
-        for node in graph.onward(graph.inputs[leaf.input])
-        for step in graph.readers.get(node, ())
-    )
+def _old_and_new(graph: Graph, leaf: Leaf) -> tuple[int, int]:
+    new = graph.outputs[leaf.output]
+    assert new is not None, "a leaf's new value is computed from its old one"
+    return graph.inputs[leaf.input], new
 
 
-def _leaving_backward(graph: Graph, output: int, start: int) -> tuple[list[int], bool]:
-    """Backward arrays reached from a new value through arrays of its shape."""
-    shape = graph.avals[output].shape
-    seen, queue, found, reads_itself = {output}, [output], [], False
-    while queue:
-        node = queue.pop()
-        reads_itself = reads_itself or node == start
-        step = graph.made_by[node]
-        if step is not None and step.direction is Direction.BACKWARD:
-            if node not in found:
-                found.append(node)
-            continue
-        before = list(graph.fed_by.get(node, ()))
-        if step is not None and not step.opened:
-            before += [n for n in step.operands if n is not None]
-        for earlier in before:
-            if earlier not in seen and graph.avals[earlier].shape == shape:
-                seen.add(earlier)
-                queue.append(earlier)
-    return found, reads_itself
+def _gradient_of(
+    graph: Graph, leaf: Leaf, claiming: Mapping[Leaf, Claimant]
+) -> LeafGradient | None:
+    claimant = claiming[leaf]
+    own, trail = own_gradients(claimant, [*claiming.values()])
+    if not own:
+        reason = _why_none(claimant, claiming)
+        if reason is None:
+            return None
+        return LeafGradient(leaf, None, reason, added=claimant.added)
+    node = sum_of(graph, trail, own)
+    if node is None:
+        reason = f"{len(own)} arrays could be its gradient"
+        if len(own) == 1:
+            reason = CHANGED_BEFORE_ADDED
+        return LeafGradient(leaf, None, reason, added=claimant.added)
+    step = graph.made_by[node]
+    assert step is not None
+    place = Place(step.address, step.results.index(node))
+    return LeafGradient(leaf, place, "", [node] != own, claimant.added)
+
+
+def _why_none(claimant: Claimant, claiming: Mapping[Leaf, Claimant]) -> str | None:
+    """Why a leaf has no gradient; None if it is no parameter."""
+    if not claimant.readers.direct:
+        return None
+    if not claimant.trail.computed:
+        return UNCHANGED
+    if not claimant.is_moved:
+        return None
+    trained = [other for other in claiming.values() if other.claims]
+    if any(claimant.averages(other) for other in trained):
+        return None
+    owners = {
+        owner
+        for node in claimant.trail.gradients
+        for owner in owners_of(claimant.graph, node, [*claiming.values()])
+    }
+    names = ["/".join(leaf.path) for leaf, other in claiming.items() if other in owners]
+    if names:
+        return f"{NO_GRADIENT}, only that of {', '.join(names)}"
+    return NO_GRADIENT

@@ -116,6 +116,7 @@ def transform(
     rules: RuleTable = DEFAULT_RULES,
     avals: Sequence[Any] | None = None,
     start: Callable[[Sequence[Any]], Records] = lambda leaves: {},
+    end: Callable[[Sequence[Any], Sequence[Any]], Records] = lambda leaves, out: {},
 ) -> Transformed:
     """The program run under a tool, traced once.
 
@@ -125,13 +126,14 @@ def transform(
         rules: what to do with primitives that have bodies.
         avals: of the values that stand for the inputs, if not of the inputs.
         start: records made of the program's flat inputs, before it runs.
+        end: records made of its flat inputs and outputs, after it ran.
     """
     names: list[Hashable] = []
 
     def function(*leaves: Any) -> tuple[list[Any], list[Any]]:
         first = start(leaves)
         results, records = interpret(program.jaxpr, leaves, tool, rules=rules)
-        records = {**first, **records}
+        records = {**first, **records, **end(leaves, results)}
         names[:] = records
         return results, list(records.values())
 

@@ -1,57 +1,24 @@
 """Sites: the arrays of a program that a user knows by a module's name.
 
-A layer's *output* is an inexact array made under the module's path that some
-forward equation outside the path reads, or that leaves the program. Its
-*cotangent* is what enters the path's backward equations from outside with the
-output's shape and dtype. Where several arrays could be meant, none is reported
-and the module is listed as not identified.
+Modules that were marked while the program was traced have exactly the sites
+that their marks say. For all others the name stacks are asked.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import NamedTuple
 
-import jax
-import numpy as np
+from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.marked_sites import marked_sites
+from jaxdebug.programs.places import Found, Place, Site, is_inexact
+from jaxdebug.programs.scopes import ModulePath
+from jaxdebug.programs.stack_sites import stack_sites
 
-from jaxdebug.programs._jax.source import Line
-from jaxdebug.programs.equation import Address
-from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.scopes import Direction, ModulePath
-
-
-class Site(NamedTuple):
-    """One array of a program under a module's name."""
-
-    path: ModulePath
-    kind: str
-    """"output", "cotangent", "parameter", "gradient", "input"."""
-    index: int
-    """Counts the arrays of one path and kind: several outputs, several calls."""
-    shape: tuple[int, ...]
-    dtype: str
-    primitive: str
-    line: Line | None
-
-    @property
-    def name(self) -> str:
-        """The path as the framework spells it."""
-        name = "/".join(self.path) or "(top)"
-        return f"{name}[{self.index}]" if self.index else name
-
-
-class Place(NamedTuple):
-    """Where in the program a site's array appears: at which equation, as what."""
-
-    address: Address
-    index: int
-    """Index among the equation's results, or among its operands."""
-    operand: bool = False
+__all__ = ["LayerSites", "Place", "Site", "is_inexact", "layer_sites"]
 
 
 class LayerSites(NamedTuple):
-    """What the name stacks of a program say about its layers."""
+    """What the marks and the name stacks of a program say about its layers."""
 
     sites: dict[Site, Place]
     unidentified: tuple[tuple[ModulePath, str], ...]
@@ -59,189 +26,28 @@ class LayerSites(NamedTuple):
 
 
 def layer_sites(graph: Graph) -> LayerSites:
-    """The layers' outputs and cotangents, in the order of the program."""
-    outputs = _outputs(graph)
+    """The layers' outputs, then their cotangents, each in the program's order."""
+    marked = marked_sites(graph)
+    by_stack, reasons = stack_sites(graph, marked.stacks)
+    found = marked.found + by_stack
+    if marked.found:
+        found.sort(key=lambda one: (one.kind == "cotangent", one.place.address))
     sites: dict[Site, Place] = {}
     seen: dict[int, Place] = {}
-    for path, places in outputs.items():
-        _add_sites(graph, sites, seen, path, "output", dict(enumerate(places)))
-    unidentified = []
-    for path, entering in _entering(graph, outputs).items():
-        matched, reason = _matched(graph, outputs[path], entering)
-        _add_sites(graph, sites, seen, path, "cotangent", matched)
-        if reason:
-            unidentified.append((path, reason))
-    return LayerSites(sites, tuple(unidentified))
-
-
-def _matched(
-    graph: Graph,
-    outputs: list[tuple[Step, Place]],
-    entering: list[tuple[Step, Place]],
-) -> tuple[dict[int, tuple[Step, Place]], str]:
-    """The cotangent of each output, by its index, and what could not be told.
-
-    Outputs of one shape and dtype have as many cotangents, or none is told.
-    """
-    of_type: dict[object, tuple[list[int], list[tuple[Step, Place]]]] = {}
-    for index, (step, place) in enumerate(outputs):
-        kind = _signature(graph, step.results[place.index])
-        of_type.setdefault(kind, ([], []))[0].append(index)
-    for step, place in entering:
-        node = step.operands[place.index]
-        assert node is not None
-        of_type[_signature(graph, node)][1].append((step, place))
-    matched: dict[int, tuple[Step, Place]] = {}
-    reasons = []
-    for indices, found in of_type.values():
-        if len(indices) == len(found):
-            # The backward pass meets the outputs in the opposite order.
-            matched.update(zip(indices, found[::-1], strict=True))
-        elif found:
-            reasons.append(
-                f"{len(indices)} outputs of one shape, but arrays of that shape "
-                f"entering its backward part: {len(found)}"
-            )
-    return dict(sorted(matched.items())), "; ".join(reasons)
-
-
-def _add_sites(
-    graph: Graph,
-    sites: dict[Site, Place],
-    seen: dict[int, Place],
-    path: ModulePath,
-    kind: str,
-    places: dict[int, tuple[Step, Place]],
-) -> None:
-    for count, (step, place) in places.items():
-        nodes = step.operands if place.operand else step.results
-        node = nodes[place.index]
-        assert node is not None
-        aval = graph.avals[node]
-        equation = step.equation
-        site = Site(
-            path,
-            kind,
-            count,
-            tuple(aval.shape),
-            str(aval.dtype),
-            equation.primitive,
-            equation.line,
-        )
+    for one in found:
         # An array that is several sites is measured at one place for all of them.
-        sites[site] = seen.setdefault(node, place)
+        sites[_site(graph, one)] = seen.setdefault(one.node, one.place)
+    return LayerSites(sites, (*marked.unidentified, *reasons))
 
 
-def is_inexact(aval: object) -> bool:
-    """Whether an aval is of floating or complex numbers."""
-    dtype = getattr(aval, "dtype", None)
-    return dtype is not None and jax.dtypes.issubdtype(dtype, np.inexact)
-
-
-def _outputs(graph: Graph) -> dict[ModulePath, list[tuple[Step, Place]]]:
-    found: dict[ModulePath, list[tuple[Step, Place]]] = defaultdict(list)
-    returned = {node for node in graph.outputs if node is not None}
-    for step in graph.steps:
-        if step.direction is not Direction.FORWARD or not step.path:
-            continue
-        shared = len(step.base)
-        for index, node in enumerate(step.results):
-            if not is_inexact(graph.avals[node]):
-                continue
-            readers = _forward_reader_paths(graph, step, node, returned)
-            for depth in range(shared + 1, len(step.path) + 1):
-                module = step.path[:depth]
-                if any(reader[:depth] != module for reader in readers):
-                    found[module].append((step, Place(step.address, index)))
-    return found
-
-
-_RETURNED: ModulePath = ("",)
-"""Stands for the caller of the program: under no module's path."""
-
-
-def _forward_reader_paths(
-    graph: Graph, maker: Step, node: int, returned: set[int]
-) -> set[ModulePath]:
-    readers: set[ModulePath] = set()
-    for passed in graph.onward(node):
-        if passed in returned:
-            readers.add(_RETURNED)
-        for step in graph.readers.get(passed, ()):
-            # What is opened only hands the value on, to a reader inside.
-            if step.direction is Direction.FORWARD and not step.opened:
-                readers.add(maker.path if _hoisted(maker, step) else step.path)
-    return readers
-
-
-def _hoisted(maker: Step, reader: Step) -> bool:
-    """Whether a derivative moved the maker out of the loop that the reader is in.
-
-    JAX then drops the scopes around the loop: what is left of the maker's path
-    stands in the middle of the reader's.
-    """
-    if maker.differentiated or not reader.differentiated:
-        return False
-    length = len(maker.path)
-    return any(
-        reader.path[start : start + length] == maker.path
-        for start in range(1, len(reader.path) - length + 1)
-    )
-
-
-def _entering(
-    graph: Graph, outputs: dict[ModulePath, list[tuple[Step, Place]]]
-) -> dict[ModulePath, list[tuple[Step, Place]]]:
-    """For each module with backward equations: the cotangents that enter it."""
-    shapes = {
-        path: {_signature(graph, step.results[place.index]) for step, place in places}
-        for path, places in outputs.items()
-    }
-    found: dict[ModulePath, dict[int, tuple[Step, Place]]] = {}
-    for step in graph.steps:
-        if step.direction is not Direction.BACKWARD or step.opened:
-            continue
-        for depth in range(1, len(step.path) + 1):
-            module = step.path[:depth]
-            if module not in shapes:
-                continue
-            known = found.setdefault(module, {})
-            if step.equation.primitive == "add_any":
-                # What is only added to is the cotangent of something the module
-                # reads, such as a parameter or its input, so far.
-                continue
-            for index, node in enumerate(step.operands):
-                if node is None or _signature(graph, node) not in shapes[module]:
-                    continue
-                entry = _entry(graph, node, module)
-                if entry not in known and _comes_from_outside(graph, entry, module):
-                    known[entry] = (step, Place(step.address, index, operand=True))
-    return {module: list(known.values()) for module, known in found.items()}
-
-
-def _signature(graph: Graph, node: int) -> tuple[object, object]:
-    aval = graph.avals[node]
-    return getattr(aval, "shape", None), getattr(aval, "dtype", None)
-
-
-def _entry(graph: Graph, node: int, module: ModulePath) -> int:
-    """The node as it first comes under the module: outside bodies of the module."""
-    while node in graph.entered:
-        step, outside = graph.entered[node]
-        if outside is None or step.path[: len(module)] != module:
-            break
-        node = outside
-    return node
-
-
-def _comes_from_outside(graph: Graph, node: int, module: ModulePath) -> bool:
-    """Whether a backward equation outside the module made the node."""
-    maker = graph.made_by[node]
-    if maker is not None:
-        outside = maker.path[: len(module)] != module
-        return outside and maker.direction is Direction.BACKWARD
-    makers = (graph.made_by[origin] for origin in graph.origins(node))
-    return any(
-        maker is not None and not maker.opened and maker.direction is Direction.BACKWARD
-        for maker in makers
+def _site(graph: Graph, found: Found) -> Site:
+    aval = graph.avals[found.node]
+    return Site(
+        found.path,
+        found.kind,
+        found.index,
+        tuple(aval.shape),
+        str(aval.dtype),
+        found.primitive,
+        found.line,
     )

@@ -38,13 +38,19 @@ class Moments(NamedTuple):
     """Sum of the squared magnitudes of the finite elements."""
     largest: Scaled
     """Largest magnitude among the finite elements; 0 if there are none."""
+    nonzero: Int[Array, "*several 2"] | None = None
+    """Finite elements that are not 0, as two limbs; None if not asked for."""
+    smallest: Scaled | None = None
+    """Smallest magnitude among those; infinite if there are none."""
 
 
-def moments(array: Num[Array, "*shape"]) -> Moments:
+def moments(array: Num[Array, "*shape"], *, spread: bool = False) -> Moments:
     """Core statistics of an array.
 
     Args:
         array: of any shape, real, complex, integer or boolean; may be empty.
+        spread: whether to count the elements that are not 0 and to keep the
+            smallest magnitude among them.
 
     Returns:
         Moments of shape (), float32 and int32.
@@ -59,21 +65,27 @@ def moments(array: Num[Array, "*shape"]) -> Moments:
         >>> int(m["count"]), int(m["nonfinite"]), float(m["sum"]), float(m["max"])
         (3, 1, -1.0, 4.0)
     """
-    return jax.tree.map(lambda leaf: leaf[0], gather([one_pass(array)]))
+    return jax.tree.map(lambda leaf: leaf[0], gather([one_pass(array, spread=spread)]))
 
 
 def gather(passes: Sequence[Pass]) -> Moments:
     """Moments of several arrays, along a new leading axis."""
     with jax.enable_x64(True):
-        total, squares, largest, bad = finished(passes)
+        sums = finished(passes)
         sizes = np.array([one.size for one in passes], np.int64)
         return Moments(
             jnp.asarray(np.stack([sizes // LIMB, sizes % LIMB], -1).astype(np.int32)),
-            jnp.stack([bad // LIMB, bad % LIMB], -1).astype(np.int32),
-            scaled.from_wide(total),
-            scaled.from_wide(squares),
-            scaled.from_wide(largest),
+            _limbs(sums.nonfinite),
+            scaled.from_wide(sums.total),
+            scaled.from_wide(sums.squares),
+            scaled.from_wide(sums.largest),
+            None if sums.nonzero is None else _limbs(sums.nonzero),
+            None if sums.smallest is None else scaled.from_wide(sums.smallest),
         )
+
+
+def _limbs(count: Int[Array, "*several"]) -> Int[Array, "*several 2"]:
+    return jnp.stack([count // LIMB, count % LIMB], -1).astype(np.int32)
 
 
 def empty(struct: Moments) -> Moments:
@@ -88,17 +100,31 @@ def empty(struct: Moments) -> Moments:
         nothing(struct.total),
         nothing(struct.squares),
         nothing(struct.largest),
+        None if struct.nonzero is None else jnp.zeros(struct.nonzero.shape, jnp.int32),
+        None if struct.smallest is None else _unbounded(struct.smallest),
     )
+
+
+def _unbounded(number: Scaled) -> Scaled:
+    return scaled.infinities(number.mantissa.shape, number.mantissa.dtype)
 
 
 def combine(left: Moments, right: Moments) -> Moments:
     """Moments of the elements of both."""
-    return Moments(
+    summed = Moments(
         _add_counts(left.count, right.count),
         _add_counts(left.nonfinite, right.nonfinite),
         scaled.add(left.total, right.total),
         scaled.add(left.squares, right.squares),
         scaled.maximum(left.largest, right.largest),
+    )
+    if left.nonzero is None or left.smallest is None:
+        return summed
+    assert right.nonzero is not None
+    assert right.smallest is not None
+    return summed._replace(
+        nonzero=_add_counts(left.nonzero, right.nonzero),
+        smallest=scaled.minimum(left.smallest, right.smallest),
     )
 
 

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 
-from jaxdebug.frameworks import nnx
-from jaxdebug.programs._jax.calls import varying_axes
+from jaxdebug.frameworks import modules, nnx
+from jaxdebug.frameworks.observed import Observed, observed, trace_observed
+from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
-from jaxdebug.programs.equation import Address, Equation, Level
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
-from jaxdebug.programs.program import (
-    Program,
-    Transformed,
-    by_signature,
-    require_function,
-    trace,
-    transform,
+from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameter_paths import (
+    Parameters,
+    find_parameters,
+    with_parameter_paths,
 )
-from jaxdebug.programs.scopes import Direction
+from jaxdebug.programs.program import Program, by_signature, require_function
+from jaxdebug.programs.scopes import ModulePath
 from jaxdebug.programs.self_test import require_rules
-from jaxdebug.programs.sites import Place, Site, is_inexact, layer_sites
-from jaxdebug.programs.tool import Accumulator, Outcome, Records, Tool, Value
-from jaxdebug.statistics import moments
-from jaxdebug.statistics.one_pass import one_pass
+from jaxdebug.programs.sites import Place, Site, layer_sites
+from jaxdebug.programs.softmaxes import softmaxes
+from jaxdebug.statistics.histogram import HISTOGRAM
+from jaxdebug.statistics.leaf_sites import NO_LEAVES, LeafSites, leaf_sites
+from jaxdebug.statistics.measurement import Measurement, Wanted, measurement
 from jaxdebug.statistics.site_statistics import Layout, Statistics
+from jaxdebug.statistics.statistic import Statistic
+from jaxdebug.statistics.units import confidence, unit_activity
 
-ROWS = 128
-"""Scans up to this length keep one row for each iteration."""
+BUILT_IN = ("spread", "updates", "units", "histogram")
+DEFAULT = ("spread", "updates", "units")
 
 
-def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
+def probe(
+    fn: Callable[..., Any], *, statistics: Sequence[str | Statistic] = DEFAULT
+) -> Callable[..., tuple[Any, Statistics]]:
     """The same function, which also returns statistics of every layer.
 
     The result is pure: it can be jitted, vmapped, differentiated, scanned or
@@ -45,16 +47,24 @@ def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
     Args:
         fn: a function of pytrees of arrays: a model, a loss, a train step. It
             may be jitted already.
+        statistics: what to measure beyond the core: `"spread"` (zeros and the
+            smallest magnitude), `"updates"` (new minus old value of each
+            parameter), `"units"` (of activation functions and softmaxes),
+            `"histogram"` (of magnitudes by powers of two), or a `Statistic` of your
+            own. All but the histogram by default; `()` is the core alone.
 
     Returns:
         A function with the arguments of `fn` that returns `(fn(...),
         statistics)`. The statistics (`Statistics`, a pytree of 32-bit arrays)
         hold count, sum, sum of squares, largest magnitude and number of
         non-finite elements for each layer's output and cotangent. Of a train
-        step also for each parameter and gradient; of another function for each
-        inexact input.
+        step also for each parameter, gradient and update; of another function for
+        each inexact input. Each activation function has the number of examples on
+        which each unit was active and saturated, each softmax its mean largest
+        probability.
 
     Raises:
+        ValueError: if a statistic's name is not known.
         TypeError: if `fn` is no function; when called, if it changes NNX objects
             in place, a change that would be lost.
 
@@ -82,24 +92,31 @@ def probe(fn: Callable[..., Any]) -> Callable[..., tuple[Any, Statistics]]:
     """
 
     require_function("probe", fn)
+    asked = tuple(statistics)
+    _require_known(asked)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Probed:
         require_rules("probe")
-        program = trace(fn, *args, **kwargs)
-        if program.changed and nnx.holds_objects((args, kwargs)):
+        function = observed(modules.on_arrays(fn))
+        traced = trace_observed(function, *args, **kwargs)
+        changed = traced.program.changed
+        if changed and nnx.holds_objects((args, kwargs)):
             # Handing back outputs alone would drop the change without a word.
             raise TypeError(
                 "probe expects a function that returns what it changes; found that "
-                f"it changes its arguments in place: {', '.join(program.changed[:3])}"
-                f"{' and more' if len(program.changed) > 3 else ''}. For NNX, split "
+                f"it changes its arguments in place: {', '.join(changed[:3])}"
+                f"{' and more' if len(changed) > 3 else ''}. For NNX, split "
                 "the module with nnx.split, merge it inside, and return nnx.state."
             )
-        return probed_program(program, (args, kwargs))
+        return probed_program(traced, (args, kwargs), asked)
 
     @wraps(fn, updated=())
     def probed(*args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
-        return plan(*args, **kwargs)(*args, **kwargs)
+        # Of Equinox modules the arrays; NNX objects could be changed in place.
+        args, kwargs = modules.split((args, kwargs), objects=False)
+        out, measured = plan(*args, **kwargs)(*args, **kwargs)
+        return modules.rebuild(out), measured
 
     return probed
 
@@ -108,189 +125,98 @@ class Probed(NamedTuple):
     """A program under the probe, traced once."""
 
     program: Program
-    transformed: Transformed
+    measurement: Measurement
     layout: Layout
-    inputs: tuple[int, ...]
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
         """Run it on arguments of the structure it was traced with."""
         leaves = jax.tree.leaves((args, kwargs))
-        results, records = self.transformed(leaves)
+        results, core, rest = self.measurement.run(leaves)
         out = jax.tree.unflatten(self.program.out_tree, results)
-        return out, Statistics(tuple(records.values()), self.layout)
+        return out, Statistics(tuple(core), tuple(rest), self.layout)
 
     @property
     def constants(self) -> list[Any]:
         """Arrays that the trace captured."""
-        return list(self.transformed.jaxpr.consts)
+        return list(self.measurement.transformed.jaxpr.consts)
 
 
-def probed_program(program: Program, arguments: Any) -> Probed:
+def probed_program(
+    traced: Observed, arguments: Any, statistics: Sequence[str | Statistic]
+) -> Probed:
     """Find the sites of a program and put it under the probe.
 
     Args:
-        program: the traced function.
+        traced: the traced function.
         arguments: `(args, kwargs)` it was traced with, for the names of inputs.
+        statistics: what to measure beyond the core.
     """
+    program = traced.program
     graph = build_graph(program.jaxpr)
     names = path_names(arguments)
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
-    inputs, gradients, reasons = _leaf_sites(graph, names, path_names(results))
-    return _probe_sites(program, graph, inputs, gradients, reasons)
+    outputs = path_names(results)
+    leaves = leaf_sites(graph, names, outputs)
+    parameters = find_parameters(graph, [path[1:] for path in names], outputs)
+    return _probe_sites(traced, graph, leaves, statistics, parameters)
 
 
-def probed_layers(program: Program) -> Probed:
-    """Put a program's layers under the probe, not its inputs and gradients."""
-    return _probe_sites(program, build_graph(program.jaxpr), {}, {}, [])
+def probed_layers(traced: Observed, paths: Mapping[int, ModulePath]) -> Probed:
+    """Put a program's layers under the probe, not its inputs and gradients.
+
+    Args:
+        traced: returns a loss, then its gradient by each parameter.
+        paths: path of each input that is a parameter, in the order of the gradients.
+    """
+    graph = build_graph(traced.program.jaxpr)
+    nodes = zip(paths, graph.outputs[1:], strict=True)
+    gradients = {index: node for index, node in nodes if node is not None}
+    named = {index: path for index, path in paths.items() if path}
+    parameters = Parameters(named, gradients)
+    return _probe_sites(traced, graph, NO_LEAVES, DEFAULT, parameters)
 
 
 def _probe_sites(
-    program: Program,
+    traced: Observed,
     graph: Graph,
-    inputs: dict[Site, int],
-    gradients: dict[Site, Place],
-    reasons: list[tuple[tuple[str, ...], str]],
+    leaves: LeafSites,
+    statistics: Sequence[str | Statistic],
+    parameters: Parameters,
 ) -> Probed:
+    graph, unnamed = with_parameter_paths(graph, parameters, modules.shared_scopes())
     layers = layer_sites(graph)
-    places = {**layers.sites, **gradients}
-    transformed, groups = _under_probe(program, places, inputs)
-    layout = Layout(groups, (*layers.unidentified, *reasons), unseen(graph))
-    return Probed(program, transformed, layout, tuple(inputs.values()))
-
-
-def _leaf_sites(
-    graph: Graph,
-    inputs: list[tuple[str, ...]],
-    outputs: list[tuple[str, ...]],
-) -> tuple[dict[Site, int], dict[Site, Place], list[tuple[tuple[str, ...], str]]]:
-    """Inputs to measure, gradients and where they appear, gradients not found."""
-    measured: dict[Site, int] = {}
-    gradients: dict[Site, Place] = {}
-    unidentified = []
-    inputs = [path[1:] for path in inputs]
-    short = _short_paths(inputs)
-    for leaf, place, reason in leaf_gradients(
-        graph, state_leaves(inputs, outputs, graph)
-    ):
-        node, path = graph.inputs[leaf.input], short[leaf.path]
-        measured[_leaf_site(graph, node, path, "parameter")] = leaf.input
-        if place is None:
-            unidentified.append((path, reason))
-        else:
-            gradients[_leaf_site(graph, node, path, "gradient")] = place
-    if not gradients:
-        for path, node in zip(outputs, graph.outputs, strict=True):
-            step = None if node is None else graph.made_by[node]
-            if step is None or node is None or not is_inexact(graph.avals[node]):
-                continue
-            if step.direction is Direction.BACKWARD:
-                name = _input_name(path, inputs, short)
-                site = _leaf_site(graph, node, name, "gradient")
-                gradients[site] = Place(step.address, step.results.index(node))
-    if not measured:
-        for index, node in enumerate(graph.inputs):
-            if is_inexact(graph.avals[node]):
-                path = short[inputs[index]]
-                measured[_leaf_site(graph, node, path, "input")] = index
-    return measured, gradients, unidentified
-
-
-def _input_name(
-    path: tuple[str, ...],
-    inputs: list[tuple[str, ...]],
-    short: dict[tuple[str, ...], tuple[str, ...]],
-) -> tuple[str, ...]:
-    """A returned gradient under the name of the one input its path ends like."""
-    for start in range(len(path)):
-        tail = path[start:]
-        matching = [p for p in inputs if p[-len(tail) :] == tail]
-        if matching:
-            return short[matching[0]] if len(matching) == 1 else path
-    return path
-
-
-def _short_paths(
-    paths: list[tuple[str, ...]],
-) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Paths without the argument they are in, where no two become the same."""
-    times = Counter(path[1:] for path in paths)
-    return {
-        path: path[1:] if len(path) > 1 and times[path[1:]] == 1 else path
-        for path in paths
+    own: list[tuple[Site, Place, Statistic]] = []
+    if "units" in statistics:
+        own += [(a.site, a.place, unit_activity(a)) for a in activations(graph)]
+        own += [(s.site, s.place, confidence(s)) for s in softmaxes(graph)]
+    if "updates" not in statistics:
+        leaves = leaves._replace(updates={})
+    more = [statistic for statistic in statistics if isinstance(statistic, Statistic)]
+    if "histogram" in statistics:
+        more.append(HISTOGRAM)
+    spread = "spread" in statistics
+    wanted = Wanted(layers.sites, leaves, spread, tuple(more), tuple(own))
+    measured = measurement(traced.program, wanted)
+    places = {
+        **layers.sites,
+        **leaves.gradients,
+        **{site: place for site, place, _ in own},
     }
-
-
-def _leaf_site(graph: Graph, node: int, path: tuple[str, ...], kind: str) -> Site:
-    aval = graph.avals[node]
-    return Site(path, kind, 0, tuple(aval.shape), str(aval.dtype), "", None)
-
-
-def _varying(record: Any) -> frozenset[str]:
-    leaves = jax.tree.leaves(record)
-    return frozenset().union(*(varying_axes(jax.typeof(leaf)) for leaf in leaves))
-
-
-def _under_probe(
-    program: Program, places: dict[Site, Place], inputs: dict[Site, int]
-) -> tuple[Transformed, tuple[tuple[tuple[Site, ...], ...], ...]]:
-    """The program under the tool, and the sites of each record.
-
-    An array that is several sites (the last layer's output and its parent's) is
-    measured once.
-    """
-    sites: dict[Hashable, list[Site]] = defaultdict(list)
-    at: dict[Address, set[Place]] = defaultdict(set)
-    inside: set[Address] = set()
-    for site, place in places.items():
-        sites[place].append(site)
-        at[place.address].add(place)
-        inside.update(place.address[:end] for end in range(1, len(place.address), 2))
-    for site, index in inputs.items():
-        sites[index].append(site)
-
-    def visit(
-        equation: Equation,
-        operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
-    ) -> Outcome:
-        results, records = proceed(equation, operands)
-        made: Records = {
-            place: one_pass((operands if place.operand else results)[place.index])
-            for place in sorted(at.get(equation.address, ()))
-        }
-        return results, {**records, **made}
-
-    def leave(level: Level, records: Records) -> Records:
-        """One record for all sites of a level: few arrays leave each body."""
-        rest: Records = {}
-        # What is the same on several shards must stay so, to be counted once.
-        own: dict[frozenset[str], Records] = defaultdict(dict)
-        for name, record in records.items():
-            if isinstance(name, Place):
-                own[_varying(record)][name] = record
-            else:
-                rest[name] = record
-        for group in own.values():
-            rest[tuple(group)] = moments.gather(list(group.values()))
-        return rest
-
-    def start(leaves: Sequence[Any]) -> Records:
-        each = [one_pass(leaves[index]) for index in inputs.values()]
-        return {tuple(inputs.values()): moments.gather(each)} if each else {}
-
-    tool = Tool(
-        visit,
-        accumulate=Accumulator(
-            moments.empty,
-            lambda total, record, _: moments.combine(total, record),
-            lambda length: length <= ROWS,
-        ),
-        enters=lambda equation: equation.address in inside,
-        leave=leave,
+    missing = [(("modules",), traced.unmarked)] if traced.unmarked else []
+    layout = Layout(
+        measured.groups,
+        measured.extras,
+        (*leaves.inputs, *sorted(places, key=places.__getitem__), *leaves.updates),
+        (*missing, *unnamed, *layers.unidentified, *leaves.unidentified),
+        unseen(graph),
     )
-    transformed = transform(program, tool, start=start)
-    groups = tuple(
-        tuple(tuple(sites[name]) for name in names)
-        for names in cast("tuple[tuple[Hashable, ...], ...]", transformed.names)
-    )
-    return transformed, groups
+    return Probed(traced.program, measured, layout)
+
+
+def _require_known(statistics: Sequence[str | Statistic]) -> None:
+    for statistic in statistics:
+        if not isinstance(statistic, Statistic) and statistic not in BUILT_IN:
+            raise ValueError(
+                f"probe expects statistics to be some of {', '.join(BUILT_IN)} or a "
+                f"jaxdebug.Statistic; found {statistic!r}"
+            )

@@ -19,6 +19,9 @@ from jaxtyping import Array, Float, Int
 ZERO_EXPONENT = -(2**14)
 """Exponent of zero: below every float64, so that a sum keeps the other's."""
 
+INFINITE_EXPONENT = 1025
+"""Exponent of infinity, one above the largest float64's."""
+
 
 class Scaled(NamedTuple):
     """`mantissa * 2**exponent`, elementwise, with 0.5 <= |mantissa| < 1 or 0."""
@@ -40,6 +43,14 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype) -> Scaled:
     """Zeros, neutral for `add` and `maximum`."""
     return Scaled(
         jnp.zeros(shape, dtype), jnp.full(shape, ZERO_EXPONENT, dtype=jnp.int32)
+    )
+
+
+def infinities(shape: tuple[int, ...], dtype: np.dtype) -> Scaled:
+    """Infinities, neutral for `minimum`."""
+    return Scaled(
+        jnp.full(shape, 0.5, dtype),
+        jnp.full(shape, INFINITE_EXPONENT, dtype=jnp.int32),
     )
 
 
@@ -101,11 +112,21 @@ def add(left: Scaled, right: Scaled) -> Scaled:
 
 def maximum(left: Scaled, right: Scaled) -> Scaled:
     """The larger of two numbers that are not negative."""
+    bigger = _at_least(left, right)
+    return jax.tree.map(lambda a, b: jnp.where(bigger, a, b), left, right)
+
+
+def minimum(left: Scaled, right: Scaled) -> Scaled:
+    """The smaller of two numbers that are not negative."""
+    bigger = _at_least(left, right)
+    return jax.tree.map(lambda a, b: jnp.where(bigger, b, a), left, right)
+
+
+def _at_least(left: Scaled, right: Scaled) -> Array:
     same = left.exponent == right.exponent
-    bigger = jnp.where(
+    return jnp.where(
         same, left.mantissa >= right.mantissa, left.exponent > right.exponent
     )
-    return jax.tree.map(lambda a, b: jnp.where(bigger, a, b), left, right)
 
 
 def _shift(mantissa: Array, exponent: Array) -> Array:

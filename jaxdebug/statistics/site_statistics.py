@@ -12,6 +12,7 @@ import numpy as np
 from jaxdebug.programs.coverage import Unseen
 from jaxdebug.programs.sites import Site
 from jaxdebug.statistics.moments import Moments
+from jaxdebug.statistics.statistic import Measured
 from jaxdebug.statistics.summary import summarize
 
 
@@ -22,6 +23,10 @@ class Layout:
     groups: tuple[tuple[tuple[Site, ...], ...], ...]
     """For each group, the sites of each place along its arrays' last axis. One
     array can be several sites: a layer's output and that of the layer around it."""
+    extras: tuple[tuple[Site, ...], ...]
+    """For each further record, the sites it is of."""
+    order: tuple[Site, ...]
+    """Every site: inputs, then the program in its order, then updates."""
     unidentified: tuple[tuple[tuple[str, ...], str], ...]
     """Layers and leaves whose cotangent or gradient was not found, and why."""
     unseen: tuple[Unseen, ...]
@@ -31,38 +36,45 @@ class Layout:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Statistics:
-    """Core statistics by site.
+    """Statistics by site.
 
     Attributes:
         groups: one `Moments` for each group of sites; the last axis of shape
             (..., sites) counts the sites, axes before it iterations of scans.
+        extras: what else was measured, one record for each array and statistic.
         layout: the sites, static.
     """
 
     groups: tuple[Moments, ...]
+    extras: tuple[Measured, ...]
     layout: Layout = field(metadata={"static": True})
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Every site, in the order of the program within each group."""
-        return tuple(
-            site for group in self.layout.groups for sites in group for site in sites
-        )
+        """Every site, in the order of the program."""
+        return self.layout.order
 
     def __iter__(self) -> Iterator[tuple[Site, dict[str, np.ndarray]]]:
         """Each site with its summary as NumPy; waits for the device."""
+        found: dict[Site, dict[str, Any]] = {site: {} for site in self.sites}
         for places, group in zip(self.layout.groups, self.groups, strict=True):
             numbers = summarize(jax.device_get(group))
             for index, sites in enumerate(places):
                 for site in sites:
-                    yield site, {k: v[..., index] for k, v in numbers.items()}
+                    found[site].update({k: v[..., index] for k, v in numbers.items()})
+        for sites, extra in zip(self.layout.extras, self.extras, strict=True):
+            read = extra.statistic.finalize(jax.device_get(extra.record))
+            for site in sites:
+                found[site].update(read)
+        yield from found.items()
 
     def summary(self, name: str, kind: str = "output") -> dict[str, Any]:
         """The summary of one site.
 
         Args:
             name: the site's name, such as `"Dense_0"` or `"blocks/attn[1]"`.
-            kind: "output", "cotangent", "parameter", "gradient" or "input".
+            kind: "output", "cotangent", "parameter", "gradient", "update", "input",
+                "activation" or "softmax".
 
         Raises:
             KeyError: if there is no such site; lists the names there are.

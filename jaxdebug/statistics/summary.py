@@ -16,7 +16,9 @@ def summarize(record: Moments) -> Summary:
 
     Returns:
         count, nonfinite (int64); sum, mean, rms, std, max (largest magnitude).
-        Mean, rms and std are NaN where no element is finite.
+        Mean, rms and std are NaN where no element is finite. Where the spread was
+        measured also zeros (int64) and smallest, the smallest non-zero magnitude,
+        infinite where there is none.
     """
     count, nonfinite = _whole(record.count), _whole(record.nonfinite)
     total, squares = record.total.to_numpy(), record.squares.to_numpy()
@@ -27,7 +29,7 @@ def summarize(record: Moments) -> Summary:
         # The one-pass variance cancels when |mean| >> std: what is left of the
         # mantissas' 24 bits is reported, never a negative number.
         variance = np.maximum(mean_square - np.abs(mean) ** 2, 0.0)
-        return {
+        summary = {
             "count": count,
             "nonfinite": nonfinite,
             "sum": total,
@@ -36,6 +38,10 @@ def summarize(record: Moments) -> Summary:
             "std": np.sqrt(variance),
             "max": record.largest.to_numpy(),
         }
+    if record.nonzero is not None and record.smallest is not None:
+        summary["zeros"] = count - nonfinite - _whole(record.nonzero)
+        summary["smallest"] = record.smallest.to_numpy()
+    return summary
 
 
 def summarize_array(array: np.ndarray) -> Summary:
@@ -60,6 +66,8 @@ def summarize_array(array: np.ndarray) -> Summary:
             "rms": np.abs(rms),
             "std": np.abs(std),
             "max": largest,
+            "zeros": np.int64((finite == 0).sum()),
+            "smallest": np.abs(finite[finite != 0]).min(initial=np.inf),
         }
 
 

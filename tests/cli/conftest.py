@@ -57,7 +57,7 @@ def audit_gives(replace_audit: Callable[[Any], None]) -> Callable[..., None]:
     """Make the audit return a report of this verdict and these severities."""
 
     def give(verdict: str = "pass", severities: tuple[str, ...] = ()) -> None:
-        replace_audit(lambda workload, seed=0: Report(verdict, severities))
+        replace_audit(lambda workload, seed=0, silence=(): Report(verdict, severities))
 
     return give
 

@@ -116,7 +116,7 @@ def test_seed_and_workload_reach_the_audit(
 ) -> None:
     seen = []
 
-    def audit_workload(workload: Workload, seed: int = 0) -> Any:
+    def audit_workload(workload: Workload, seed: int = 0, **_: Any) -> Any:
         seen.append((workload.name, seed))
         raise WorkloadError("stop")
 
@@ -131,7 +131,7 @@ def test_a_workload_error_is_printed_without_a_traceback(
     target: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def audit_workload(workload: Workload, seed: int = 0) -> Any:
+    def audit_workload(workload: Workload, seed: int = 0, **_: Any) -> Any:
         raise WorkloadError("the loss must be a scalar; found f32[2]\x1b[2J")
 
     replace_audit(audit_workload)
@@ -156,7 +156,7 @@ def test_an_exception_of_the_users_is_shown_with_the_users_frames_only(
         ")\n"
     )
 
-    def audit_workload(workload: Workload, seed: int = 0) -> Any:
+    def audit_workload(workload: Workload, seed: int = 0, **_: Any) -> Any:
         return workload.loss_fn(workload.params, jnp.ones(2))
 
     replace_audit(audit_workload)
@@ -194,7 +194,7 @@ def test_an_interrupt(
     target: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def audit_workload(workload: Workload, seed: int = 0) -> Any:
+    def audit_workload(workload: Workload, seed: int = 0, **_: Any) -> Any:
         raise KeyboardInterrupt
 
     replace_audit(audit_workload)

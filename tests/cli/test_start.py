@@ -14,7 +14,9 @@ from jaxdebug.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["audit", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["audit", "--help"], ["explain", "--help"]]
+)
 def test_help_and_version_import_no_jax(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom jaxdebug.cli import main\n"

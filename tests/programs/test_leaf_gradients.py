@@ -64,7 +64,7 @@ def by_hand() -> Step:
 
 
 def accumulated() -> Step:
-    """One row of gradients for each iteration of the scan over micro-batches."""
+    """The gradient is the sum over micro-batches, as it leaves the scan."""
     optimizer = optax.adam(0.1)
 
     def step(params: Any, state: Any, x: jax.Array) -> Any:
@@ -78,10 +78,11 @@ def accumulated() -> Step:
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
-    def rows(params: Any, x: Any) -> Any:
-        return jax.vmap(lambda row: jax.grad(loss)(params, row[None]))(x)
+    def total(params: Any, x: Any) -> Any:
+        rows = jax.vmap(lambda row: jax.grad(loss)(params, row[None]))(x)
+        return jax.tree.map(lambda g: g.sum(0), rows)
 
-    return Step(step, (PARAMS, optimizer.init(PARAMS), X), rows)
+    return Step(step, (PARAMS, optimizer.init(PARAMS), X), total)
 
 
 def in_a_train_state() -> Step:
@@ -116,12 +117,12 @@ def two_optimisers() -> Step:
 
 
 def two_gradients() -> Step:
-    """Two losses whose gradients are added: neither is the gradient of a leaf."""
+    """Two gradients, one divided by the other: neither is the gradient of a leaf."""
 
     def step(params: Any, x: jax.Array) -> Any:
         one = jax.grad(loss)(params, x)
         other = jax.grad(lambda p: jnp.sum(p["w1"] @ p["w2"] + p["b"]))(params)
-        return jax.tree.map(lambda p, a, b: p - 0.1 * (a + b), params, one, other)
+        return jax.tree.map(lambda p, a, b: p - 0.1 * a / (b + 9), params, one, other)
 
     return Step(step, (PARAMS, X), jax.grad(loss), frozenset(PARAMS))
 
@@ -157,7 +158,7 @@ def test_gradients_are_right_or_not_identified(name: str) -> None:
     compiled = jax.jit(everything, compiler_options=QUICK_COMPILATION)
     statistics, gradients = compiled(*step.args)
     unidentified = {path[-1] for path, _ in statistics.layout.unidentified}
-    assert unidentified == step.unidentified
+    assert unidentified & PARAMS.keys() == step.unidentified
     found = {"parameter": set(), "gradient": set()}
     for site, numbers in statistics:
         if site.kind not in found:

@@ -7,6 +7,7 @@ twins of `moments` are refused by the same bar.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,10 +31,11 @@ FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
 NARROW = (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 WHOLE = (np.int8, np.uint8, np.int32, np.bool_)
 WIDE = (np.float64, np.complex128)
-# Nothing, one row that is not full, full rows, the loop with a tail.
-SHAPES = ((0, 3), (), (5, 7), (2, 1024), (9221,))
+# Nothing, one row that is not full, full rows, columns with elements left over.
+SHAPES = ((0, 3), (), (5, 7), (2, 1024), (16411,))
 
 measured = jax.jit(moments, compiler_options=QUICK_COMPILATION)
+spread = jax.jit(partial(moments, spread=True), compiler_options=QUICK_COMPILATION)
 
 
 def drawn(dtype: Any, shape: tuple[int, ...], scale: float, seed: int) -> np.ndarray:
@@ -70,6 +72,10 @@ def accept(record: Moments, array: np.ndarray) -> None:
     assert found["count"] == wide.size
     assert found["nonfinite"] == wide.size - finite.size
     assert np.abs(found["sum"] - finite.sum()) <= BAR * size.sum()
+    if "zeros" in found:
+        assert found["zeros"] == np.sum(finite == 0)
+        smallest = size[size > 0].min(initial=np.inf)
+        assert found["smallest"] == pytest.approx(smallest, rel=BAR)
     largest = size.max(initial=0)
     assert np.abs(found["max"] - largest) <= BAR * largest
     if not finite.size:
@@ -84,7 +90,7 @@ def accept(record: Moments, array: np.ndarray) -> None:
     st.sampled_from((*FLOATS, *NARROW, *WHOLE, np.complex64)),
     st.sampled_from(SHAPES),
     st.integers(-30, 30),
-    st.lists(st.sampled_from((np.nan, np.inf, -np.inf)), max_size=3),
+    st.lists(st.sampled_from((np.nan, np.inf, -np.inf, 0.0)), max_size=3),
     st.integers(0, 2**16),
 )
 def test_moments_are_those_of_the_array(
@@ -96,6 +102,16 @@ def test_moments_are_those_of_the_array(
         # Devices flush subnormal numbers, which the docstring of `probe` says.
         array = np.where(np.abs(array) < np.finfo(dtype).tiny, dtype(0), array)
     accept(measured(array), array)
+    accept(spread(array), array)
+
+
+def test_several_rounds_of_columns() -> None:
+    """Sizes that need two and three rounds, divided by nothing and by everything."""
+    for size in (131_101, 2**18):
+        array = drawn(np.float32, (size,), 1.0, 0)
+        array[::7] = 0
+        accept(measured(array), array)
+        accept(spread(array), array)
 
 
 @pytest.mark.parametrize("dtype", WIDE)
@@ -198,6 +214,10 @@ def test_combined_moments_are_those_of_both() -> None:
     joined = jax.jit(combine)
     accept(joined(measured(ROWS), empty(struct)), ROWS)
     accept(joined(empty(struct), measured(ROWS)), ROWS)
+    wide = jax.eval_shape(spread, ROWS)
+    accept(joined(spread(ROWS), empty(wide)), ROWS)
+    accept(joined(empty(wide), spread(ROWS)), ROWS)
+    accept(joined(spread(ROWS[:3]), spread(ROWS[3:])), ROWS)
 
 
 def test_counts_beyond_31_bits() -> None:

@@ -13,7 +13,8 @@ from jax import lax
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from jaxdebug.statistics.probe import ROWS, probe
+from jaxdebug.statistics.measurement import ROWS
+from jaxdebug.statistics.probe import probe
 
 RNG = np.random.default_rng(0)
 W = RNG.normal(size=(3, 3)).astype(np.float32)

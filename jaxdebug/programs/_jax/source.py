@@ -6,7 +6,7 @@ import contextlib
 import os
 import sysconfig
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -71,6 +71,11 @@ def context_of(equation: JaxprEqn) -> Iterator[None]:
         yield
 
 
+def marked_trace() -> contextlib.AbstractContextManager[Any]:
+    """Context of a trace with marks: inner jaxprs without them are not reused."""
+    return _own_trace("jaxdebug, marked")
+
+
 @cache
 def _library_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
@@ -85,6 +90,25 @@ def is_users(file: str) -> bool:
         file.startswith((*_library_folders(), "<frozen "))
         or f"{os.sep}site-packages{os.sep}" in file
         or f"{os.sep}dist-packages{os.sep}" in file
+    )
+
+
+def call_chain(equation: JaxprEqn) -> tuple[Any, ...]:
+    """Where the equation was traced, outermost call first; JAX itself left out.
+
+    An equation and its transpose have the same chain: JAX transposes under the
+    traceback of the equation that it transposes.
+    """
+    return _chain(equation.source_info.traceback)
+
+
+@lru_cache(maxsize=4096)
+def _chain(traceback: Any) -> tuple[Any, ...]:
+    frames = reversed([*source_info_util.user_frames(traceback)])
+    # Of two operators in one expression, only the last column tells them apart.
+    return tuple(
+        (f.file_name, f.function_name, f.start_line, f.start_column, f.end_column)
+        for f in frames
     )
 
 

@@ -9,7 +9,7 @@ import jax
 
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs.equation import Equation, Level
-from jaxdebug.programs.tool import Outcome, Tool, Value
+from jaxdebug.programs.tool import Outcome, Record, Tool, Value
 
 
 class Body(NamedTuple):
@@ -101,3 +101,11 @@ def retrace(
 
     jaxpr, tree = ir.trace_body(nameless, *structs, like=like)
     return Retraced(jaxpr, tree, tuple(names))
+
+
+def add_records(
+    tool: Tool, totals: Sequence[Record], made: Sequence[Record], count: Any
+) -> list[Record]:
+    """One more iteration's records, added to those before, in one order."""
+    combine = tool.accumulate.combine
+    return [combine(a, b, count) for a, b in zip(totals, made, strict=True)]

@@ -6,15 +6,14 @@ are added up in the carry, which costs no memory that grows with the length.
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxdebug.programs._jax import control, ir
 from jaxdebug.programs.equation import Equation
-from jaxdebug.programs.rules.rule import Body, Rule, Run, avals, retrace
-from jaxdebug.programs.tool import Outcome, Records, Tool, Value
+from jaxdebug.programs.markers import without_repeats
+from jaxdebug.programs.rules.rule import Body, Rule, Run, add_records, avals, retrace
+from jaxdebug.programs.tool import Outcome, Tool, Value
 
 
 def _bodies(equation: Equation) -> tuple[Body, ...]:
@@ -37,14 +36,24 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
     rows = operands[view.constants + view.carry :]
     row_avals = jax.tree.map(lambda aval: ir.element(aval, view.length), avals(rows))
 
+    # Where a mark is left out, what a derivative saved of an array under two names
+    # is one array again, and must not be stacked twice.
+    first = without_repeats(view.body, view.carry)
+    kept = sorted({*first})
+
     def body(*values: Value) -> Outcome:
-        return run(view.body, values, level)
+        results, made = run(view.body, values, level)
+        return [results[index] for index in kept], made
+
+    def every(results: list[Value]) -> list[Value]:
+        found = dict(zip(kept, results, strict=True))
+        return [found[index] for index in first]
 
     structs = (*avals(constants), *avals(carry), *row_avals)
     plain = retrace(body, structs, like=view.body)
     _, records = plain.structs
     if not records or tool.accumulate.rows(view.length):
-        return plain.unflatten(
+        results, made = plain.unflatten(
             view.bind(
                 plain.jaxpr,
                 jax.tree.leaves(operands),
@@ -52,15 +61,16 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
                 carry=len(jax.tree.leaves(carry)),
             )
         )
+        return every(results), made
 
-    start = (jnp.int32(0), {k: tool.accumulate.empty(v) for k, v in records.items()})
+    start = (jnp.int32(0), [tool.accumulate.empty(each) for each in records.values()])
 
     def merging(*values: Value) -> Outcome:
         fixed, moving = values[: view.constants], values[view.constants :]
         (count, totals), moving = moving[0], moving[1:]
         results, made = body(*fixed, *moving)
-        count, totals = _add(tool, (count, totals), made)
-        return [(count, totals), *results], {}
+        totals = add_records(tool, totals, [made[name] for name in records], count)
+        return [(count + 1, totals), *results], {}
 
     merged = retrace(
         merging,
@@ -77,14 +87,7 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
         )
     )
     (_, totals), results = results[0], results[1:]
-    return results, totals
-
-
-def _add(tool: Tool, state: tuple[Any, Records], made: Records) -> tuple[Any, Records]:
-    """One more iteration's records, added to those before."""
-    count, totals = state
-    combine = tool.accumulate.combine
-    return count + 1, {k: combine(v, made[k], count) for k, v in totals.items()}
+    return every(results), dict(zip(records, totals, strict=True))
 
 
 SCAN = Rule(_bodies, _apply)

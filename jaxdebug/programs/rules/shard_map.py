@@ -7,6 +7,7 @@ every shard counts.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,8 +33,9 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
         results, records = run(view.body, values, equation.inside(0))
         for name, record in records.items():
             axes[name] = _split_along(view, record)
-        stacked = jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), records)
-        return results, [stacked[name] for name in axes]
+        # Record by record: their names have no order, which a dict's keys need.
+        first = partial(jax.tree.map, lambda leaf: jnp.expand_dims(leaf, 0))
+        return results, [first(records[name]) for name in axes]
 
     # The specs of the records are known only once the body has been traced.
     everywhere = PartitionSpec(view.axes)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxdebug.programs._jax import control
 from jaxdebug.programs.equation import Equation
-from jaxdebug.programs.rules.rule import Body, Rule, Run, avals, retrace
+from jaxdebug.programs.rules.rule import Body, Rule, Run, add_records, avals, retrace
 from jaxdebug.programs.tool import Outcome, Tool, Value
 
 
@@ -48,11 +48,7 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
 
     probe = retrace(body, (*avals(fixed), *avals(carry)), like=view.body)
     _, records = probe.structs
-    combine = tool.accumulate.combine
-    start = (
-        jnp.int32(0),
-        {name: tool.accumulate.empty(record) for name, record in records.items()},
-    )
+    start = (jnp.int32(0), [tool.accumulate.empty(each) for each in records.values()])
 
     def merging(*values: Value) -> Outcome:
         mine, (count, totals), moving = (
@@ -61,7 +57,7 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
             values[len(fixed) + 1 :],
         )
         results, made = body(*mine, *moving)
-        totals = {k: combine(v, made[k], count) for k, v in totals.items()}
+        totals = add_records(tool, totals, [made[name] for name in records], count)
         return [(count + 1, totals), *results], {}
 
     def predicate(*values: Value) -> Outcome:
@@ -91,7 +87,7 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
     if not records:
         return results, {}
     (_, totals), results = results[0], results[1:]
-    return results, totals
+    return results, dict(zip(records, totals, strict=True))
 
 
 WHILE = Rule(_bodies, _apply)

@@ -1,0 +1,1 @@
+"""The pages of all findings: one file of constants for each family."""

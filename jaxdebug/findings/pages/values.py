@@ -1,0 +1,93 @@
+"""Pages on values that are not finite."""
+
+from __future__ import annotations
+
+from jaxdebug.findings.page import Page
+from jaxdebug.findings.severity import Severity
+
+PAGES = (
+    Page(
+        "nonfinite-data",
+        "The batch holds NaN or infinite values",
+        Severity.ERROR,
+        "One such value makes the loss and every gradient of the batch non-finite, "
+        "whatever the model does.",
+        "Every element of every inexact field of the batch is looked at. NaN is an "
+        "error. Infinities are only mentioned (info), because masks use them.",
+        "Never on finite data; info on every batch with an infinite mask.",
+        (
+            "Find the record behind this index and what wrote it.",
+            "Check the preparation for a division by a zero scale, or a log of zero.",
+        ),
+        "Batches other than the one that was audited.",
+    ),
+    Page(
+        "nonfinite-parameter",
+        "A parameter holds NaN or infinite values",
+        Severity.ERROR,
+        "The model is lost: no further step makes the parameter finite again.",
+        "Every element of every inexact parameter is looked at.",
+        "Never on finite parameters.",
+        (
+            "Start from parameters before they became non-finite.",
+            "Check the initialiser and the checkpoint they come from.",
+        ),
+        "When it became so.",
+    ),
+    Page(
+        "nonfinite-loss",
+        "The loss is not finite",
+        Severity.ERROR,
+        "The gradient of such a loss means nothing, and one update with it ruins the "
+        "parameters.",
+        "The loss in the model's own precision; the first layer in the order of the "
+        "program whose output is not finite is named.",
+        "Never while the loss is finite.",
+        (
+            "Look for log, sqrt or division at zero, or exp of a large value, "
+            "in that layer.",
+            "If it is an overflow, compute that part in float32.",
+        ),
+        "The operation inside the layer.",
+    ),
+    Page(
+        "nonfinite-layer",
+        "A layer makes non-finite values out of finite ones",
+        Severity.ERROR,
+        "Everything computed from them is non-finite, unless something selects it "
+        "away.",
+        "The first layer in the order of the program whose output holds a non-finite "
+        "value, while parameters are finite. It is an error if a gradient or an "
+        "update is not finite either; otherwise the values were masked or selected "
+        "away, or the program has no gradients to tell, and it is only mentioned "
+        "(info).",
+        "As an error never while all gradients and updates are finite. As info on "
+        "every layer that returns scores masked with -inf.",
+        (
+            "Look for log, sqrt or division at zero, or exp of a large value, in "
+            "that layer.",
+            "If whole rows are masked with -inf, subtracting their maximum is "
+            "inf - inf: mask with a large finite number, or keep one entry.",
+            "If it is an overflow, compute that part in float32.",
+        ),
+        "NaN and infinities are not told apart, nor the operation inside the layer.",
+    ),
+    Page(
+        "nonfinite-cotangent",
+        "The backward pass becomes non-finite although the forward pass is finite",
+        Severity.ERROR,
+        "A derivative is infinite or 0 * inf at a point where the value is finite. "
+        "All parameters before it get a gradient that is not finite.",
+        "The first layer, in the order of the backward pass, whose cotangent holds a "
+        "non-finite value, while every output is finite. It is an error if a "
+        "gradient is not finite either; otherwise the value was selected away (info).",
+        "As an error never while all gradients are finite.",
+        (
+            "Look after this layer for a where whose unused branch divides by zero "
+            "or takes the root or log of zero: guard the operand, not the result.",
+            "Look for a norm, sqrt or arccos at the edge of its domain.",
+            "In float16, look for an overflow: lower the loss scale.",
+        ),
+        "The operation; layers whose cotangent was not identified.",
+    ),
+)

@@ -1,0 +1,218 @@
+"""Modules as pytrees of arrays: taken apart on the way in, rebuilt inside a trace.
+
+NNX and Equinox modules hold functions, counters and statistics besides their
+parameters. A tool that traces functions of arrays takes every module of its
+arguments apart, so that each array stands under the path that the framework
+gives it, and rebuilds a copy where the user's function is called: what the
+function does to the copy does not reach the user's object.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import jax
+from jax.tree_util import register_pytree_with_keys_class
+
+ModulePath = tuple[str, ...]
+
+
+class NoArraysError(TypeError):
+    """A module without arrays where parameters were expected; a complete message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """All of a module that is no array; modules of one form are traced once."""
+
+    paths: tuple[ModulePath, ...]
+    """The framework's path of each array."""
+    trainable: tuple[bool, ...]
+    """Whether the framework differentiates by it."""
+    rebuild: Callable[[Sequence[Any]], Any]
+    """A new module with these arrays."""
+    parameters: Callable[[Sequence[Any]], Any]
+    """The tree of trainable arrays that the framework gives an optimiser."""
+    key: Hashable
+    """What the form is the same by."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Form) and bool(self._key == other._key)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> Hashable:
+        return self.key, self.paths, self.trainable
+
+
+@dataclass(frozen=True)
+class PathKey:
+    """The key of an array that stands several levels deep in its module."""
+
+    names: ModulePath
+
+    def __str__(self) -> str:
+        return "/".join(self.names)
+
+
+@register_pytree_with_keys_class
+class ModuleArrays:
+    """The arrays of a module, each under its path, and the form of the rest."""
+
+    def __init__(self, arrays: Sequence[Any], form: Form) -> None:
+        self.arrays = tuple(arrays)
+        self.form = form
+
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], Form]:
+        """Each array with its whole path as one key."""
+        keys = map(PathKey, self.form.paths)
+        return list(zip(keys, self.arrays, strict=True)), self.form
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], Form]:
+        """The arrays alone, which is faster."""
+        return self.arrays, self.form
+
+    @classmethod
+    def tree_unflatten(cls, form: Form, arrays: Sequence[Any]) -> ModuleArrays:
+        """The same module with other arrays."""
+        return cls(arrays, form)
+
+
+def split(tree: Any, *, objects: bool = True) -> Any:
+    """A pytree with every module in it taken apart; the modules stay as they are.
+
+    Args:
+        tree: any pytree. Frameworks that the program has not imported are not
+            imported.
+        objects: whether to take apart NNX modules too, which a function can change
+            in place: the change would be to the copy alone.
+
+    Returns:
+        The same pytree with a `ModuleArrays` in the place of each module.
+
+    Raises:
+        NoArraysError: if it holds a Linen module, which has no arrays of its own.
+    """
+    splitters = _splitters(objects)
+
+    def take_apart(node: Any) -> Any:
+        for is_module, form_of in splitters:
+            if is_module(node):
+                return form_of(node)
+        if _is_linen(node):
+            raise NoArraysError(
+                "expected parameters; found a Linen module, "
+                f"{type(node).__name__}, which holds none. Give its variables, as "
+                "model.init(key, x)['params'], and call model.apply in the function."
+            )
+        return node
+
+    def is_module(node: Any) -> bool:
+        return any(check(node) for check, _ in splitters)
+
+    return jax.tree.map(take_apart, tree, is_leaf=is_module)
+
+
+def rebuild(tree: Any) -> Any:
+    """The pytree with a new module in the place of each `ModuleArrays`."""
+    return _replace(tree, lambda taken: taken.form.rebuild(taken.arrays))
+
+
+def parameters(tree: Any) -> Any:
+    """The pytree with only the trainable arrays of each module, as optimisers see it.
+
+    For NNX the pure state of its `nnx.Param`, for Equinox the module with None
+    for everything but inexact arrays.
+    """
+    return _replace(tree, lambda taken: taken.form.parameters(taken.arrays))
+
+
+def trainable(tree: Any) -> list[bool | None]:
+    """For each leaf whether its module trains it; None outside of modules."""
+    flags: list[bool | None] = []
+    for node in jax.tree.leaves(tree, is_leaf=_is_taken):
+        flags += node.form.trainable if _is_taken(node) else [None]
+    return flags
+
+
+def holds_modules(tree: Any) -> bool:
+    """Whether a pytree holds a module that `split` takes apart."""
+    checks = [check for check, _ in _splitters(objects=True)]
+
+    def is_module(node: Any) -> bool:
+        return any(check(node) for check in checks)
+
+    return any(map(is_module, jax.tree.leaves(tree, is_leaf=is_module)))
+
+
+def _is_taken(node: Any) -> bool:
+    return isinstance(node, ModuleArrays)
+
+
+def _replace(tree: Any, make: Callable[[ModuleArrays], Any]) -> Any:
+    if not any(map(_is_taken, jax.tree.leaves(tree, is_leaf=_is_taken))):
+        return tree  # a copy would keep to itself what is changed in place
+    return jax.tree.map(
+        lambda node: make(node) if _is_taken(node) else node, tree, is_leaf=_is_taken
+    )
+
+
+def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of arguments without modules: its results have none either.
+
+    Equinox modules among its arguments and results are taken apart by `split(...,
+    objects=False)`; `rebuild` puts them together again.
+    """
+
+    @wraps(function, updated=())
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = rebuild((args, kwargs))
+        return split(function(*args, **kwargs), objects=False)
+
+    return plain
+
+
+def shared_scopes() -> tuple[str, ...]:
+    """Beginnings of name scopes that tell no two layers of a framework apart."""
+    if "equinox" not in sys.modules:
+        return ()
+    from jaxdebug.frameworks import equinox
+
+    return equinox.SHARED_SCOPES
+
+
+_Splitter = tuple[Callable[[Any], bool], Callable[[Any], ModuleArrays]]
+
+
+def _splitters(objects: bool) -> list[_Splitter]:
+    """How to know and take apart the modules of each framework that is imported."""
+    found: list[_Splitter] = []
+    if objects and "flax.nnx" in sys.modules:
+        from jaxdebug.frameworks import nnx_split
+
+        found.append((nnx_split.is_module, nnx_split.take_apart))
+    if "equinox" in sys.modules:
+        from jaxdebug.frameworks import equinox
+
+        found.append((equinox.is_module, equinox.take_apart))
+    return found
+
+
+def _is_linen(value: Any) -> bool:
+    """Whether it is a Linen module; imports no Flax."""
+    return any(base.__module__ == "flax.linen.module" for base in type(value).__mro__)
+
+
+def form_key(*parts: Any) -> Hashable:
+    """What a form is the same by; nothing else has it if a part has no hash."""
+    try:
+        hash(parts)
+    except TypeError:
+        return object()
+    return parts

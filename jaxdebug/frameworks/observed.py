@@ -1,0 +1,68 @@
+"""Tracing a function with marks at the outputs of its modules."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, NamedTuple
+
+from jaxdebug.programs._jax import source
+from jaxdebug.programs.program import Program, trace
+
+_marking: ContextVar[bool] = ContextVar("jaxdebug_marking", default=True)
+
+
+class Observed(NamedTuple):
+    """A traced function, and why its modules have no marks, or ""."""
+
+    program: Program
+    unmarked: str
+
+
+def observed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, in which the outputs of modules are marked.
+
+    Only for tracing by this library, which copies the arguments. Frameworks that
+    the program has not imported are not imported.
+    """
+
+    @wraps(function, updated=())
+    def marked(*args: Any, **kwargs: Any) -> Any:
+        if not _marking.get():
+            return function(*args, **kwargs)
+        with ExitStack() as stack:
+            stack.enter_context(source.marked_trace())
+            if "flax.linen" in sys.modules:
+                from jaxdebug.frameworks import linen
+
+                stack.enter_context(linen.marking())
+            if "flax.nnx" in sys.modules:
+                from jaxdebug.frameworks import nnx_marking
+
+                stack.enter_context(nnx_marking.marking((args, kwargs)))
+                return nnx_marking.restored(function(*args, **kwargs))
+            return function(*args, **kwargs)
+
+    return marked
+
+
+def trace_observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Observed:
+    """Trace a function that is, or calls, one that `observed` returned.
+
+    Some functions cannot be marked: those that ask whether two NNX modules are of
+    one class, such as `jax.tree.map` over several layers. They are traced as they
+    are, and the reason is handed on.
+    """
+    try:
+        return Observed(trace(function, *args, **kwargs), "")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    token = _marking.set(False)
+    try:
+        # A mistake of the function's own is raised here, as it would be without us.
+        return Observed(trace(function, *args, **kwargs), reason)
+    finally:
+        _marking.reset(token)

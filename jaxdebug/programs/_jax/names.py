@@ -1,0 +1,33 @@
+"""What an equation's parameters call things: functions, axes."""
+
+from __future__ import annotations
+
+from jax.extend.core import JaxprEqn
+
+from jaxdebug.programs._jax.ir import nested_jaxprs
+
+
+def function_name(equation: JaxprEqn) -> str | None:
+    """Name of the function that an equation calls, where JAX keeps one.
+
+    A function with a derivative rule has none of its own; the jitted function in
+    it, or around it, has.
+    """
+    name = equation.params.get("name")
+    if isinstance(name, str):
+        return name
+    for body in nested_jaxprs(equation):
+        for inner in body.jaxpr.eqns:
+            if (found := function_name(inner)) is not None:
+                return found
+    return None
+
+
+def channel_axis(convolution: JaxprEqn) -> int:
+    """Axis of the channels in the result of a convolution."""
+    return convolution.params["dimension_numbers"].out_spec[1]
+
+
+def reduced_axes(reduction: JaxprEqn) -> tuple[int, ...]:
+    """Axes that a reduction adds up."""
+    return tuple(reduction.params["axes"])

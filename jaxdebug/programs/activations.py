@@ -1,0 +1,209 @@
+"""Activation functions: where a program applies one, and what its slope is like.
+
+An *activation function* is a maximal connected set of elementwise equations with
+one array as its input and constants besides: `max(x, 0)`, `x * logistic(x)`, a
+polynomial with a tanh. Which function it is makes no difference: its slope says
+whether a unit is active or saturated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdebug.programs import elementwise
+from jaxdebug.programs._jax import names
+from jaxdebug.programs.elementwise import Region
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.markers import mark_of
+from jaxdebug.programs.scopes import Direction, ModulePath
+from jaxdebug.programs.sites import Place, Site
+
+NEAR = np.linspace(-10.0, 10.0, 401)
+FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])
+
+
+class Activation(NamedTuple):
+    """One application of an activation function."""
+
+    site: Site
+    place: Place
+    """Where its input is read."""
+    function: Callable[[Any], Any]
+    """From the input to the output, with the derivative rules of the program."""
+    steepest: float
+    """Largest slope for inputs from -10 to 10."""
+    bounded: bool
+    """Whether it becomes flat on both sides, as tanh does."""
+    hidden: bool
+    """Whether a layer reads its output: otherwise it may be a head's."""
+    unit_axis: int
+    """Axis that counts the units: channels of a convolution, else the last."""
+
+
+def activations(graph: Graph) -> list[Activation]:
+    """The activation functions of a program's forward part, in its order.
+
+    Limits:
+        Functions without a bound on their slope (square, exp) or not defined
+        everywhere (log, sqrt) are none, nor those that no layer reads.
+    """
+    found = []
+    counts: dict[ModulePath, int] = defaultdict(int)
+    marked = _marked(graph)
+    for region in elementwise.regions(graph):
+        step = region.steps[-1]
+        hidden = _feeds_a_layer(graph, region.output)
+        if not (step.path or hidden):
+            continue
+        if not _comes_from_a_layer(graph, region.root):
+            continue
+        shape = _shape_of(region, graph)
+        if shape is None:
+            continue
+        steepest, bounded = shape
+        path, name = _layer(graph, region.root, marked) or step.path, region.name
+        aval = graph.avals[region.root]
+        site = Site(
+            path,
+            "activation",
+            counts[path],
+            tuple(aval.shape),
+            str(aval.dtype),
+            name,
+            step.equation.line,
+        )
+        counts[path] += 1
+        axis = _unit_axis(graph, region.root)
+        found.append(
+            Activation(
+                site, region.entry, region.apply, steepest, bounded, hidden, axis
+            )
+        )
+    return found
+
+
+def _layer(graph: Graph, root: int, marked: Mapping[int, ModulePath]) -> ModulePath:
+    """The module that made the input: it is its units that are active or not."""
+    for node in graph.origins(root):
+        if node in marked:
+            return marked[node]
+        step = graph.made_by[node]
+        if step is not None and not step.opened:
+            return step.path
+    return ()
+
+
+def _marked(graph: Graph) -> dict[int, ModulePath]:
+    """Path of the innermost module that marked an array."""
+    found: dict[int, ModulePath] = {}
+    for step in graph.marks:
+        mark = mark_of(step.equation.raw)
+        (node,) = step.operands
+        if mark is not None and node is not None and mark.label.path:
+            found.setdefault(node, mark.label.path)
+    return found
+
+
+def _shape_of(region: Region, graph: Graph) -> tuple[float, bool] | None:
+    """The largest slope and whether both ends are flat; None if no activation."""
+    dtype = graph.avals[region.root].dtype
+    with (
+        jax.ensure_compile_time_eval(),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        jax.transfer_guard("allow"),
+    ):
+        near, slopes = _values_and_slopes(region, NEAR, dtype)
+        _, ends = _values_and_slopes(region, FAR, dtype)
+    everything = np.concatenate([near, slopes, ends])
+    if not np.isfinite(everything).all():
+        return None
+    sizes = np.abs(slopes)
+    steepest = float(sizes.max())
+    straight = np.ptp(slopes) <= 1e-3 * steepest
+    if steepest == 0.0 or straight or np.abs(ends).max() > 1.5 * steepest:
+        return None
+    return steepest, bool(np.abs(ends).max() < 1e-2 * steepest)
+
+
+def _values_and_slopes(
+    region: Region, points: np.ndarray, dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    x = jnp.asarray(points, dtype)
+    y, slope = jax.jvp(region.pointwise, (x,), (jnp.ones_like(x),))
+    return np.asarray(y, np.float64), np.asarray(slope, np.float64)
+
+
+LAYER_PRIMITIVES = frozenset({"dot_general", "conv_general_dilated", "ragged_dot"})
+
+
+def _feeds_a_layer(graph: Graph, node: int) -> bool:
+    return any(
+        step.equation.primitive in LAYER_PRIMITIVES
+        for step in graph.steps_after(node)
+        if step.direction is Direction.FORWARD
+    )
+
+
+def _comes_from_a_layer(graph: Graph, root: int) -> bool:
+    """Whether more than inputs and reductions is in it: no variance, no weight."""
+    seen, queue = {root}, [root]
+    while queue:
+        node = queue.pop()
+        step = graph.made_by[node]
+        before: list[int | None] = list(graph.fed_by.get(node, ()))
+        if step is not None and not step.opened:
+            primitive = step.equation.primitive
+            if primitive.startswith(("reduce_", "arg")):
+                continue
+            if primitive not in elementwise.ELEMENTWISE | RESHAPING:
+                return True
+            before += step.operands
+        fresh = {n for n in before if n is not None} - seen
+        seen |= fresh
+        queue += fresh
+    return False
+
+
+RESHAPING = frozenset({"broadcast_in_dim", "expand_dims", "reshape", "squeeze"})
+
+
+def _unit_axis(graph: Graph, root: int) -> int:
+    """The channel axis of the convolution an array comes from, else the last."""
+    shape = graph.avals[root].shape
+    for node in _back_same_shape(graph, root):
+        step = graph.made_by[node]
+        if step is not None and step.equation.primitive == "conv_general_dilated":
+            return names.channel_axis(step.equation.raw)
+    return max(len(shape) - 1, 0)
+
+
+def _back_same_shape(graph: Graph, node: int) -> Iterator[int]:
+    """Nodes of one shape that lead to a node, nearest first."""
+    shape = graph.avals[node].shape
+    seen, queue = {node}, [node]
+    while queue:
+        current = queue.pop(0)
+        yield current
+        before: Sequence[int | None] = graph.fed_by.get(current, [])
+        step = graph.made_by[current]
+        if step is not None and not step.opened and _keeps_axes(step):
+            before = [*before, *step.operands]
+        for earlier in before:
+            if (
+                earlier is not None
+                and earlier not in seen
+                and graph.avals[earlier].shape == shape
+            ):
+                seen.add(earlier)
+                queue.append(earlier)
+
+
+def _keeps_axes(step: Step) -> bool:
+    return step.equation.primitive not in ("transpose", "reshape", "rev")

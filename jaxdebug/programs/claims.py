@@ -1,0 +1,153 @@
+"""Leaves that a derivative reads, and which gradients are theirs.
+
+A gradient that leads to a leaf's new value may be another leaf's: by the norm of
+all gradients, or because the leaf is an average of that other one. It belongs to
+the leaves that it is most surely the derivative by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from jaxdebug.programs.derivatives import (
+    Claim,
+    Readers,
+    claim,
+    makers,
+    readers_below_derivatives,
+)
+from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.places import Place
+from jaxdebug.programs.updates import Trail, added_to, trail_of
+
+
+@dataclass(eq=False)
+class Claimant:
+    """A leaf that a derivative reads."""
+
+    graph: Graph
+    start: int
+    """The node of the old value."""
+    end: int
+    """The node of the new value."""
+    readers: Readers
+    trail: Trail
+    claims: dict[int, Claim] = field(default_factory=dict)
+    """The gradients that lead to the new value and are the leaf's own."""
+
+    @cached_property
+    def added(self) -> Place | None:
+        """Δ in the p + Δ that makes the new value."""
+        return added_to(self.graph, self.end, self.start)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the step adds an array to it: not so to statistics or counters."""
+        if self.added is None:
+            return False
+        step = self.graph.step_at(self.added.address)
+        if step.differentiated:
+            return False
+        return step.operands[self.added.index] is not None or not np.any(
+            self.graph.literal(step, self.added.index)
+        )
+
+    def averages(self, other: Claimant) -> bool:
+        """Whether its new value is made from the other's old or new one."""
+        theirs = other.start in self.trail.nodes or other.end in self.trail.nodes
+        return theirs and self.start not in other.trail.nodes
+
+
+def claimants(graph: Graph, pairs: Iterable[tuple[int, int]]) -> list[Claimant | None]:
+    """What each leaf can claim; None for leaves that no derivative reads.
+
+    Args:
+        graph: the flow of the program.
+        pairs: the nodes of each leaf's old and new value.
+    """
+    every: list[Claimant | None] = []
+    for start, end in pairs:
+        readers = readers_below_derivatives(graph, start)
+        trail = trail_of(graph, end) if readers else None
+        every.append(trail and Claimant(graph, start, end, readers, trail))
+    _settle(graph, [claimant for claimant in every if claimant is not None])
+    return every
+
+
+def _settle(graph: Graph, every: Sequence[Claimant]) -> None:
+    """Give each gradient to the leaves that it is most surely the derivative by."""
+    leading: dict[int, list[Claimant]] = {}
+    for claimant in every:
+        for node in claimant.trail.gradients:
+            leading.setdefault(node, []).append(claimant)
+    for node, those in leading.items():
+        made = makers(graph, node)
+        claims = [claim(claimant.readers, made) for claimant in those]
+        best = max(claims)
+        if best is Claim.NONE and owners_of(graph, node, every):
+            continue  # it is given to a leaf that it does not belong to
+        owners = [c for c, own in zip(those, claims, strict=True) if own == best]
+        for owner in owners:
+            if not any(owner.averages(other) for other in owners):
+                owner.claims[node] = best
+
+
+def owners_of(graph: Graph, gradient: int, every: Sequence[Claimant]) -> list[Claimant]:
+    """The leaves that an array is the derivative by, wherever it leads."""
+    made = makers(graph, gradient)
+    return [c for c in every if claim(c.readers, made) is Claim.DIRECT]
+
+
+def own_gradients(
+    claimant: Claimant, every: Sequence[Claimant]
+) -> tuple[list[int], Trail]:
+    """The gradients of a leaf that lead to its new value, and how."""
+    own = [node for node in claimant.trail.gradients if node in claimant.claims]
+    if not own:
+        return _through_other_shapes(claimant, every)
+    if len(own) > 1:
+        own = _closest(claimant, every, own)
+    return own, claimant.trail
+
+
+def _through_other_shapes(
+    claimant: Claimant, every: Sequence[Claimant]
+) -> tuple[list[int], Trail]:
+    """Gradients of the leaf alone that reach it packed with others, or turned."""
+    graph = claimant.graph
+    taken = {node for other in every for node in other.claims}
+    trail = trail_of(graph, claimant.end, any_shape=True)
+    shape = graph.avals[claimant.start].shape
+    own = [
+        node
+        for node in trail.gradients
+        if node not in taken
+        and graph.avals[node].shape == shape
+        and claim(claimant.readers, makers(graph, node)) is Claim.DIRECT
+    ]
+    return own, trail
+
+
+def _closest(
+    claimant: Claimant, every: Sequence[Claimant], own: list[int]
+) -> list[int]:
+    """Of several gradients those made under the modules that read the leaf.
+
+    Of scalars, those that do not reach it through what all leaves share, such as
+    the norm of all gradients.
+    """
+    graph = claimant.graph
+    closer = [
+        node for node in own if claim(claimant.readers, makers(graph, node), path=True)
+    ]
+    own = closer or own
+    if len(own) == 1:
+        return own
+    rest = (c.trail.nodes.keys() for c in every if c.claims and c is not claimant)
+    shared = set().union(*rest) - set(claimant.trail.gradients)
+    apart = trail_of(graph, claimant.end, without=shared).gradients
+    return [node for node in own if node in apart] or own

@@ -1,0 +1,148 @@
+"""Which arrays of a program are made of parameters alone, and of which ones.
+
+A cast, a transpose, a slice of a stack or a normalisation of a weight is still
+that weight. What depends on data besides is not, and a sum over a weight, as in a
+penalty, is a number and no weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.sites import is_inexact
+
+LAYOUT = frozenset(
+    {
+        "convert_element_type",
+        "copy",
+        "expand_dims",
+        "optimization_barrier",
+        "reduce_precision",
+        "reshape",
+        "squeeze",
+        "transpose",
+    }
+)
+"""Primitives that hand on what they read, element for element."""
+
+CONTRACTIONS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
+"""Primitives that add up products of what they read."""
+
+
+class Flow(NamedTuple):
+    """What arrays are made of."""
+
+    made_of: dict[int, frozenset[int]]
+    """For each node made of parameters alone: the inputs it is made of."""
+    data: frozenset[int]
+    """Nodes that depend on an input that is no parameter."""
+
+
+def parameter_flow(graph: Graph, parameters: Iterable[int]) -> Flow:
+    """Follow parameters and data through a program.
+
+    Args:
+        graph: the flow of the program.
+        parameters: indices of the inputs that are parameters.
+    """
+    known = frozenset(parameters)
+    given = [node for i, node in enumerate(graph.inputs) if i not in known]
+    if not given:
+        # All the data the program has was captured when it was traced.
+        given = _captured(graph)
+    data = _closure(graph, given)
+    made_of = _made_of(graph, known, data)
+    states = _first_states(graph, made_of, data)
+    if states:
+        data = _closure(graph, [*given, *states])
+        made_of = _made_of(graph, known, data)
+    return Flow(made_of, data)
+
+
+def _first_states(
+    graph: Graph, made_of: dict[int, frozenset[int]], data: frozenset[int]
+) -> list[int]:
+    """Constants that are multiplied by a weight, as the zeros an RNN starts from."""
+    found = []
+    for step in graph.steps:
+        nodes = [node for node in step.operands if node is not None]
+        constant = [n for n in nodes if n not in data and n not in made_of]
+        if step.equation.primitive in CONTRACTIONS and len(constant) == 1:
+            found += constant
+    return found
+
+
+def source(graph: Graph, node: int) -> int:
+    """The node that this one is a plain passing on of, as far back as is certain."""
+    seen = {node}
+    while True:
+        step = graph.made_by[node]
+        before = graph.fed_by.get(node, ())
+        if (step is not None and not step.opened) or len(before) != 1:
+            return node
+        node = before[0]
+        if node in seen:
+            return node
+        seen.add(node)
+
+
+def maker(graph: Graph, node: int) -> Step | None:
+    """The equation that made a node, through the bodies it was passed out of."""
+    step = graph.made_by[source(graph, node)]
+    return None if step is None or step.opened else step
+
+
+def _captured(graph: Graph) -> list[int]:
+    """Arrays that no equation makes and that nothing hands in."""
+    inputs = set(graph.inputs)
+    return [
+        node
+        for node, step in enumerate(graph.made_by)
+        if step is None
+        and node not in inputs
+        and node not in graph.entered
+        and getattr(graph.avals[node], "shape", ()) != ()
+    ]
+
+
+def _onward(graph: Graph, node: int) -> list[int]:
+    nodes = list(graph.feeds.get(node, ()))
+    for step in graph.readers.get(node, ()):
+        if not step.opened:
+            nodes += step.results
+    return nodes
+
+
+def _closure(graph: Graph, start: Iterable[int]) -> frozenset[int]:
+    seen = set(start)
+    queue = list(seen)
+    while queue:
+        fresh = [n for n in _onward(graph, queue.pop()) if n not in seen]
+        seen.update(fresh)
+        queue += fresh
+    return frozenset(seen)
+
+
+def _made_of(
+    graph: Graph, parameters: frozenset[int], data: frozenset[int]
+) -> dict[int, frozenset[int]]:
+    made: dict[int, frozenset[int]] = {
+        graph.inputs[index]: frozenset({index}) for index in parameters
+    }
+    queue = list(made)
+    while queue:
+        node = queue.pop()
+        reached = list(graph.feeds.get(node, ()))
+        for step in graph.readers.get(node, ()):
+            if not step.opened and not step.equation.primitive.startswith("reduce_"):
+                reached += step.results
+        for later in reached:
+            if later in data or not is_inexact(graph.avals[later]):
+                continue
+            merged = made.get(later, frozenset()) | made[node]
+            if merged != made.get(later):
+                made[later] = merged
+                queue.append(later)
+    return made

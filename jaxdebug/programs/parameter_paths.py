@@ -1,0 +1,275 @@
+"""Names of layers where no scope names them: the path of their parameters.
+
+Plain pytrees of parameters open no scopes, and all instances of an Equinox layer
+share one. There a layer is called after the parameters that its equations
+consume: `layers/0` if they are all of those under that path, `attn/q` or
+`mlp/w1+b1` if others under it belong to other layers. Scopes that tell layers
+apart, as Linen's, are left alone; so is what cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.leaves import leaf_gradients, state_leaves
+from jaxdebug.programs.parameter_cotangents import (
+    Cotangent,
+    backward_of,
+    cotangent_of,
+)
+from jaxdebug.programs.parameter_flow import parameter_flow
+from jaxdebug.programs.parameter_layers import (
+    ParameterLayer,
+    by_leaf,
+    common_path,
+    parameter_layers,
+)
+from jaxdebug.programs.scopes import Direction, ModulePath
+from jaxdebug.programs.sites import Place, is_inexact
+
+
+class Parameters(NamedTuple):
+    """The inputs of a program that are parameters."""
+
+    paths: dict[int, ModulePath]
+    """By index among the flat inputs: the path, without the argument's position."""
+    gradients: dict[int, int]
+    """Node of the gradient of each one whose gradient the program makes."""
+
+
+class Named(NamedTuple):
+    """A graph whose steps are called after the parameters they consume."""
+
+    graph: Graph
+    unidentified: tuple[tuple[ModulePath, str], ...]
+    """Layers whose cotangent could not be told, with the reason."""
+
+
+def find_parameters(
+    graph: Graph,
+    inputs: Sequence[tuple[str, ...]],
+    outputs: Sequence[tuple[str, ...]],
+) -> Parameters:
+    """Which inputs of a program are parameters, judged by what it does with them.
+
+    In a train step those whose gradient leads to their new value; in a gradient
+    function those whose gradient is returned under the end of their path; in any
+    other function the first argument, where there are more.
+
+    Args:
+        graph: the flow of the program.
+        inputs: path of each input; the first key is the argument's position.
+        outputs: path of each output.
+    """
+    paths: dict[int, ModulePath] = {}
+    gradients: dict[int, int] = {}
+    for found in leaf_gradients(graph, state_leaves(inputs, outputs, graph)):
+        leaf, place = found.leaf, found.place
+        paths[leaf.input] = leaf.path[1:]
+        if place is not None:
+            node = _node_at(graph, place)
+            if node is not None:
+                gradients[leaf.input] = node
+    if not paths:
+        for index, node in _returned_gradients(graph, inputs, outputs):
+            paths[index] = inputs[index][1:]
+            gradients[index] = node
+    if not paths:
+        first = inputs[0][:1] if inputs else ()
+        if any(path[:1] != first for path in inputs):
+            paths = {
+                index: path[1:]
+                for index, path in enumerate(inputs)
+                if path[:1] == first and is_inexact(graph.avals[graph.inputs[index]])
+            }
+    # An argument that is one array has no name.
+    return Parameters({index: path for index, path in paths.items() if path}, gradients)
+
+
+def _node_at(graph: Graph, place: Place) -> int | None:
+    for step in graph.steps:
+        if step.address == place.address:
+            return (step.operands if place.operand else step.results)[place.index]
+    return None
+
+
+def _returned_gradients(
+    graph: Graph,
+    inputs: Sequence[tuple[str, ...]],
+    outputs: Sequence[tuple[str, ...]],
+) -> list[tuple[int, int]]:
+    """Pairs of an input and the returned backward array that its path ends like."""
+    found = []
+    for path, node in zip(outputs, graph.outputs, strict=True):
+        step = None if node is None else graph.made_by[node]
+        if node is None or step is None or step.direction is not Direction.BACKWARD:
+            continue
+        for start in range(len(path) + 1):
+            tail = path[start:]
+            matching = [
+                index
+                for index, other in enumerate(inputs)
+                if other[len(other) - len(tail) :] == tail
+                and _same_type(graph, graph.inputs[index], node)
+            ]
+            if matching:
+                found += [(matching[0], node)] if len(matching) == 1 else []
+                break
+    times = Counter(index for index, _ in found)
+    return [(index, node) for index, node in found if times[index] == 1]
+
+
+def _same_type(graph: Graph, first: int, second: int) -> bool:
+    a, b = graph.avals[first], graph.avals[second]
+    return (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def with_parameter_paths(
+    graph: Graph, parameters: Parameters, shared: tuple[str, ...] = ()
+) -> Named:
+    """Call layers that no scope tells apart after the parameters they consume.
+
+    Args:
+        graph: the flow of the program.
+        parameters: the inputs that are parameters, and their gradients.
+        shared: beginnings of scopes that all instances of a layer have in common,
+            such as "eqx.nn."; they name no layer whose parameters do.
+
+    Limits:
+        A program with marks is left as it is: its modules have exact names.
+    """
+    if graph.marks or not parameters.paths:
+        return Named(graph, ())
+    flow = parameter_flow(graph, parameters.paths)
+    layers = parameter_layers(graph, flow, parameters.paths)
+    backward = backward_of(graph, flow, parameters.gradients)
+    calls = by_leaf(layers)
+    covering = _covering(layers, shared)
+    plain = _plain_paths(graph, covering)
+    named = _names(layers, parameters.paths)
+    paths: dict[Step, ModulePath] = {**plain}
+    unidentified: list[tuple[ModulePath, str]] = []
+    entering: dict[ModulePath, list[Cotangent]] = defaultdict(list)
+    scopes = {
+        layer: common_path([plain.get(s, s.path) for s in layer.members])
+        for layer in layers
+    }
+    for layer in layers:
+        if _tells_apart(scopes[layer], layer, scopes):
+            continue
+        path = (*scopes[layer], named[layer])
+        paths.update(dict.fromkeys(layer.members, path))
+        once = all(len(calls[leaf]) == 1 for leaf in layer.leaves)
+        entering[path].append(cotangent_of(backward, layer, once))
+    for path, cotangents in entering.items():
+        reason = _doubt(graph, cotangents)
+        if reason:
+            unidentified.append((path, reason))
+            continue
+        for cotangent in cotangents:
+            paths.update(dict.fromkeys(cotangent.readers, path))
+    return Named(_renamed(graph, paths), tuple(unidentified))
+
+
+def _covering(
+    layers: Sequence[ParameterLayer], shared: tuple[str, ...]
+) -> frozenset[ModulePath]:
+    """The shared scopes around what consumes parameters, with what is around them."""
+    return frozenset(
+        step.path[: depth + 1]
+        for layer in layers
+        for step in layer.members
+        for depth, scope in enumerate(step.path)
+        if scope.startswith(shared)
+    )
+
+
+def _plain_paths(
+    graph: Graph, covering: frozenset[ModulePath]
+) -> dict[Step, ModulePath]:
+    """Paths without those scopes, of the steps that stand in them."""
+    plain: dict[Step, ModulePath] = {}
+    if not covering:
+        return plain
+    for step in graph.steps:
+        path = tuple(
+            scope
+            for depth, scope in enumerate(step.path)
+            if step.path[: depth + 1] not in covering
+        )
+        if path != step.path:
+            plain[step] = path
+    return plain
+
+
+def _names(
+    layers: Sequence[ParameterLayer], paths: Mapping[int, ModulePath]
+) -> dict[ParameterLayer, str]:
+    """What each layer is called: its owner, or the leaves that are its own."""
+    owned: dict[ModulePath, set[int]] = defaultdict(set)
+    for layer in layers:
+        owned[layer.owner].update(layer.leaves)
+    named = {}
+    for layer in layers:
+        ends = ["/".join(paths[leaf][len(layer.owner) :]) for leaf in layer.leaves]
+        last = "+".join(ends)
+        whole = layer.owner and layer.leaves.keys() == owned[layer.owner]
+        named[layer] = "/".join(layer.owner if whole else (*layer.owner, last))
+    return named
+
+
+def _tells_apart(
+    scope: ModulePath,
+    layer: ParameterLayer,
+    scopes: Mapping[ParameterLayer, ModulePath],
+) -> bool:
+    """Whether a scope names the layer: it is spelled alike, or holds one owner."""
+    if not scope:
+        return False
+    if layer.owner and scope[-1] == layer.owner[-1].rpartition("/")[2]:
+        return True
+    return len({x.owner for x, other in scopes.items() if other == scope}) == 1
+
+
+def _doubt(graph: Graph, cotangents: Sequence[Cotangent]) -> str:
+    """Why the cotangents of one layer's calls are not certain; empty if they are."""
+    reasons = [cotangent.reason for cotangent in cotangents if cotangent.reason]
+    if reasons:
+        return reasons[0]
+    nodes = [cotangent.node for cotangent in cotangents]
+    if all(node is None for node in nodes):
+        backward = any(s.direction is Direction.BACKWARD for s in graph.steps)
+        return "no array is certain to be its cotangent" if backward else ""
+    if None in nodes or len(set(nodes)) < len(nodes):
+        certain = len(set(nodes) - {None})
+        return f"{len(nodes)} calls, but cotangents that are certain: {certain}"
+    firsts = [min(step.address for step in c.readers) for c in cotangents]
+    if firsts != sorted(firsts, reverse=True):
+        return "the backward part does not meet its calls in the opposite order"
+    return ""
+
+
+def _renamed(graph: Graph, paths: Mapping[Step, ModulePath]) -> Graph:
+    """The graph with other paths of some steps."""
+    if not paths:
+        return graph
+    at = {step.address: paths.get(step, step.path) for step in graph.steps}
+    new = {
+        step: replace(step, path=at[step.address], base=at[step.address[:-2]])
+        if len(step.address) > 1
+        else replace(step, path=at[step.address])
+        for step in graph.steps
+    }
+    return replace(
+        graph,
+        made_by=[None if step is None else new[step] for step in graph.made_by],
+        entered={
+            node: (new[step], operand)
+            for node, (step, operand) in graph.entered.items()
+        },
+        steps=[new[step] for step in graph.steps],
+    )

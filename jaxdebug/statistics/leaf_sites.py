@@ -1,0 +1,118 @@
+"""Sites of a program's inputs: parameters, their gradients, or plain inputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.leaves import leaf_gradients, state_leaves
+from jaxdebug.programs.scopes import Direction
+from jaxdebug.programs.sites import Place, Site, is_inexact
+
+
+class Update(NamedTuple):
+    """A parameter's old and new value, and the place of what is added to it."""
+
+    input: int
+    output: int
+    added: Place | None = None
+
+
+class LeafSites(NamedTuple):
+    """Sites of a program's inputs, and where their arrays are."""
+
+    inputs: dict[Site, int]
+    """Parameters of a train step; else every inexact input."""
+    gradients: dict[Site, Place]
+    updates: dict[Site, Update]
+    unidentified: tuple[tuple[tuple[str, ...], str], ...]
+    """Parameters whose gradient was not found, and why."""
+
+
+NO_LEAVES = LeafSites({}, {}, {}, ())
+
+
+def leaf_sites(
+    graph: Graph,
+    inputs: list[tuple[str, ...]],
+    outputs: list[tuple[str, ...]],
+) -> LeafSites:
+    """Find the parameters of a step, their gradients and their updates.
+
+    Args:
+        graph: the flow of the program.
+        inputs: path of each input; the first two keys are the argument's position
+            among positional or keyword arguments.
+        outputs: path of each output.
+    """
+    measured: dict[Site, int] = {}
+    gradients: dict[Site, Place] = {}
+    updates: dict[Site, Update] = {}
+    unidentified = []
+    inputs = [path[1:] for path in inputs]
+    short = short_paths(inputs)
+    for found in leaf_gradients(graph, state_leaves(inputs, outputs, graph)):
+        leaf = found.leaf
+        node, path = graph.inputs[leaf.input], short[leaf.path]
+        measured[_leaf_site(graph, node, path, "parameter")] = leaf.input
+        site = _leaf_site(graph, node, path, "update")
+        updates[site] = Update(leaf.input, leaf.output, found.added)
+        if found.place is None:
+            unidentified.append((path, found.reason))
+        else:
+            gradients[_leaf_site(graph, node, path, "gradient")] = found.place
+    if not gradients:
+        gradients = _returned_gradients(graph, inputs, outputs)
+    if not measured:
+        for index, node in enumerate(graph.inputs):
+            if is_inexact(graph.avals[node]):
+                path = short[inputs[index]]
+                measured[_leaf_site(graph, node, path, "input")] = index
+    return LeafSites(measured, gradients, updates, tuple(unidentified))
+
+
+def _returned_gradients(
+    graph: Graph, inputs: list[tuple[str, ...]], outputs: list[tuple[str, ...]]
+) -> dict[Site, Place]:
+    """Outputs that the backward part made."""
+    gradients: dict[Site, Place] = {}
+    for path, node in zip(outputs, graph.outputs, strict=True):
+        step = None if node is None else graph.made_by[node]
+        if step is None or node is None or not is_inexact(graph.avals[node]):
+            continue
+        if step.direction is Direction.BACKWARD:
+            name = _input_name(path, inputs, short_paths(inputs))
+            site = _leaf_site(graph, node, name, "gradient")
+            gradients[site] = Place(step.address, step.results.index(node))
+    return gradients
+
+
+def _input_name(
+    path: tuple[str, ...],
+    inputs: list[tuple[str, ...]],
+    short: dict[tuple[str, ...], tuple[str, ...]],
+) -> tuple[str, ...]:
+    """A returned gradient under the name of the one input its path ends like."""
+    for start in range(len(path)):
+        tail = path[start:]
+        matching = [p for p in inputs if p[-len(tail) :] == tail]
+        if matching:
+            return short[matching[0]] if len(matching) == 1 else path
+    return path
+
+
+def short_paths(
+    paths: list[tuple[str, ...]],
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Paths without the argument they are in, where no two become the same."""
+    times = Counter(path[1:] for path in paths)
+    return {
+        path: path[1:] if len(path) > 1 and times[path[1:]] == 1 else path
+        for path in paths
+    }
+
+
+def _leaf_site(graph: Graph, node: int, path: tuple[str, ...], kind: str) -> Site:
+    aval = graph.avals[node]
+    return Site(path, kind, 0, tuple(aval.shape), str(aval.dtype), "", None)

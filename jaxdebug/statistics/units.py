@@ -1,0 +1,125 @@
+"""How often each unit of a layer is active, and how often it is saturated."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from jaxdebug.programs.activations import Activation
+from jaxdebug.programs.softmaxes import Softmax
+from jaxdebug.statistics.statistic import Statistic
+
+ACTIVE = 1e-3
+"""A unit is active on an example where the slope is above this share of the
+steepest: below it next to nothing of a cotangent gets through."""
+
+SATURATED = 0.1
+"""Saturated where the slope is below this share: tanh beyond 0.95."""
+
+CONFIDENT = 0.99
+"""A softmax is saturated where one probability is above this: then the slope of
+every logit is below 1e-2."""
+
+ROWS = 16
+"""Rows that XLA's CPU compiler adds up with vector instructions."""
+
+
+class Units(NamedTuple):
+    """On how many examples each unit was active and saturated."""
+
+    active: Int[Array, "*iterations units"]
+    saturated: Int[Array, "*iterations units"]
+    examples: Int[Array, "*iterations"]
+
+
+def unit_activity(activation: Activation) -> Statistic:
+    """Counts by unit for the input of one activation function.
+
+    The slope is what a cotangent of ones becomes on its way back, by the rules of
+    the program; NaN is neither active nor saturated.
+    """
+
+    def measure(array: Float[Array, "*shape"]) -> Units:
+        output, pullback = jax.vjp(activation.function, lax.stop_gradient(array))
+        (slope,) = pullback(jnp.ones_like(output))
+        size = jnp.abs(jnp.moveaxis(slope, activation.unit_axis, -1))
+        size = size.reshape(-1, size.shape[-1] if size.ndim else 1)
+        counts = (
+            (size > ACTIVE * activation.steepest).astype(np.int32),
+            (size < SATURATED * activation.steepest).astype(np.int32),
+        )
+        active, saturated = _summed(counts)
+        return Units(active, saturated, jnp.int32(size.shape[0]))
+
+    def finalize(units: Units) -> dict[str, Any]:
+        return {
+            "units": np.int64(units.active.shape[-1]),
+            "examples": units.examples,
+            "active": units.active,
+            "saturated": units.saturated,
+            "bounded": np.bool_(activation.bounded),
+            "hidden": np.bool_(activation.hidden),
+        }
+
+    return Statistic("units", measure, finalize, kinds=("activation",))
+
+
+def _summed(counts: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Sums over the rows of matrices, both in one pass."""
+
+    def plus(left: Any, right: Any) -> Any:
+        return tuple(a + b for a, b in zip(left, right, strict=True))
+
+    zero = (np.int32(0), np.int32(0))
+    examples, units = counts[0].shape
+    while jax.default_backend() == "cpu" and examples > ROWS:
+        rows = next((n for n in range(ROWS, 3, -1) if examples % n == 0), 0)
+        if not rows:
+            short = -examples % ROWS
+            counts = (
+                lax.pad(counts[0], np.int32(0), [(0, short, 0), (0, 0, 0)]),
+                lax.pad(counts[1], np.int32(0), [(0, short, 0), (0, 0, 0)]),
+            )
+            rows, examples = ROWS, examples + short
+        examples //= rows
+        flat = tuple(count.reshape(rows, examples * units) for count in counts)
+        first, second = lax.reduce(flat, zero, plus, (0,))
+        counts = (first.reshape(examples, units), second.reshape(examples, units))
+    return lax.reduce(counts, zero, plus, (0,))
+
+
+class Confidence(NamedTuple):
+    """How sharp the rows of a softmax are."""
+
+    rows: Int[Array, "*iterations"]
+    total: Float[Array, "*iterations"]
+    saturated: Int[Array, "*iterations"]
+
+
+def confidence(softmax: Softmax) -> Statistic:
+    """The largest probability of each row; rows that are not finite are left out."""
+
+    def measure(array: Float[Array, "*shape"]) -> Confidence:
+        largest = jnp.max(lax.stop_gradient(array), softmax.axes).astype(np.float32)
+        finite = jnp.isfinite(largest)
+        return Confidence(
+            jnp.sum(finite, dtype=np.int32),
+            jnp.sum(jnp.where(finite, largest, 0.0), dtype=np.float32),
+            jnp.sum(finite & (largest > CONFIDENT), dtype=np.int32),
+        )
+
+    def finalize(record: Confidence) -> dict[str, Any]:
+        rows = np.asarray(record.rows)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {
+                "count": rows,
+                "largest": np.asarray(record.total) / rows,
+                "saturated": record.saturated,
+            }
+
+    return Statistic("confidence", measure, finalize, kinds=("softmax",))

@@ -1,0 +1,270 @@
+"""Linen models for the tests of marks, and what Flax itself says of their layers."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(4, 8)).astype(np.float32)
+IMAGES = RNG.normal(size=(2, 5, 5, 1)).astype(np.float32)
+SEQUENCES = RNG.normal(size=(2, 3, 4)).astype(np.float32)
+WORDS = np.array([[1, 5, 0], [3, 0, 2]], np.int32)
+AXES: Any = {"params": 0, "intermediates": 0, "perturbations": 0}
+APART = {"params": True, "dropout": True}
+
+
+class Block(nn.Module):
+    width: int = 4
+    drop: bool = True
+
+    @nn.compact
+    def __call__(self, x):
+        h = nn.LayerNorm()(x)
+        x = x + nn.MultiHeadDotProductAttention(num_heads=2)(h)
+        h = nn.gelu(nn.Dense(2 * self.width)(nn.LayerNorm()(x)))
+        h = nn.Dropout(0.3, deterministic=not self.drop)(h)
+        return x + nn.Dense(self.width, name="out")(h)
+
+
+class Nested(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        for index in range(2):
+            x = Block(name=f"block_{index}")(x)
+        return nn.Dense(2)(x)
+
+
+class Step(nn.Module):
+    remat: Any = None
+
+    @nn.compact
+    def __call__(self, x, _):
+        block = Block if self.remat is None else nn.remat(Block, policy=self.remat)
+        return block(name="block")(x), None
+
+
+class Scanned(nn.Module):
+    remat: Any = None
+
+    @nn.compact
+    def __call__(self, x):
+        layers = nn.scan(Step, variable_axes=AXES, split_rngs=APART, length=3)
+        x, _ = layers(remat=self.remat, name="layers")(x, None)
+        return nn.Dense(2)(x)
+
+
+class RematScan(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        layers = nn.scan(
+            nn.remat(Step, prevent_cse=False),
+            variable_axes=AXES,
+            split_rngs=APART,
+            length=2,
+        )
+        return nn.remat(nn.Dense)(2, name="head")(layers(name="layers")(x, None)[0])
+
+
+class Mapped(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        dense = nn.vmap(nn.Dense, variable_axes=AXES, split_rngs={"params": True})
+        return jnp.tanh(dense(3, name="heads")(x))
+
+
+class Shared(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        dense = nn.Dense(8, name="shared")
+        return jnp.sin(dense(jnp.tanh(dense(x))))
+
+
+class SetUp(nn.Module):
+    def setup(self):
+        self.stem = nn.Dense(6)
+        self.layers = [nn.Dense(6) for _ in range(2)]
+        self.heads = {"mean": nn.Dense(3), "scale": nn.Dense(2)}
+        self.body = nn.Sequential([nn.Dense(6), jnp.tanh])
+
+    def encode(self, x):
+        return jnp.tanh(self.body(self.stem(x)))
+
+    def __call__(self, x):
+        x = self.encode(x)
+        for layer in self.layers:
+            x = x + jnp.tanh(layer(x))
+        return {key: head(x) for key, head in self.heads.items()}
+
+
+class Parent(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(8)(jnp.tanh(nn.Dense(8)(x)))
+
+
+class Child(Parent):
+    """Inherits its call."""
+
+
+class Grandchild(Parent):
+    @nn.compact
+    def __call__(self, x):
+        return jnp.cos(super().__call__(x))
+
+
+class Family(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return Grandchild(name="grandchild")(Child(name="child")(x))
+
+
+class Tied(nn.Module):
+    @nn.compact
+    def __call__(self, words):
+        embed = nn.Embed(7, 4)
+        return embed.attend(jnp.tanh(embed(words)))
+
+
+class ConvNet(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(3, (3, 3))(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=False)(x))
+        x = nn.Dropout(0.5, deterministic=True)(x)
+        return nn.Dense(3)(x.reshape(x.shape[0], -1))
+
+
+class Recurrent(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        axes: Any = {name: 0 for name in ("intermediates", "perturbations")}
+        cell = nn.LSTMCell(4, name="cell")
+        hidden: Any = nn.RNN(cell, variable_axes=axes, name="rnn")(x)
+        return nn.Dense(1)(hidden[:, -1])
+
+
+POLICIES = jax.checkpoint_policies
+MODELS: dict[str, tuple[nn.Module, np.ndarray]] = {
+    "nested": (Nested(), SEQUENCES),
+    "scan": (Scanned(), SEQUENCES),
+    "scan_of_remat": (Scanned(remat=POLICIES.nothing_saveable), SEQUENCES),
+    "scan_of_dots": (Scanned(remat=POLICIES.dots_saveable), SEQUENCES),
+    "remat_scan": (RematScan(), SEQUENCES),
+    "vmap": (Mapped(), ROWS),
+    "shared": (Shared(), ROWS),
+    "setup": (SetUp(), ROWS),
+    "inherited": (Family(), ROWS),
+    "tied": (Tied(), WORDS),
+    "conv": (ConvNet(), IMAGES),
+    "lstm": (Recurrent(), SEQUENCES),
+}
+
+
+def initial(name: str) -> dict[str, Any]:
+    """Variables of the model, drawn by NumPy: no initialiser is compiled."""
+    model, x = MODELS[name]
+    rng = np.random.default_rng(1)
+    shapes: Any = jax.eval_shape(model.init, jax.random.key(0), x)
+    return jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) * 0.5 + 0.1,
+        {key: shapes[key] for key in shapes if key in ("params", "batch_stats")},
+    )
+
+
+def apply(name: str, variables: Any, **kwargs: Any) -> Any:
+    """Outputs, and what was mutable."""
+    model, x = MODELS[name]
+    keys = {"dropout": jax.random.key(7)}
+    collections = kwargs.pop("mutable", [])
+    return model.apply(
+        variables, x, rngs=keys, mutable=["batch_stats", *collections], **kwargs
+    )
+
+
+def contract(out: Any) -> jax.Array:
+    """A scalar that depends on every output in its own way."""
+    flat = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(out)])
+    return jnp.sum(jnp.sin(flat) * jnp.cos(jnp.arange(flat.size, dtype=flat.dtype)))
+
+
+def loss(name: str) -> Any:
+    """`loss(params, rest)` of the model."""
+
+    def scalar(params: Any, rest: Any) -> jax.Array:
+        return contract(apply(name, {"params": params, **rest})[0])
+
+    return scalar
+
+
+def captured(name: str, variables: Any) -> dict[tuple[str, str], list[Any]]:
+    """Every call's outputs, as Flax's `capture_intermediates` stores them."""
+    model, _ = MODELS[name]
+    stored = apply(
+        name,
+        variables,
+        capture_intermediates=lambda module, method: hasattr(type(module), method),
+        mutable=["intermediates"],
+    )[1]["intermediates"]
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(stored)[0]:
+        # Names of modules and of the method, then a tuple with an entry each call.
+        *module, method = [
+            key.key
+            for key in itertools.takewhile(
+                lambda key: isinstance(key, jax.tree_util.DictKey), path
+            )
+        ]
+        found[_spelled(model, module, method), "output"].append(leaf)
+    return found
+
+
+def _spelled(model: nn.Module, path: Any, method: str) -> str:
+    suffix = "" if method == "__call__" else f".{method}"
+    return "/".join([type(model).__name__, *path]) + suffix
+
+
+def perturbed(name: str, variables: Any) -> dict[tuple[str, str], list[Any]]:
+    """Derivatives by what Flax's `perturb` adds to the outputs of every call."""
+    model, _ = MODELS[name]
+
+    def outputs(added: Any, mutable: Any) -> Any:
+        calls: Counter[Any] = Counter()
+        scopes: list[Any] = []  # kept, so that no two have one id
+
+        def intercept(method: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            out, module = method(*args, **kwargs), context.module
+            if context.method_name == "setup" or not hasattr(
+                type(module), context.method_name
+            ):
+                return out
+            leaves, tree = jax.tree.flatten(out)
+            for index, leaf in enumerate(leaves):
+                # A body that Flax traces again starts with a new root.
+                root = module.scope.root
+                key = (id(root), module.path, context.method_name)
+                scopes.append(root)
+                if jnp.issubdtype(leaf.dtype, jnp.inexact):
+                    label = f"{context.method_name}:{calls[key]:03}"
+                    leaves[index] = module.perturb(label, leaf)
+                    calls[key] += 1
+            return jax.tree.unflatten(tree, leaves)
+
+        with nn.intercept_methods(intercept):
+            return apply(name, {**variables, **added}, mutable=mutable)
+
+    shapes = jax.eval_shape(lambda: outputs({}, ["perturbations"]))[1]["perturbations"]
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    grads = jax.grad(lambda z: contract(outputs({"perturbations": z}, [])[0]))(zeros)
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(grads)[0]:
+        *module, label = [key.key for key in path]
+        method = label.partition(":")[0]
+        found[_spelled(model, module, method), "cotangent"].append(leaf)
+    return found

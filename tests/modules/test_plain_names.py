@@ -1,0 +1,155 @@
+"""Layers of plain parameters: names, outputs, cotangents, against the code itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from tests.modules import plain_networks as networks
+from tests.modules.layer_arrays import check_same, plain, seen, told
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_outputs_and_cotangents_are_those_of_the_code(name: str) -> None:
+    loss, params, batch = networks.NETWORKS[name]
+    found, unidentified = seen(
+        jax.value_and_grad(lambda p, b: loss(plain, p, b)), params, batch
+    )
+    assert not unidentified
+    check_same(found, told(loss, params, batch))
+
+
+@pytest.mark.parametrize(
+    "name", ["mlp", pytest.param("transformer", marks=pytest.mark.slow)]
+)
+def test_in_a_train_step(name: str) -> None:
+    loss, params, batch = networks.NETWORKS[name]
+    tx = optax.adamw(1e-3)
+
+    @jax.jit
+    def step(state: Any, batch: Any) -> Any:
+        value, grads = jax.value_and_grad(lambda p: loss(plain, p, batch))(state["p"])
+        updates, opt = tx.update(grads, state["opt"], state["p"])
+        return {"p": optax.apply_updates(state["p"], updates), "opt": opt}, value
+
+    found, unidentified = seen(step, {"p": params, "opt": tx.init(params)}, batch)
+    assert not unidentified
+    wanted = told(loss, params, batch)
+    check_same(found, {(f"p/{n}", kind): a for (n, kind), a in wanted.items()})
+
+
+@pytest.mark.parametrize("name", ["mlp", "flat", "transformer"])
+def test_forward_alone(name: str) -> None:
+    """Without a derivative the first argument holds the parameters."""
+    loss, params, batch = networks.NETWORKS[name]
+    found, unidentified = seen(lambda p, b: loss(plain, p, b), params, batch)
+    assert not unidentified
+    wanted = told(loss, params, batch)
+    check_same(found, {k: a for k, a in wanted.items() if k[1] == "output"})
+
+
+def test_through_casts() -> None:
+    """bfloat16: the compiler rounds less often than the code says."""
+    params = networks.SQUARE
+    found, _ = seen(
+        jax.value_and_grad(lambda p, b: networks.cast(plain, p, b)), params, networks.X
+    )
+    wanted = told(networks.cast, params, networks.X)
+    assert {a.dtype for a in found.values()} == {jnp.bfloat16.dtype}
+    check_same(
+        {k: a.astype(np.float32) for k, a in found.items()},
+        {k: a.astype(np.float32) for k, a in wanted.items()},
+        error=2**-8,
+    )
+
+
+def test_inside_remat() -> None:
+    params, ids = networks.BLOCKS, networks.IDS
+    found, unidentified = seen(
+        jax.value_and_grad(lambda p, b: networks.transformer(plain, p, b, remat=True)),
+        params,
+        ids,
+    )
+    assert not unidentified
+    check_same(found, told(networks.transformer, params, ids))
+
+
+@pytest.mark.parametrize("remat", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_stacked_blocks_have_a_row_for_each_block(remat: bool) -> None:
+    blocks = jax.tree.map(lambda *rows: np.stack(rows), *networks.BLOCKS["blocks"])
+    found, unidentified = seen(
+        jax.value_and_grad(lambda p, b: networks.scanned_transformer(p, b, remat)),
+        {**networks.BLOCKS, "blocks": blocks},
+        networks.IDS,
+    )
+    assert not unidentified
+    rows: dict[Any, Any] = {}
+    for (name, kind), array in told(
+        networks.transformer, networks.BLOCKS, networks.IDS
+    ).items():
+        stacked, _, rest = name.partition("/")
+        if stacked == "blocks":
+            name = f"blocks/{rest.partition('/')[2]}"
+        rows.setdefault((name, kind), []).append(array)
+    wanted = {
+        (name, kind): np.stack(arrays) if name.startswith("blocks") else arrays[0]
+        for (name, kind), arrays in rows.items()
+    }
+    check_same(found, wanted)
+
+
+def test_scopes_that_tell_layers_apart_are_kept() -> None:
+    def loss(params: Any, x: Any) -> Any:
+        for name in ("first", "second"):
+            with jax.named_scope(name):
+                x = jnp.tanh(x @ params[name]["w"] + params[name]["b"])
+        return jnp.sum(x)
+
+    params = {"first": networks.dense(4, 4), "second": networks.dense(4, 4)}
+    found, _ = seen(jax.value_and_grad(loss), params, networks.X)
+    first = np.tanh(networks.X @ params["first"]["w"] + params["first"]["b"])
+    assert {name for name, _ in found} == {"first", "second"}
+    # The scope's output is behind its tanh, which consumes no parameter.
+    np.testing.assert_allclose(found["first", "output"], first, rtol=1e-5)
+
+
+def test_a_scope_around_several_layers_stays_around_them() -> None:
+    def loss(params: Any, x: Any) -> Any:
+        with jax.named_scope("encoder"):
+            x = networks.mlp(plain, params, x)
+        return x
+
+    found, unidentified = seen(jax.value_and_grad(loss), networks.SQUARE, networks.X)
+    assert not unidentified
+    assert {name for name, kind in found if kind == "output"} == {
+        "encoder",
+        "encoder/0",
+        "encoder/1",
+        "encoder/2",
+    }
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    """A shift as large as its layer: its gradient is the cotangent itself."""
+
+    def loss(params: Any, x: Any) -> Any:
+        return jnp.sum(jnp.tanh(jnp.sin(x) + params["shift"]["b"]) ** 2)
+
+    params = {"shift": {"b": np.zeros_like(networks.X)}}
+    found, unidentified = seen(jax.value_and_grad(loss), params, networks.X)
+    assert set(found) == {("shift", "output")}
+    assert unidentified == {"shift": "no array is certain to be its cotangent"}
+
+
+def test_a_wrong_array_is_found() -> None:
+    loss, params, batch = networks.NETWORKS["mlp"]
+    wanted = told(loss, params, batch)
+    wanted["1", "cotangent"] = wanted["1", "cotangent"] * np.float32(1.0001)
+    found, _ = seen(jax.value_and_grad(lambda p, b: loss(plain, p, b)), params, batch)
+    with pytest.raises(AssertionError):
+        check_same(found, wanted)

@@ -1,0 +1,182 @@
+"""Activation functions and softmaxes are found, and their units counted right."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxdebug as jd
+
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], bool]] = {
+    "relu": (jax.nn.relu, False),
+    "max": (lambda h: jnp.maximum(h, 0), False),
+    "where": (lambda h: jnp.where(h > 0, h, 0.0), False),
+    "leaky": (jax.nn.leaky_relu, False),
+    "elu": (jax.nn.elu, False),
+    "gelu": (jax.nn.gelu, False),
+    "exact gelu": (lambda h: jax.nn.gelu(h, approximate=False), False),
+    "silu": (jax.nn.silu, False),
+    "written silu": (lambda h: h * jax.nn.sigmoid(h), False),
+    "softplus": (jax.nn.softplus, False),
+    "mish": (jax.nn.mish, False),
+    "tanh": (jnp.tanh, True),
+    "sigmoid": (jax.nn.sigmoid, True),
+    "relu6": (jax.nn.relu6, True),
+    "hard tanh": (jax.nn.hard_tanh, True),
+    "scaled tanh": (lambda h: 1.7 * jnp.tanh(h * 0.66), True),
+}
+NONE = {
+    "identity": lambda h: h,
+    "linear": lambda h: 2.0 * h - 1.0,
+    "square": jnp.square,
+    "exp": jnp.exp,
+    "sqrt": lambda h: jnp.sqrt(jnp.abs(h)),
+    "residual": lambda h: h + h[:, ::-1],
+}
+
+KEY = jax.random.key(0)
+WEIGHTS = jax.random.normal(KEY, (6, 5)) * 3
+INPUTS = jax.random.normal(jax.random.key(1), (40, 6))
+OUT = jnp.ones((5, 2))
+
+
+def _activations(fn: Callable[..., Any], *args: Any) -> list[tuple[Any, Any]]:
+    _, stats = jax.jit(jd.probe(fn))(*args)
+    return [(site, n) for site, n in stats if site.kind == "activation"]
+
+
+def _loss(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda w: jnp.sum(jnp.tanh(function(INPUTS @ w) @ OUT) ** 2)
+
+
+@pytest.mark.parametrize("differentiated", [False, True], ids=["plain", "gradient"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_slope_counts_active_and_saturated(name: str, differentiated: bool) -> None:
+    function, bounded = FUNCTIONS[name]
+    loss = _loss(function)
+    run = jax.value_and_grad(loss) if differentiated else loss
+    (_, numbers), *_ = _activations(run, WEIGHTS)
+    hidden = INPUTS @ WEIGHTS
+    slope = np.abs(jax.vmap(jax.vmap(jax.grad(function)))(hidden))
+    grid = jnp.linspace(-10, 10, 401)
+    steepest = np.abs(jax.vmap(jax.grad(function))(grid)).max()
+    assert bool(numbers["bounded"]) is bounded
+    assert int(numbers["units"]) == 5
+    assert int(numbers["examples"]) == 40
+    # An element right at a threshold may fall on either side.
+    np.testing.assert_allclose(
+        numbers["active"], (slope > 1e-3 * steepest).sum(0), atol=1
+    )
+    np.testing.assert_allclose(
+        numbers["saturated"], (slope < 0.1 * steepest).sum(0), atol=1
+    )
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_what_is_no_activation_function_is_none(name: str) -> None:
+    def model(w: jax.Array) -> jax.Array:
+        return jnp.sum(NONE[name](INPUTS @ w) @ OUT)
+
+    assert _activations(model, WEIGHTS) == []
+
+
+def test_a_loss_is_no_layer() -> None:
+    def loss(w: jax.Array) -> jax.Array:
+        return jnp.mean(jax.nn.softplus(INPUTS @ w))
+
+    assert _activations(jax.value_and_grad(loss), WEIGHTS) == []
+
+
+def test_the_channels_of_a_convolution_are_its_units() -> None:
+    kernel = jax.random.normal(KEY, (7, 3, 3, 3))  # out, in, height, width
+
+    def model(kernel: jax.Array, images: jax.Array) -> jax.Array:
+        with jax.named_scope("conv"):
+            maps = lax.conv_general_dilated(
+                images,
+                kernel,
+                (1, 1),
+                "SAME",
+                dimension_numbers=("NCHW", "OIHW", "NCHW"),
+            ) + jnp.arange(-3.0, 4.0).reshape(7, 1, 1)
+        return jax.nn.relu(maps).mean((2, 3)) @ jnp.ones((7, 2))
+
+    images = jax.random.normal(KEY, (2, 3, 8, 8))
+    ((site, numbers),) = _activations(model, kernel, images)
+    assert site.name == "conv"
+    assert numbers["active"].shape == (7,)
+    assert int(numbers["examples"]) == 2 * 8 * 8
+
+
+def test_each_iteration_of_a_scan_over_layers_has_its_own_counts() -> None:
+    stacked = jnp.stack([jnp.eye(4), -jnp.eye(4), jnp.eye(4)])
+
+    def model(stacked: jax.Array, x: jax.Array) -> jax.Array:
+        @jax.checkpoint
+        def layer(h: jax.Array, w: jax.Array) -> tuple[jax.Array, None]:
+            with jax.named_scope("layer"):
+                h = h @ w - 0.1
+            return jax.nn.relu(h), None
+
+        return jnp.sum(lax.scan(layer, x, stacked)[0])
+
+    x = jnp.ones((10, 4))
+    for run in (model, jax.value_and_grad(model)):
+        ((site, numbers),) = _activations(run, stacked, x)
+        assert site.name == "layer"
+        assert numbers["active"].tolist() == [[10] * 4, [0] * 4, [0] * 4]
+
+
+def test_a_derivative_rule_of_the_user_gives_the_slope() -> None:
+    @jax.custom_vjp
+    def leaking(h: jax.Array) -> jax.Array:
+        return jnp.maximum(h, 0)
+
+    leaking.defvjp(lambda h: (jnp.maximum(h, 0), h), lambda h, g: (g,))
+
+    def model(w: jax.Array) -> jax.Array:
+        return jnp.sum(leaking(INPUTS @ w) @ OUT)
+
+    ((_, numbers),) = _activations(model, WEIGHTS)
+    assert numbers["active"].tolist() == [40] * 5
+
+
+def test_nan_is_neither_active_nor_saturated() -> None:
+    def model(w: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.tanh(INPUTS @ w) @ OUT)
+
+    ((_, numbers),) = _activations(model, WEIGHTS.at[0, 2].set(jnp.nan))
+    assert numbers["active"][2] == 0
+    assert numbers["saturated"][2] == 0
+    assert numbers["active"][0] > 0
+
+
+def test_a_softmax_says_how_sure_it_is() -> None:
+    def attend(scores: jax.Array, values: jax.Array) -> jax.Array:
+        with jax.named_scope("attention"):
+            weights = jax.nn.softmax(scores, axis=-1)
+        return weights @ values
+
+    scores = jnp.array([[9.0, 0, 0], [0, 0, 0], [-jnp.inf, 0, 0], [-jnp.inf] * 3])
+    values = jnp.ones((3, 2))
+    expected = np.exp(scores[:3]) / np.exp(scores[:3]).sum(1, keepdims=True)
+    for run in (attend, jax.value_and_grad(lambda s, v: attend(s, v)[:3].sum())):
+        _, stats = jax.jit(jd.probe(run))(scores, values)
+        numbers = stats.summary("attention", "softmax")
+        assert int(numbers["count"]) == 3
+        assert int(numbers["saturated"]) == 1
+        np.testing.assert_allclose(
+            numbers["largest"], expected.max(1).mean(), rtol=1e-6
+        )
+
+
+def test_cross_entropy_is_no_softmax() -> None:
+    def loss(logits: jax.Array) -> jax.Array:
+        return -jnp.mean(jax.nn.log_softmax(logits)[:, 0])
+
+    _, stats = jax.jit(jd.probe(jax.value_and_grad(loss)))(jnp.ones((4, 3)))
+    assert [site for site in stats.sites if site.kind == "softmax"] == []

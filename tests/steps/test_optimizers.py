@@ -1,0 +1,117 @@
+"""Every optimiser of Optax, alone and behind a clip by the norm of all gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
+from jaxdebug.programs.program import trace
+from tests.steps.arrays_at import arrays_at
+from tests.steps.train_step import X, Y, mse, parameters
+
+NAMES = [
+    "adabelief",
+    "adadelta",
+    "adan",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamw",
+    "adamax",
+    "adamaxw",
+    "amsgrad",
+    "fromage",
+    "lamb",
+    "lars",
+    "lion",
+    "nadam",
+    "nadamw",
+    "novograd",
+    "optimistic_gradient_descent",
+    "radam",
+    "rmsprop",
+    "sgd",
+    "sign_sgd",
+    "signum",
+    "yogi",
+]
+CONTRIBUTED = [
+    "acprop",
+    "ademamix",
+    "adopt",
+    "cocob",
+    "dadapt_adamw",
+    "dog",
+    "dowg",
+    "galore",
+    "madgrad",
+    "muon",
+    "prodigy",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
+    "simplified_ademamix",
+]
+
+
+def _contributed(name: str) -> Any:
+    make = getattr(optax.contrib, name)
+    return make() if name in ("cocob", "prodigy", "dog", "dowg") else make(1e-2)
+
+
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    **{name: lambda name=name: getattr(optax, name)(1e-2) for name in NAMES},
+    **{name: lambda name=name: _contributed(name) for name in CONTRIBUTED},
+    "centralized": lambda: optax.chain(
+        optax.centralize(), optax.adaptive_grad_clip(0.1), optax.sgd(0.1)
+    ),
+    "averaged": lambda: optax.chain(optax.ema(0.9), optax.sgd(0.1)),
+    "noisy": lambda: optax.chain(
+        optax.add_noise(0.1, 0.1, key=0), optax.trace(0.9), optax.scale(-0.1)
+    ),
+    "masked": lambda: optax.masked(
+        optax.adam(1e-2), lambda params: jax.tree.map(lambda p: p.ndim > 0, params)
+    ),
+    "in_two_turns": lambda: optax.contrib.sam(
+        optax.sgd(0.1), optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_gradient_is_found_under_every_optimizer(name: str, clipped: bool) -> None:
+    """All leaves, scalars too, have the gradient that `jax.grad` gives, and Δ."""
+    optimizer = OPTIMIZERS[name]()
+    if clipped:
+        optimizer = optax.chain(optax.clip_by_global_norm(0.1), optimizer)
+
+    def step(params: Any, state: Any, x: Any, y: Any) -> Any:
+        grads = jax.grad(mse)(params, x, y)
+        updates, state = optimizer.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    params = jax.tree.map(jnp.asarray, parameters())
+    args = (params, optimizer.init(params), X, Y)
+    program = trace(step, *args)
+    graph = build_graph(program.jaxpr)
+    results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
+    inputs = [path[1:] for path in path_names((args, {}))]
+    leaves = state_leaves(inputs, path_names(results), graph)
+    found = {f.leaf.path[-1]: f for f in leaf_gradients(graph, leaves)}
+    assert found.keys() == params.keys()
+    places = {name: f.place for name, f in found.items() if f.place is not None}
+    assert places.keys() == params.keys(), [f.reason for f in found.values()]
+    reading = arrays_at(program, places.values())
+    _, arrays = jax.jit(lambda leaves: reading(leaves))(jax.tree.leaves(args))
+    for leaf, gradient in jax.grad(mse)(params, X, Y).items():
+        np.testing.assert_allclose(arrays[places[leaf]], gradient, 1e-4, 1e-6)
+        assert found[leaf].added is not None
