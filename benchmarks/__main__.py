@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import acceptance, audit_cost, moments, probe_overhead
+from benchmarks import acceptance, audit_cost, findings, moments, probe_overhead
 from benchmarks.result import Row, print_table, write_json
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "moments": moments.measure,
     "audit_cost": audit_cost.measure,
     "acceptance": acceptance.measure,
+    "findings": findings.measure,
 }
 
 

@@ -12,7 +12,7 @@ from benchmarks.result import ROOT, Row
 from jaxdebug.cli import main
 
 SEEDS = 20
-EXAMPLES = ("digits_cnn", "char_transformer")
+EXAMPLES = ("digits_cnn", "digits_nnx", "char_transformer")
 # What an error in the report of each planted fault must name.
 PLANTED = {
     "wrong_custom_vjp": "soft_clip",

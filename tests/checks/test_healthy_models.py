@@ -68,6 +68,7 @@ class Normalised(nn.Module):
         return nn.Dropout(0.5, deterministic=False)(nn.tanh(x)).astype(jnp.float32)
 
 
+@pytest.mark.slow
 def test_batchnorm_dropout_and_embedding_in_bfloat16() -> None:
     net, tokens = Normalised(), RANDOM.integers(0, 7, (4, 3))
     key = jax.random.key(1)

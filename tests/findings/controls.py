@@ -167,3 +167,13 @@ def passes(name: str, seed: int) -> Iterator[list[Finding]]:
         yield rules(list(statistics))
         for _ in range(STEPS):
             state = step(state, *CONTROLS[name].draw(random))
+
+
+def warnings(name: str, seed: int) -> list[Finding]:
+    """What a control raises above info, at both passes."""
+    return [
+        finding
+        for findings in passes(name, seed)
+        for finding in findings
+        if finding.severity != "info"
+    ]

@@ -211,3 +211,19 @@ def findings_of(name: str, seed: int, *, faulty: bool = True) -> list[Finding]:
     y = random.integers(0, 10, 64)
     _, statistics = probed(init(jax.random.key(seed), x), x, y)
     return rules(list(statistics))
+
+
+def detected(name: str, seed: int) -> bool:
+    """Whether the fault's code is a warning or worse, and the first at its place."""
+    fault = PLANTED[name]
+    first = next((f for f in findings_of(name, seed) if f.code == fault.code), None)
+    return (
+        first is not None
+        and first.severity != "info"
+        and first.where.endswith(fault.where)
+    )
+
+
+def quiet(name: str, seed: int) -> bool:
+    """Whether the model without the fault raises nothing above info."""
+    return all(f.severity == "info" for f in findings_of(name, seed, faulty=False))

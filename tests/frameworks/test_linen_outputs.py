@@ -17,6 +17,7 @@ from tests.frameworks.recorded import (
     by_name,
     recorded,
 )
+from tests.slow import quick_cases
 
 
 @cache
@@ -41,7 +42,7 @@ def compared(name: str) -> tuple[Any, Arrays, Arrays, bool]:
     return found, by_name(sites), dict(wanted), all(jax.tree.leaves(same))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"]))
 def test_every_layer_is_flax_own(name: str) -> None:
     _, found, wanted, same = compared(name)
     assert_same(found, wanted)

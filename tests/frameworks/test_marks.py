@@ -125,7 +125,13 @@ GRID = [
 ]
 
 
-@pytest.mark.parametrize(("name", "how"), GRID)
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        case if case[1] == "grad" else pytest.param(*case, marks=pytest.mark.slow)
+        for case in GRID
+    ],
+)
 def test_marks_are_an_identity(name: str, how: str) -> None:
     """The compiled program is the same one, and an interpreted one has no mark."""
     plain, marked = (TRANSFORMATIONS[how](PROGRAMS[name](m)) for m in (False, True))

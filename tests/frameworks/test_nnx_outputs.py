@@ -18,6 +18,7 @@ from tests.frameworks.recorded import (
     by_name,
     recorded,
 )
+from tests.slow import quick_cases
 
 WAYS = ("object", "merged")
 
@@ -54,7 +55,7 @@ def wanted(name: str) -> Arrays:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"]))
 def test_every_layer_is_flax_own(name: str, way: str) -> None:
     """Models given as objects, and merged inside from a definition closed over."""
     definition, state = drawn(name)

@@ -46,6 +46,7 @@ def gradients(loss: Any, *args: Any) -> dict[str, np.ndarray]:
     return dict(zip(parts.names, map(np.asarray, made), strict=True))
 
 
+@pytest.mark.slow
 def test_nnx_gradients_are_those_of_nnx_grad() -> None:
     wanted = nnx.grad(nnx_loss)(Net(nnx.Rngs(0)), BATCH)
     by_path = {

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_code_of_the_equinox_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "equinox.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.S)

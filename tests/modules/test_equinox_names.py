@@ -84,6 +84,7 @@ class CNN(eqx.Module):
         return self.head(self.norm(x).reshape(-1))
 
 
+@pytest.mark.slow
 def test_cnn() -> None:
     model = CNN(jax.random.key(0))
 
@@ -158,6 +159,7 @@ def told_by_block(tap: Tap, at: str, block: Block, x: Any) -> Any:
     return x + linear(tap, at + "mlp/layers/1", block.mlp.layers[1], h)
 
 
+@pytest.mark.slow
 def test_transformer() -> None:
     model = Transformer()
 
@@ -175,6 +177,7 @@ def test_transformer() -> None:
     check_same(found, told(told_by, ids))
 
 
+@pytest.mark.slow
 def test_batch_norm_between_its_neighbours() -> None:
     class Net(eqx.Module):
         inner: eqx.nn.Linear

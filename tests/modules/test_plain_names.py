@@ -12,9 +12,10 @@ import pytest
 
 from tests.modules import plain_networks as networks
 from tests.modules.layer_arrays import check_same, plain, seen, told
+from tests.slow import quick_cases
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", quick_cases(networks.NETWORKS, ("mlp", "flat")))
 def test_outputs_and_cotangents_are_those_of_the_code(name: str) -> None:
     loss, params, batch = networks.NETWORKS[name]
     found, unidentified = seen(
@@ -43,7 +44,7 @@ def test_in_a_train_step(name: str) -> None:
     check_same(found, {(f"p/{n}", kind): a for (n, kind), a in wanted.items()})
 
 
-@pytest.mark.parametrize("name", ["mlp", "flat", "transformer"])
+@pytest.mark.parametrize("name", quick_cases(["mlp", "flat", "transformer"], ["flat"]))
 def test_forward_alone(name: str) -> None:
     """Without a derivative the first argument holds the parameters."""
     loss, params, batch = networks.NETWORKS[name]
@@ -68,6 +69,7 @@ def test_through_casts() -> None:
     )
 
 
+@pytest.mark.slow
 def test_inside_remat() -> None:
     params, ids = networks.BLOCKS, networks.IDS
     found, unidentified = seen(
@@ -79,7 +81,7 @@ def test_inside_remat() -> None:
     check_same(found, told(networks.transformer, params, ids))
 
 
-@pytest.mark.parametrize("remat", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("remat", quick_cases([False, True], []))
 def test_stacked_blocks_have_a_row_for_each_block(remat: bool) -> None:
     blocks = jax.tree.map(lambda *rows: np.stack(rows), *networks.BLOCKS["blocks"])
     found, unidentified = seen(

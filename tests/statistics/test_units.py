@@ -10,6 +10,7 @@ import pytest
 from jax import lax
 
 import jaxdebug as jd
+from tests.slow import quick_cases
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "relu": (jax.nn.relu, False),
@@ -54,7 +55,7 @@ def _loss(function: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("differentiated", [False, True], ids=["plain", "gradient"])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", quick_cases(FUNCTIONS, ("relu", "tanh")))
 def test_the_slope_counts_active_and_saturated(name: str, differentiated: bool) -> None:
     function, bounded = FUNCTIONS[name]
     loss = _loss(function)
