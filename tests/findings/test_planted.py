@@ -12,11 +12,11 @@ from tests.findings.planted import PLANTED, detected, quiet
 from tests.findings.summaries import codes, site
 
 SEEDS = (100,)
-"""`python -m benchmarks findings` takes 20."""
+"""A slice; `python -m benchmarks findings` takes every fault at 20 seeds."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", list(PLANTED)[::4])
 def test_planted_faults(name: str) -> None:
     assert all(detected(name, seed) for seed in SEEDS)
     assert all(quiet(name, seed) for seed in SEEDS)

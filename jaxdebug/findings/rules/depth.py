@@ -60,7 +60,7 @@ def _chains(
     ):
         if kind == "gradient" and len(site.shape) < 2:
             continue
-        if site.path not in scanned:
+        if site.path not in scanned or not np.ndim(numbers["rms"]):
             apart.append((site, magnitude(numbers)))
         elif not any(site.path[:end] in inside for end in range(len(site.path) + 1)):
             inside.add(site.path)

@@ -1,13 +1,19 @@
 """while: records are added up in the carry.
 
 The predicate is run under the tool for its value only. What happens inside it
-is not recorded: its results never leave the loop.
+is not recorded: its results never leave the loop. Under vmap a loop goes on until
+its last element is done, and records are of all elements, those done too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxdebug.programs._jax import control
 from jaxdebug.programs.equation import Equation
@@ -46,9 +52,18 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
     def body(*values: Value) -> Outcome:
         return run(view.body, values, equation.inside(0))
 
+    def goes_on(tests: Sequence[Value], moving: Sequence[Value]) -> Any:
+        results, _ = run(view.predicate, [*tests, *moving], equation.inside(1))
+        return tool.native(results[0])
+
     probe = retrace(body, (*avals(fixed), *avals(carry)), like=view.body)
     _, records = probe.structs
     start = (jnp.int32(0), [tool.accumulate.empty(each) for each in records.values()])
+    # A loop under vmap has a predicate for each element, and then wants the whole
+    # carry to have one entry for each: what is added up has none.
+    each_for_itself = bool(records) and bool(view.predicate.out_avals[0].shape)
+    if each_for_itself:
+        fixed = [*tests, *fixed]
 
     def merging(*values: Value) -> Outcome:
         mine, (count, totals), moving = (
@@ -56,7 +71,11 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
             values[len(fixed)],
             values[len(fixed) + 1 :],
         )
-        results, made = body(*mine, *moving)
+        others = mine[len(tests) :] if each_for_itself else mine
+        results, made = body(*others, *moving)
+        if each_for_itself:
+            select = partial(_selected, goes_on(mine[: len(tests)], moving))
+            results = jax.tree.map(select, results, list(moving))
         totals = add_records(tool, totals, [made[name] for name in records], count)
         return [(count + 1, totals), *results], {}
 
@@ -64,8 +83,8 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
         mine, moving = values[: len(tests)], values[len(tests) :]
         if records:
             moving = moving[1:]
-        results, _ = run(view.predicate, [*mine, *moving], equation.inside(1))
-        return [tool.native(results[0])], {}
+        go = goes_on(mine, moving)
+        return [jnp.any(go) if each_for_itself else go], {}
 
     state = [start, *carry] if records else carry
     merged = (
@@ -88,6 +107,12 @@ def _apply(equation: Equation, operands: list[Value], tool: Tool, run: Run) -> O
         return results, {}
     (_, totals), results = results[0], results[1:]
     return results, dict(zip(records, totals, strict=True))
+
+
+def _selected(go: Any, new: Any, old: Any) -> Any:
+    """What an element has after one more iteration, if it took part in it."""
+    lead = go.reshape(go.shape + (1,) * (new.ndim - go.ndim))
+    return lax.select(jnp.broadcast_to(lead, new.shape), new, old)
 
 
 WHILE = Rule(_bodies, _apply)
