@@ -36,7 +36,7 @@ DEFAULT = ("spread", "updates", "units")
 
 
 def probe(
-    fn: Callable[..., Any], *, statistics: Sequence[str | Statistic] = DEFAULT
+    fn: Callable[..., Any], *, statistics: str | Sequence[str | Statistic] = DEFAULT
 ) -> Callable[..., tuple[Any, Statistics]]:
     """The same function, which also returns statistics of every layer.
 
@@ -92,7 +92,7 @@ def probe(
     """
 
     require_function("probe", fn)
-    asked = tuple(statistics)
+    asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
     _require_known(asked)
 
     @by_signature

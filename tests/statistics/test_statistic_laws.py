@@ -73,5 +73,7 @@ def test_a_statistic_is_measured_by_kind_and_summed_over_a_scan() -> None:
 def test_an_unknown_statistic_or_kind_is_refused() -> None:
     with pytest.raises(ValueError, match=r"spread.*found 'spred'"):
         jd.probe(jnp.sin, statistics=["spred"])
+    with pytest.raises(ValueError, match="found 'unit'"):
+        jd.probe(jnp.sin, statistics="unit")
     with pytest.raises(ValueError, match="outputs"):
         replace(COUNT, kinds=("outputs",))
