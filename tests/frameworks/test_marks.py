@@ -128,7 +128,9 @@ GRID = [
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        case if case[1] == "grad" else pytest.param(*case, marks=pytest.mark.slow)
+        case
+        if case[1] == "grad" and "remat" not in case[0]
+        else pytest.param(*case, marks=pytest.mark.slow)
         for case in GRID
     ],
 )

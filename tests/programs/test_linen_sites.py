@@ -20,6 +20,9 @@ from tests.programs.linen_models import (
     outputs_by_path,
     variables,
 )
+from tests.slow import quick_cases
+
+QUICK = ("dense", "scan_remat", "twice", "two_outputs")
 
 QUICK_COMPILATION = {
     "xla_backend_optimization_level": 0,
@@ -66,7 +69,7 @@ def check(numbers: dict[str, np.ndarray], array: np.ndarray, shape: Any) -> None
     np.testing.assert_allclose(numbers["max"], largest, rtol=3e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, QUICK))
 def test_outputs_are_the_captured_intermediates(name: str) -> None:
     result = seen(name)
     found = {}
@@ -84,7 +87,7 @@ def test_outputs_are_the_captured_intermediates(name: str) -> None:
             check(numbers, array, shape)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, QUICK))
 def test_cotangents_are_the_derivatives(name: str) -> None:
     result = seen(name)
     found = {}
@@ -104,7 +107,7 @@ def test_cotangents_are_the_derivatives(name: str) -> None:
             check(numbers, array, shape)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, QUICK))
 def test_every_other_site_is_a_scope_of_the_model(name: str) -> None:
     """No path that Flax does not know, but for scopes that a library opens."""
     result = seen(name)
@@ -117,7 +120,7 @@ def test_every_other_site_is_a_scope_of_the_model(name: str) -> None:
             assert known or "->" in site.path[-1], path
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_cases(MODELS, QUICK))
 def test_lines_are_the_users_own(name: str) -> None:
     """The file that defines the models, never one of Flax or JAX."""
     for site in seen(name).statistics.sites:

@@ -16,8 +16,8 @@ from tests.zoo import PROGRAMS
 @pytest.mark.parametrize(
     "name",
     [
-        # Every second one keeps the quick tests quick; the slow ones run them all.
-        pytest.param(name, marks=[pytest.mark.slow] if place % 2 else [])
+        # Every fourth one keeps the quick tests quick; the slow ones run them all.
+        pytest.param(name, marks=[pytest.mark.slow] if place % 4 else [])
         for place, name in enumerate(PROGRAMS)
     ],
 )
