@@ -11,7 +11,7 @@ from jaxdebug.findings import Finding, found
 from jaxdebug.findings.codes import page_of
 from jaxdebug.gradients.verdict import LeafVerdict
 from jaxdebug.programs.custom_rules import CustomRule
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 from jaxdebug.reports import Verdict, format_number
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxdebug.checks.audit_document import audit_document
 from jaxdebug.findings import Finding
 from jaxdebug.gradients.verdict import LeafVerdict
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 from jaxdebug.reports import Verdict, render_json, render_text, save_report
 
 SCHEMA = "jaxdebug.audit/1"

@@ -9,7 +9,7 @@ from jaxdebug.checks.audit_plan import Plan
 from jaxdebug.findings import Finding
 from jaxdebug.findings.rules import Constant, constant_findings, rules
 from jaxdebug.programs.captured import captured_arrays
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 
 Measured = tuple[Site, Mapping[str, Any]]
 

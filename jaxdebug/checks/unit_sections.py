@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 from jaxdebug.reports import Column, Section, Table
 from jaxdebug.reports.document import Kind
 

@@ -21,8 +21,9 @@ from jaxdebug.programs._jax import names
 from jaxdebug.programs.elementwise import Region
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.markers import mark_of
+from jaxdebug.programs.places import Place, Site
+from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING
 from jaxdebug.programs.scopes import Direction, ModulePath
-from jaxdebug.programs.sites import Place, Site
 
 NEAR = np.linspace(-10.0, 10.0, 401)
 FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])
@@ -140,12 +141,9 @@ def _values_and_slopes(
     return np.asarray(y, np.float64), np.asarray(slope, np.float64)
 
 
-LAYER_PRIMITIVES = frozenset({"dot_general", "conv_general_dilated", "ragged_dot"})
-
-
 def _feeds_a_layer(graph: Graph, node: int) -> bool:
     return any(
-        step.equation.primitive in LAYER_PRIMITIVES
+        step.equation.primitive in CONTRACTIONS
         for step in graph.steps_after(node)
         if step.direction is Direction.FORWARD
     )
@@ -169,9 +167,6 @@ def _comes_from_a_layer(graph: Graph, root: int) -> bool:
         seen |= fresh
         queue += fresh
     return False
-
-
-RESHAPING = frozenset({"broadcast_in_dim", "expand_dims", "reshape", "squeeze"})
 
 
 def _unit_axis(graph: Graph, root: int) -> int:

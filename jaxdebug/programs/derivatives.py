@@ -15,11 +15,9 @@ from typing import NamedTuple
 from jaxdebug.programs._jax.source import call_chain
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.primitives import SUMS
 from jaxdebug.programs.scopes import Direction, ModulePath
 from jaxdebug.programs.updates import SAME_VALUE
-
-_SUMS = frozenset({"add", "add_any", "sub"})
-"""Their transposes pass a cotangent on, without an equation."""
 
 _SAME_ELEMENTS = SAME_VALUE | {
     "broadcast_in_dim",
@@ -64,7 +62,7 @@ def readers_below_derivatives(graph: Graph, start: int) -> Readers:
             primitive = step.equation.primitive
             if step.differentiated:
                 (direct if own else derived)[step] = None
-                follows = primitive in _SUMS and _like(graph, step, node)
+                follows = primitive in SUMS and _like(graph, step, node)
                 still = own
             else:
                 follows = primitive == "concatenate" or _like(graph, step, node)

@@ -14,8 +14,8 @@ import numpy as np
 from jaxdebug.programs._jax import ir, names
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.places import Place
 from jaxdebug.programs.scopes import Direction
-from jaxdebug.programs.sites import Place
 
 _ELEMENTWISE = """
     abs acos acosh add and asin asinh atan atan2 atanh cbrt ceil clamp

@@ -14,18 +14,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import (
-    CONTRACTIONS,
-    LAYOUT,
-    Flow,
-    maker,
-    source,
-)
+from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker, source
 from jaxdebug.programs.parameter_layers import ParameterLayer
+from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
 from jaxdebug.programs.scopes import Direction
 
 _FACTORS = CONTRACTIONS | {"mul"}
-_ADDITIONS = frozenset({"add", "add_any", "sub"})
 _TRANSPOSED = {"gather": "scatter-add"}
 """Primitive that the backward part has, where it is another one."""
 _LINEAR = LAYOUT | {
@@ -130,7 +124,7 @@ def _last_consumers(graph: Graph, layer: ParameterLayer) -> Iterator[tuple[Step,
         operands = [n for n in step.operands if n is not None]
         if primitive == "sub":
             operands = operands[:1] if step.operands[0] is not None else []
-        elif primitive not in _ADDITIONS | LAYOUT:
+        elif primitive not in SUMS | LAYOUT:
             continue
         for node in operands:
             before = maker(graph, node)
@@ -165,7 +159,7 @@ def _evidence(
             )
             yield [found for s in through for found in _named_by(graph, s, consumer)]
     for leaf, steps in behind.items():
-        if primitive in _ADDITIONS:
+        if primitive in SUMS:
             yield list(_sums_before(graph, gradients[leaf], consumer))
             continue
         certain = called_once and primitive != "mul"

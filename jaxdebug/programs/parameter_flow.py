@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.sites import is_inexact
+from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.primitives import CONTRACTIONS
 
 LAYOUT = frozenset(
     {
@@ -26,9 +27,6 @@ LAYOUT = frozenset(
     }
 )
 """Primitives that hand on what they read, element for element."""
-
-CONTRACTIONS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
-"""Primitives that add up products of what they read."""
 
 
 class Flow(NamedTuple):

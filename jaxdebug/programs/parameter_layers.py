@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import CONTRACTIONS, LAYOUT, Flow, maker
+from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker
+from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
 from jaxdebug.programs.scopes import Direction, ModulePath
-from jaxdebug.programs.sites import is_inexact
 
 _LOOK_UPS = frozenset({"gather", "dynamic_slice"})
 _BEHIND = ({"transpose"}, {"squeeze"})
-_SUMS = frozenset({"add", "add_any", "sub"})
 
 
 @dataclass(eq=False)
@@ -69,7 +69,7 @@ def parameter_layers(
         if not _is_read(graph, step):
             continue
         leaves = consumed(flow, step)
-        is_sum = step.equation.primitive in _SUMS
+        is_sum = step.equation.primitive in SUMS
         if not leaves and not is_sum:
             continue
         owner = _owner(parameters, leaves) if leaves else None

@@ -28,8 +28,8 @@ from jaxdebug.programs.parameter_layers import (
     common_path,
     parameter_layers,
 )
+from jaxdebug.programs.places import Place, is_inexact
 from jaxdebug.programs.scopes import Direction, ModulePath
-from jaxdebug.programs.sites import Place, is_inexact
 
 
 class Parameters(NamedTuple):

@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.marked_sites import marked_sites
-from jaxdebug.programs.places import Found, Place, Site, is_inexact
+from jaxdebug.programs.places import Found, Place, Site
 from jaxdebug.programs.scopes import ModulePath
 from jaxdebug.programs.stack_sites import stack_sites
-
-__all__ = ["LayerSites", "Place", "Site", "is_inexact", "layer_sites"]
 
 
 class LayerSites(NamedTuple):

@@ -7,13 +7,9 @@ from typing import NamedTuple
 
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.places import Place, Site
+from jaxdebug.programs.primitives import RESHAPING
 from jaxdebug.programs.scopes import Direction, ModulePath
-from jaxdebug.programs.sites import Place, Site
-
-PASSED_ON = frozenset(
-    {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "expand_dims"}
-)
-"""What may stand between the sum and the division."""
 
 
 class Softmax(NamedTuple):
@@ -74,7 +70,7 @@ def _made_through(graph: Graph, node: int) -> Step | None:
     """The equation that made an array, seen through reshapes and conversions."""
     while True:
         step = graph.made_by[node]
-        if step is None or step.equation.primitive not in PASSED_ON:
+        if step is None or step.equation.primitive not in RESHAPING:
             return step
         source = step.operands[0]
         if source is None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.leaves import leaf_gradients, state_leaves
+from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.scopes import Direction
-from jaxdebug.programs.sites import Place, Site, is_inexact
 
 
 class Update(NamedTuple):

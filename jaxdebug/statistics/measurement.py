@@ -13,8 +13,8 @@ from jax import lax
 
 from jaxdebug.programs._jax.calls import varying_axes
 from jaxdebug.programs.equation import Address, Equation, Level
+from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, Transformed, transform
-from jaxdebug.programs.sites import Place, Site
 from jaxdebug.programs.tool import Accumulator, Outcome, Records, Tool, Value
 from jaxdebug.statistics import moments
 from jaxdebug.statistics.leaf_sites import LeafSites, Update

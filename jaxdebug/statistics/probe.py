@@ -19,10 +19,11 @@ from jaxdebug.programs.parameter_paths import (
     find_parameters,
     with_parameter_paths,
 )
+from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, by_signature, require_function
 from jaxdebug.programs.scopes import ModulePath
 from jaxdebug.programs.self_test import require_rules
-from jaxdebug.programs.sites import Place, Site, layer_sites
+from jaxdebug.programs.sites import layer_sites
 from jaxdebug.programs.softmaxes import softmaxes
 from jaxdebug.statistics.histogram import HISTOGRAM
 from jaxdebug.statistics.leaf_sites import NO_LEAVES, LeafSites, leaf_sites

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxdebug.programs.coverage import Unseen
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 from jaxdebug.statistics.moments import Moments
 from jaxdebug.statistics.statistic import Measured
 from jaxdebug.statistics.summary import summarize

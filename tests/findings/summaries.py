@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxdebug.findings import Finding
 from jaxdebug.findings.rules import rules
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 
 Measured = list[tuple[Site, dict[str, Any]]]
 

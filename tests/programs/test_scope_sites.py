@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.places import Site
 from jaxdebug.programs.program import trace
-from jaxdebug.programs.sites import Site, layer_sites
+from jaxdebug.programs.sites import layer_sites
 from jaxdebug.statistics.probe import probe
 
 RNG = np.random.default_rng(0)

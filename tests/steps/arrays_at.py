@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdebug.programs.equation import Equation
+from jaxdebug.programs.places import Place
 from jaxdebug.programs.program import Program, Transformed, transform
-from jaxdebug.programs.sites import Place
 from jaxdebug.programs.tool import Accumulator, Outcome, Tool, Value
 
 

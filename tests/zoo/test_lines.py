@@ -6,7 +6,7 @@ import jax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.programs.sites import Site
+from jaxdebug.programs.places import Site
 from tests.zoo import PROGRAMS
 
 HERE = str(Path(__file__).parent)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxdebug.findings.pages.depth import ERRORS
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 ModulePath = tuple[str, ...]
 Pattern = tuple[ModulePath, str, str]

@@ -28,7 +28,7 @@ from jaxdebug.findings.rules.reading import (
 from jaxdebug.reports import format_number
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 Magnitude = Callable[[Numbers], float]
 

@@ -23,7 +23,7 @@ from jaxdebug.findings.severity import Severity
 from jaxdebug.reports import format_number
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 SCALES = re.compile(r"scale|gamma|alpha|norm|bias|beta|gate|mask", re.IGNORECASE)
 """Names of parameters, and of their modules, that start constant for good reasons."""

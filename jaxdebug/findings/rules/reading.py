@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 Numbers = Mapping[str, Any]
 Measured = Sequence[tuple["Site", Numbers]]

@@ -32,7 +32,7 @@ from jaxdebug.findings.severity import Severity
 from jaxdebug.reports import format_number
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 
 def unit_findings(measured: Measured) -> list[Finding]:

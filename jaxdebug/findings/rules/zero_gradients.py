@@ -11,7 +11,7 @@ from jaxdebug.findings.finding import Finding, found
 from jaxdebug.findings.rules.reading import Measured, is_zero, of_kind, parameters
 
 if TYPE_CHECKING:
-    from jaxdebug.programs.sites import Site
+    from jaxdebug.programs.places import Site
 
 Path = tuple[str, ...]
 
