@@ -73,7 +73,7 @@ def build_report(
     """
     loss, differences = plan.loss, measured.differences
     verdicts = settle(attempts)
-    layers = tuple(LayerAudit(site, numbers) for site, numbers in measured.layers)
+    layers = list(measured.layers)
 
     def rules_after(index: int) -> tuple[CustomRule, ...]:
         return users_rules_after(plan.graph, plan.graph.inputs[loss.moving[index]])
@@ -83,9 +83,7 @@ def build_report(
     )
     findings = [
         *inputs,
-        *value_findings(
-            float(measured.loss), [(layer.site, layer.numbers) for layer in layers]
-        ),
+        *value_findings(float(measured.loss), layers),
         *gradient_findings(
             verdicts,
             rules_after,
@@ -102,7 +100,7 @@ def build_report(
     }
     findings += layer_findings(
         plan,
-        [(layer.site, layer.numbers) for layer in layers],
+        layers,
         [*leaf_measurements(loss.paths, parameters, numbers)],
         findings,
     )
@@ -135,7 +133,7 @@ def build_report(
             )
             for path, index, verdict, parameter, derivative, update in rows
         ),
-        layers,
+        tuple(LayerAudit(site, numbers) for site, numbers in layers),
         _unseen(plan),
         tuple(
             f"{'/'.join(path)}: {reason}"

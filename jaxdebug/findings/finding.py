@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from jaxdebug.findings.codes import PAGES, page_of
 from jaxdebug.findings.severity import Severity
@@ -29,7 +30,7 @@ class Finding:
     where: str
     message: str
     remedies: tuple[str, ...] = ()
-    evidence: Mapping[str, object] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     line: str | None = None
 
     @property
@@ -46,7 +47,7 @@ def found(
     severity: Severity | None = None,
     remedies: tuple[str, ...] | None = None,
     line: object = None,
-    evidence: Mapping[str, object] | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Finding:
     """A finding with the severity and the remedies of its page.
 

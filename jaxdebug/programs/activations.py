@@ -19,7 +19,7 @@ import numpy as np
 from jaxdebug.programs import elementwise
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.elementwise import Region
-from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING
@@ -149,24 +149,26 @@ def _feeds_a_layer(graph: Graph, node: int) -> bool:
     )
 
 
+PASSED = elementwise.ELEMENTWISE | RESHAPING
+
+
 def _comes_from_a_layer(graph: Graph, root: int) -> bool:
     """Whether more than inputs and reductions is in it: no variance, no weight."""
-    seen, queue = {root}, [root]
-    while queue:
-        node = queue.pop()
+
+    def makers(node: int) -> list[int]:
         step = graph.made_by[node]
-        before: list[int | None] = list(graph.fed_by.get(node, ()))
-        if step is not None and not step.opened:
-            primitive = step.equation.primitive
-            if primitive.startswith(("reduce_", "arg")):
-                continue
-            if primitive not in elementwise.ELEMENTWISE | RESHAPING:
-                return True
-            before += step.operands
-        fresh = {n for n in before if n is not None} - seen
-        seen |= fresh
-        queue += fresh
-    return False
+        through = step is not None and step.equation.primitive in PASSED
+        nodes = step.operands if step is not None and through else ()
+        return [*graph.fed_by.get(node, ()), *(n for n in nodes if n is not None)]
+
+    steps = (graph.made_by[node] for node in reached([root], makers))
+    return any(
+        step is not None
+        and not step.opened
+        and step.equation.primitive not in PASSED
+        and not step.equation.primitive.startswith(("reduce_", "arg"))
+        for step in steps
+    )
 
 
 def _unit_axis(graph: Graph, root: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +55,9 @@ class Region:
         for step in self.steps:
             raw = step.equation.raw
             operands = [
-                _literal(atom) if node is None else values[node]
+                ir.literal_value(cast(ir.Literal, atom))
+                if node is None
+                else values[node]
                 for node, atom in zip(step.operands, raw.invars, strict=True)
             ]
             values.update(zip(step.results, bind(raw, operands), strict=True))
@@ -188,11 +190,7 @@ def _makes_constant(raw: Any) -> bool:
 
 
 def _read(atom: Any, values: dict[Any, Any]) -> Any:
-    return _literal(atom) if isinstance(atom, ir.Literal) else values[atom]
-
-
-def _literal(atom: Any) -> Any:
-    return ir.literal_value(atom)
+    return ir.literal_value(atom) if isinstance(atom, ir.Literal) else values[atom]
 
 
 def _bind_pointwise(raw: Any, operands: Sequence[Any]) -> list[Any]:

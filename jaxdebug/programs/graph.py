@@ -7,7 +7,7 @@ it, or, where it enters a body, the values that feed it. Nothing is run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,6 +39,25 @@ class Step:
     @property
     def address(self) -> Address:
         return self.equation.address
+
+
+def reached(
+    start: Iterable[int], after: Callable[[int], Iterable[int]]
+) -> Iterator[int]:
+    """Nodes, and every node that comes after one of them, each once.
+
+    Args:
+        start: where to begin.
+        after: the nodes right after one.
+    """
+    queue = list(start)
+    seen = set(queue)
+    while queue:
+        current = queue.pop()
+        yield current
+        fresh = [n for n in dict.fromkeys(after(current)) if n not in seen]
+        seen.update(fresh)
+        queue.extend(fresh)
 
 
 @dataclass
@@ -96,23 +115,11 @@ class Graph:
 
     def onward(self, node: int) -> Iterator[int]:
         """The node and every node it is passed on to, each once."""
-        seen, queue = {node}, [node]
-        while queue:
-            current = queue.pop()
-            yield current
-            fresh = [n for n in self.feeds.get(current, ()) if n not in seen]
-            seen.update(fresh)
-            queue.extend(fresh)
+        return reached([node], lambda n: self.feeds.get(n, ()))
 
     def origins(self, node: int) -> Iterator[int]:
         """The node and every node that is passed on to it, each once."""
-        seen, queue = {node}, [node]
-        while queue:
-            current = queue.pop()
-            yield current
-            fresh = [n for n in self.fed_by.get(current, ()) if n not in seen]
-            seen.update(fresh)
-            queue.extend(fresh)
+        return reached([node], lambda n: self.fed_by.get(n, ()))
 
     def step_at(self, address: Address) -> Step:
         """The equation at an address."""
@@ -124,16 +131,15 @@ class Graph:
 
     def before(self, node: int) -> Iterator[int]:
         """Every node that a node depends on, itself included."""
-        seen, queue = {node}, [node]
-        for current in queue:
-            yield current
+
+        def earlier(current: int) -> list[int]:
             step = self.made_by[current]
-            earlier = [*self.fed_by.get(current, ())]
+            nodes = [*self.fed_by.get(current, ())]
             if step is not None and not step.opened:
-                earlier += [n for n in step.operands if n is not None]
-            fresh = [n for n in earlier if n not in seen]
-            seen.update(fresh)
-            queue.extend(fresh)
+                nodes += [n for n in step.operands if n is not None]
+            return nodes
+
+        return reached([node], earlier)
 
     def steps_after(self, node: int) -> Iterator[Step]:
         """Every equation whose operands depend on a node."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.primitives import CONTRACTIONS
 
@@ -114,13 +114,7 @@ def _onward(graph: Graph, node: int) -> list[int]:
 
 
 def _closure(graph: Graph, start: Iterable[int]) -> frozenset[int]:
-    seen = set(start)
-    queue = list(seen)
-    while queue:
-        fresh = [n for n in _onward(graph, queue.pop()) if n not in seen]
-        seen.update(fresh)
-        queue += fresh
-    return frozenset(seen)
+    return frozenset(reached(start, lambda node: _onward(graph, node)))
 
 
 def _made_of(

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.leaves import leaf_gradients, state_leaves
+from jaxdebug.programs.leaves import LeafGradient
 from jaxdebug.programs.parameter_cotangents import (
     Cotangent,
     backward_of,
@@ -28,7 +28,7 @@ from jaxdebug.programs.parameter_layers import (
     common_path,
     parameter_layers,
 )
-from jaxdebug.programs.places import Place, is_inexact
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.scopes import Direction, ModulePath
 
 
@@ -53,6 +53,7 @@ def find_parameters(
     graph: Graph,
     inputs: Sequence[tuple[str, ...]],
     outputs: Sequence[tuple[str, ...]],
+    trained: Sequence[LeafGradient],
 ) -> Parameters:
     """Which inputs of a program are parameters, judged by what it does with them.
 
@@ -64,14 +65,15 @@ def find_parameters(
         graph: the flow of the program.
         inputs: path of each input; the first key is the argument's position.
         outputs: path of each output.
+        trained: leaves of a train step's state, with their gradients.
     """
     paths: dict[int, ModulePath] = {}
     gradients: dict[int, int] = {}
-    for found in leaf_gradients(graph, state_leaves(inputs, outputs, graph)):
-        leaf, place = found.leaf, found.place
+    for leaf, place in ((found.leaf, found.place) for found in trained):
         paths[leaf.input] = leaf.path[1:]
         if place is not None:
-            node = _node_at(graph, place)
+            step = graph.step_at(place.address)
+            node = place.of(step.operands, step.results)
             if node is not None:
                 gradients[leaf.input] = node
     if not paths:
@@ -88,13 +90,6 @@ def find_parameters(
             }
     # An argument that is one array has no name.
     return Parameters({index: path for index, path in paths.items() if path}, gradients)
-
-
-def _node_at(graph: Graph, place: Place) -> int | None:
-    for step in graph.steps:
-        if step.address == place.address:
-            return (step.operands if place.operand else step.results)[place.index]
-    return None
 
 
 def _returned_gradients(

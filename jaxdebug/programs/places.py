@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from jaxdebug.programs._jax.source import Line
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.scopes import ModulePath
+
+Value = TypeVar("Value")
 
 
 class Site(NamedTuple):
@@ -39,6 +42,10 @@ class Place(NamedTuple):
     index: int
     """Index among the equation's results, or among its operands."""
     operand: bool = False
+
+    def of(self, operands: Sequence[Value], results: Sequence[Value]) -> Value:
+        """What stands there, of everything that the equation reads and makes."""
+        return (operands if self.operand else results)[self.index]
 
 
 class Found(NamedTuple):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.leaves import leaf_gradients, state_leaves
+from jaxdebug.programs.leaves import LeafGradient
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.scopes import Direction
 
@@ -37,22 +38,22 @@ def leaf_sites(
     graph: Graph,
     inputs: list[tuple[str, ...]],
     outputs: list[tuple[str, ...]],
+    trained: Sequence[LeafGradient],
 ) -> LeafSites:
     """Find the parameters of a step, their gradients and their updates.
 
     Args:
         graph: the flow of the program.
-        inputs: path of each input; the first two keys are the argument's position
-            among positional or keyword arguments.
+        inputs: path of each input; the first key is the argument's position.
         outputs: path of each output.
+        trained: leaves of a train step's state, with their gradients.
     """
     measured: dict[Site, int] = {}
     gradients: dict[Site, Place] = {}
     updates: dict[Site, Update] = {}
     unidentified = []
-    inputs = [path[1:] for path in inputs]
     short = short_paths(inputs)
-    for found in leaf_gradients(graph, state_leaves(inputs, outputs, graph)):
+    for found in trained:
         leaf = found.leaf
         node, path = graph.inputs[leaf.input], short[leaf.path]
         measured[_leaf_site(graph, node, path, "parameter")] = leaf.input

@@ -127,16 +127,13 @@ def measurement(program: Program, wanted: Wanted) -> Measurement:
     ) -> Outcome:
         results, records = proceed(equation, operands)
 
-        def array(place: Place) -> Any:
-            return (operands if place.operand else results)[place.index]
-
         made: Records = {
-            place: one_pass(array(place), spread=wanted.spread)
+            place: one_pass(place.of(operands, results), spread=wanted.spread)
             for place in sorted(core.get(equation.address, ()))
         }
         for name in extra.get(equation.address, ()):
             assert isinstance(name.where, Place)
-            made[name] = _measured(name, array(name.where))
+            made[name] = _measured(name, name.where.of(operands, results))
         for name in added.get(equation.address, ()):
             assert isinstance(name.where, Place)
             dtype = sites[name][0].dtype

@@ -10,8 +10,8 @@ reductions are fused by the compiler and split over devices.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Num
 
+from jaxdebug.statistics.columns import ROWS, added, reduced
 from jaxdebug.statistics.sums import (
     Sums,
     above_zero,
@@ -29,12 +30,8 @@ from jaxdebug.statistics.sums import (
     work_dtype,
 )
 
-ROWS = 16
-"""Rows that are added in one step. XLA writes a short reduction out and then uses
-vector instructions for it; one of 17 steps is four times slower."""
-
 SPREAD_ROWS = 8
-"""The same where the spread is measured too: there 16 steps are too long already."""
+"""Rows added in one step where the spread is measured: 16 are too long already."""
 
 LAST = 8192
 """Columns that are reduced to one without vector instructions: 13 microseconds."""
@@ -135,7 +132,7 @@ def _side_by_side(flats: Sequence[Array], spread: bool) -> Sums:
         for flat, count in zip(flats, counts, strict=True)
     ]
     matrix = lax.concatenate(padded, 0).reshape(-1, SMALL_LANES)
-    rows = _reduce(addends(matrix, spread), 1)
+    rows = reduced(addends(matrix, spread), plus, 1)
     owner = np.repeat(np.arange(len(flats)), counts)
     mine = jnp.asarray(np.arange(len(flats))[:, None] == owner[None, :])
 
@@ -143,51 +140,17 @@ def _side_by_side(flats: Sequence[Array], spread: bool) -> Sums:
         every = lax.broadcast_in_dim(row, mine.shape, (1,))
         return lax.select(mine, every, lax.full_like(every, 0))
 
-    return _reduce(jax.tree.map(of_each, counted_wide(rows)), 1)
+    return reduced(jax.tree.map(of_each, counted_wide(rows)), plus, 1)
 
 
 def _by_columns(array: Array, spread: bool) -> Sums:
     """Add up `ROWS` rows at a time, until what is left is short."""
     flat = array.reshape(-1)
     most = SPREAD_ROWS if spread else ROWS
-    sums = _added(flat, lambda part: addends(part, spread), most)
+    sums = added(flat, lambda part: addends(part, spread), plus, most)
     while sums.total.size > LAST:
-        sums = _added(sums, lambda rows: rows, most)
-    return _reduce(counted_wide(sums), 0)
-
-
-_Columns = TypeVar("_Columns", Array, Sums)
-
-
-def _added(columns: _Columns, parts: Callable[[_Columns], Sums], most: int) -> Sums:
-    """Add up rows laid out one after another, as many as divide the columns.
-
-    Elements that are left over when nothing up to `most` divides their number are
-    added to the first columns.
-    """
-    size = jax.tree.leaves(columns)[0].size
-    rows = next((count for count in range(most, 3, -1) if size % count == 0), most)
-    width = size // rows
-
-    def laid_out(flat: Array) -> Array:
-        return lax.slice(flat, (0,), (rows * width,)).reshape(rows, width)
-
-    sums = _reduce(parts(jax.tree.map(laid_out, columns)), 0)
-    over = size - rows * width
-    if not over:
-        return sums
-
-    def left(flat: Array) -> Array:
-        end = lax.slice(flat, (rows * width,), (size,))
-        return lax.pad(end, np.zeros((), flat.dtype), [(0, width - over, 0)])
-
-    return plus(sums, parts(jax.tree.map(left, columns)))
-
-
-def _reduce(sums: Sums, axis: int) -> Sums:
-    """One reduction of all four, so that one kernel reads the elements once."""
-    nothing = jax.tree.map(lambda part: np.zeros((), part.dtype), sums)
-    return lax.reduce(sums, nothing, plus, (axis,))
+        sums = added(sums, lambda rows: rows, plus, most)
+    return reduced(counted_wide(sums), plus, 0)
 
 
 def _reductions(array: Array, spread: bool) -> Sums:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxdebug.frameworks import modules, nnx
+from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.parameter_paths import (
     Parameters,
     find_parameters,
@@ -102,7 +102,7 @@ def probe(
         function = observed(modules.on_arrays(fn))
         traced = trace_observed(function, *args, **kwargs)
         changed = traced.program.changed
-        if changed and nnx.holds_objects((args, kwargs)):
+        if changed and modules.holds_modules((args, kwargs)):
             # Handing back outputs alone would drop the change without a word.
             raise TypeError(
                 "probe expects a function that returns what it changes; found that "
@@ -154,11 +154,13 @@ def probed_program(
     """
     program = traced.program
     graph = build_graph(program.jaxpr)
-    names = path_names(arguments)
+    # The first key tells positional from keyword arguments.
+    names = [path[1:] for path in path_names(arguments)]
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
     outputs = path_names(results)
-    leaves = leaf_sites(graph, names, outputs)
-    parameters = find_parameters(graph, [path[1:] for path in names], outputs)
+    trained = leaf_gradients(graph, state_leaves(names, outputs, graph))
+    leaves = leaf_sites(graph, names, outputs, trained)
+    parameters = find_parameters(graph, names, outputs, trained)
     return _probe_sites(traced, graph, leaves, statistics, parameters)
 
 

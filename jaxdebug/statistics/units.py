@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxdebug.programs.activations import Activation
 from jaxdebug.programs.softmaxes import Softmax
+from jaxdebug.statistics.columns import ROWS, added, reduced
 from jaxdebug.statistics.statistic import Statistic
 
 ACTIVE = 1e-3
@@ -24,9 +25,6 @@ SATURATED = 0.1
 CONFIDENT = 0.99
 """A softmax is saturated where one probability is above this: then the slope of
 every logit is below 1e-2."""
-
-ROWS = 16
-"""Rows that XLA's CPU compiler adds up with vector instructions."""
 
 
 class Units(NamedTuple):
@@ -71,26 +69,16 @@ def unit_activity(activation: Activation) -> Statistic:
 
 def _summed(counts: tuple[Array, Array]) -> tuple[Array, Array]:
     """Sums over the rows of matrices, both in one pass."""
+    units = counts[0].shape[1]
+    flat = (counts[0].reshape(-1), counts[1].reshape(-1))
+    while jax.default_backend() == "cpu" and flat[0].size > ROWS * units:
+        flat = added(flat, lambda rows: rows, _plus, group=units)
+    rows = (flat[0].reshape(-1, units), flat[1].reshape(-1, units))
+    return reduced(rows, _plus, 0)
 
-    def plus(left: Any, right: Any) -> Any:
-        return tuple(a + b for a, b in zip(left, right, strict=True))
 
-    zero = (np.int32(0), np.int32(0))
-    examples, units = counts[0].shape
-    while jax.default_backend() == "cpu" and examples > ROWS:
-        rows = next((n for n in range(ROWS, 3, -1) if examples % n == 0), 0)
-        if not rows:
-            short = -examples % ROWS
-            counts = (
-                lax.pad(counts[0], np.int32(0), [(0, short, 0), (0, 0, 0)]),
-                lax.pad(counts[1], np.int32(0), [(0, short, 0), (0, 0, 0)]),
-            )
-            rows, examples = ROWS, examples + short
-        examples //= rows
-        flat = tuple(count.reshape(rows, examples * units) for count in counts)
-        first, second = lax.reduce(flat, zero, plus, (0,))
-        counts = (first.reshape(examples, units), second.reshape(examples, units))
-    return lax.reduce(counts, zero, plus, (0,))
+def _plus(left: tuple[Array, Array], right: tuple[Array, Array]) -> tuple[Array, Array]:
+    return left[0] + right[0], left[1] + right[1]
 
 
 class Confidence(NamedTuple):

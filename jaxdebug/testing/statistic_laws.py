@@ -141,13 +141,10 @@ def _traced(statistic: Statistic, arrays: Sequence[Any]) -> Iterator[str]:
     """Under jit and vmap it measures what it measures eagerly."""
     for array in arrays:
         eager = statistic.measure(array)
-        if not _equal(eager, jax.jit(statistic.measure)(array)):
-            yield _difference(
-                "measure must be the same under jit",
-                array,
-                eager,
-                jax.jit(statistic.measure)(array),
-            )
+        jitted = jax.jit(statistic.measure)(array)
+        if not _equal(eager, jitted):
+            name = "measure must be the same under jit"
+            yield _difference(name, array, eager, jitted)
             return
         rows = jax.vmap(statistic.measure)(jnp.stack([array, array]))
         if not _equal(jax.tree.map(lambda leaf: leaf[1], rows), eager):

@@ -36,7 +36,7 @@ def test_a_gradient_that_vanishes_is_named_at_its_far_end(layers: int) -> None:
     assert (finding.code, finding.where) == ("vanishing-gradient", "Net/Dense_0")
     assert finding.severity == "warning"
     assert f"through {layers} layers" in finding.message
-    assert abs(finding.evidence["decades_per_layer"] - 0.9) < 0.1  # type: ignore
+    assert abs(finding.evidence["decades_per_layer"] - 0.9) < 0.1
 
 
 def test_a_gradient_that_explodes() -> None:

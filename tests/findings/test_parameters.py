@@ -37,7 +37,7 @@ def test_a_part_without_gradient_is_one_finding() -> None:
     finding = only(measured)
     assert (finding.code, finding.where) == ("zero-gradient", "encoder")
     assert finding.severity == "info"
-    assert len(finding.evidence["parameters"]) == 4  # type: ignore
+    assert len(finding.evidence["parameters"]) == 4
 
 
 def test_experts_without_tokens_are_one_finding() -> None:

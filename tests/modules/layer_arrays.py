@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.programs.graph import build_graph
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.parameter_paths import find_parameters, with_parameter_paths
 from jaxdebug.programs.program import trace, transform
 from jaxdebug.programs.sites import layer_sites
@@ -31,7 +31,9 @@ def seen(function: Any, *args: Any, shared: Any = ()) -> tuple[Arrays, dict[str,
     graph = build_graph(program.jaxpr)
     inputs = [path[1:] for path in path_names((args, {}))]
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
-    parameters = find_parameters(graph, inputs, path_names(results))
+    outputs = path_names(results)
+    trained = leaf_gradients(graph, state_leaves(inputs, outputs, graph))
+    parameters = find_parameters(graph, inputs, outputs, trained)
     named = with_parameter_paths(graph, parameters, shared)
     layers = layer_sites(named.graph)
     at: dict[Any, list[Any]] = {}
@@ -41,7 +43,7 @@ def seen(function: Any, *args: Any, shared: Any = ()) -> tuple[Arrays, dict[str,
     def visit(equation: Any, operands: Any, proceed: Any) -> Any:
         out, records = proceed(equation, operands)
         for place in at.get(equation.address, ()):
-            records[place] = (operands if place.operand else out)[place.index]
+            records[place] = place.of(operands, out)
         return out, records
 
     keep = Accumulator(

@@ -28,10 +28,7 @@ def arrays_at(program: Program, places: Iterable[Place]) -> Transformed:
     ) -> Outcome:
         results, records = proceed(equation, operands)
         here = (place for place in wanted if place.address == equation.address)
-        made = {
-            place: (operands if place.operand else results)[place.index]
-            for place in here
-        }
+        made = {place: place.of(operands, results) for place in here}
         return results, {**records, **made}
 
     accumulate = Accumulator(

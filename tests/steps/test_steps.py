@@ -21,6 +21,7 @@ from jaxdebug.programs.leaves import (
     state_leaves,
 )
 from jaxdebug.programs.program import Program, trace
+from tests.slow import quick_cases
 from tests.steps.arrays_at import arrays_at
 from tests.steps.flax_steps import FLAX_STEPS
 from tests.steps.library_steps import LIBRARY_STEPS
@@ -115,13 +116,7 @@ def test_every_parameter_is_found_or_has_its_reason(name: str) -> None:
         assert record.leaf.output == found.parameters[leaf]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-        for name in [*STEPS, *TRAPS]
-    ],
-)
+@pytest.mark.parametrize("name", quick_cases([*STEPS, *TRAPS], QUICK))
 def test_the_arrays_are_the_gradient_and_the_update(name: str) -> None:
     """At each place stands what `jax.grad` gives; Δ is new minus old."""
     found = find(name)

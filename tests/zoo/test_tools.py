@@ -10,17 +10,12 @@ import pytest
 
 import jaxdebug as jd
 from jaxdebug.reports import Verdict
+from tests.slow import quick_cases
 from tests.zoo import PROGRAMS
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        # Every fourth one keeps the quick tests quick; the slow ones run them all.
-        pytest.param(name, marks=[pytest.mark.slow] if place % 4 else [])
-        for place, name in enumerate(PROGRAMS)
-    ],
-)
+# Every fourth one keeps the quick tests quick; the slow ones run them all.
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [*PROGRAMS][::4]))
 def test_probe_traces_every_step_and_finds_its_parameters(name):
     """Same outputs, and each trained parameter has a gradient or a reason."""
     program = PROGRAMS[name]()
