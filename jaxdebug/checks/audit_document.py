@@ -103,7 +103,7 @@ def _gradients(report: AuditReport) -> Section:
 REASONS = {
     "kink": "agrees near the point; the point itself is on a kink, as of relu at 0",
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
-    "no-effect": "the loss does not depend on it",
+    "no-effect": "the loss does not depend on it, at least on this batch",
     "flat": "zero, and only large changes change the loss",
     "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
     "too-noisy": "the loss is too noisy to tell",

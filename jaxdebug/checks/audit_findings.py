@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ def gradient_findings(
     rules_after: Callable[[int], Sequence[CustomRule]],
     *,
     bad_input: bool = False,
+    severed: Collection[str] = (),
 ) -> list[Finding]:
     """A finding for each leaf whose gradient is wrong, lost or not finite.
 
@@ -28,11 +29,14 @@ def gradient_findings(
         rules_after: the user's own derivative rules that a leaf goes through.
         bad_input: whether what goes in is not finite already; then a gradient
             that is not finite is no finding of its own.
+        severed: leaves that no derivative leads to, whatever the batch; of those
+            the rules have more to say than a remark.
     """
     findings = []
     for index, leaf in enumerate(verdicts):
         if leaf.reason in _REMARKS:
-            findings.append(_remark(leaf))
+            if leaf.path not in severed:
+                findings.append(_remark(leaf))
         elif leaf.reason == "not-finite" and bad_input:
             continue
         elif leaf.verdict is Verdict.FAIL:
@@ -141,8 +145,8 @@ _REMARKS = {
     ),
     "no-effect": (
         "no-effect",
-        "the loss does not depend on it: neither the gradient nor a change of the "
-        "parameter changes anything",
+        "the loss does not depend on it on this batch: the gradient is zero, and no "
+        "change of the parameter changes anything",
     ),
 }
 

@@ -17,8 +17,11 @@ from jaxdebug.gradients.differences import evaluations
 from jaxdebug.gradients.directions import rms
 from jaxdebug.gradients.verdict import LeafVerdict, judge_leaves, settle
 from jaxdebug.programs.custom_rules import CustomRule, users_rules_after
+from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.severed import is_constant, reads
 from jaxdebug.reports import Verdict
-from jaxdebug.statistics.summary import summarize_array
+from jaxdebug.statistics.likeness import apart
+from jaxdebug.statistics.summary import Summary, summarize_array
 
 if TYPE_CHECKING:
     from jaxdebug.checks.audit_plan import Measured, Moves, Plan
@@ -81,6 +84,7 @@ def build_report(
     inputs = examine_inputs(
         leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
     )
+    severed = _severed(plan, verdicts)
     findings = [
         *inputs,
         *value_findings(float(measured.loss), layers),
@@ -88,12 +92,17 @@ def build_report(
             verdicts,
             rules_after,
             bad_input=any(f.severity is Severity.ERROR for f in inputs),
+            severed=severed,
         ),
     ]
     parameters = [leaves[index] for index in loss.moving]
     numbers = {
-        "parameter": [summarize_array(np.asarray(array)) for array in parameters],
-        "gradient": [*map(summarize_array, measured.gradients)],
+        "parameter": [*map(_with_likeness, parameters)],
+        "gradient": [
+            _with_likeness(array)
+            | ({"severed": severed[name]} if name in severed else {})
+            for name, array in zip(loss.names, measured.gradients, strict=True)
+        ],
         "update": None
         if measured.updates is None
         else [*map(summarize_array, measured.updates)],
@@ -147,6 +156,34 @@ def build_report(
         },
         quiet,
     )
+
+
+def _severed(plan: Plan, verdicts: Sequence[LeafVerdict]) -> dict[str, dict[str, str]]:
+    """Leaves whose gradient is zero whatever the batch, each with how we know.
+
+    Only leaves whose gradient was zero are asked about: another constant gradient,
+    as of a plain sum, is none of a severed leaf.
+    """
+    zero = {
+        index
+        for index, leaf in enumerate(verdicts)
+        if leaf.reason in ("lost-gradient", "flat", "no-effect")
+    }
+    if not zero:
+        return {}
+    derivatives = build_graph(plan.layers.program.jaxpr)
+    found = {}
+    for index in zero:
+        if is_constant(derivatives, derivatives.outputs[1 + index]):
+            source = plan.graph.inputs[plan.loss.moving[index]]
+            read = reads(plan.graph, plan.graph.outputs[0], source)
+            found[verdicts[index].path] = {"severed": "read" if read else "unused"}
+    return found
+
+
+def _with_likeness(array: Any) -> Summary:
+    array = np.asarray(array)
+    return {**summarize_array(array), "apart": apart(array)}
 
 
 def _verdict(

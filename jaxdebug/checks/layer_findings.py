@@ -19,7 +19,10 @@ EXPLAINED = {
 }
 """Findings that say nothing new next to others, wherever those are."""
 
-EXPLAINED_HERE = {"zero-gradient": {"lost-gradient", "no-effect", "flat-gradient"}}
+EXPLAINED_HERE = {
+    "zero-gradient": {"lost-gradient", "no-effect", "flat-gradient"},
+    "severed-parameter": {"lost-gradient"},
+}
 """Findings that say nothing new next to others at the same place."""
 
 

@@ -161,6 +161,76 @@ def test_a_frozen_mask_is_no_weight() -> None:
     assert codes(measured) == {"zero-gradient:pruning/table": "info"}
 
 
+def apart(value: float, *axes: int, rms: float = 1.0) -> dict[str, Any]:
+    """Slices along these axes are so far from the first, along others much farther."""
+    distances = [value if axis in axes else rms for axis in range(2)]
+    return core(rms, apart=np.array(distances))
+
+
+def test_units_that_are_equal_and_move_alike_are_found() -> None:
+    finding = only(leaf("Dense_0/kernel", apart(0.0, 1), apart(0.0, 1)))
+    assert (finding.code, finding.where) == ("identical-units", "Dense_0/kernel")
+    assert finding.severity == "warning"
+    assert "the 16 slices along axis 1" in finding.message
+
+
+@pytest.mark.parametrize("gradient", [apart(0.0, 0), core(1.0)])
+def test_units_that_part_at_the_next_step_are_mentioned(gradient: Any) -> None:
+    """Their gradients are equal along another axis, or not known."""
+    found = {"identical-units:Dense_0/kernel": "info"}
+    assert codes(leaf("Dense_0/kernel", apart(0.0, 1), gradient)) == found
+    assert codes(leaf("norm/table", apart(0.0, 1), gradient)) == {}
+
+
+@pytest.mark.parametrize(("distance", "fires"), [(2e-5, True), (5e-5, False)])
+def test_equal_units_from_both_sides(distance: float, fires: bool) -> None:
+    """The largest element is 3."""
+    value = apart(distance, 1)
+    assert bool(codes(leaf("kernel", value, apart(0.0, 1)))) is fires
+
+
+@pytest.mark.parametrize(("distance", "severity"), [(2e-3, "warning"), (4e-3, "info")])
+def test_equal_gradients_from_both_sides(distance: float, severity: str) -> None:
+    found = codes(leaf("kernel", apart(0.0, 1), apart(distance, 1)))
+    assert found == {"identical-units:kernel": severity}
+
+
+def test_a_single_unit_and_a_frozen_one_are_not_identical() -> None:
+    value, gradient = apart(0.0, 1), apart(0.0, 1)
+    assert codes(leaf("Dense_0/kernel", value, gradient, shape=(16, 1))) == {}
+    frozen = leaf("table", value, apart(0.0, 0, 1, rms=0.0)) + dense("Dense_0")
+    assert codes(frozen) == {"zero-gradient:table": "info"}
+    constant = {**equal(0.5), "apart": np.zeros(2)}
+    assert codes(leaf("Dense_0/kernel", constant, gradient)) == {
+        "constant-weights:Dense_0/kernel": "warning"
+    }
+
+
+def test_what_no_derivative_leads_to_is_severed() -> None:
+    cut = {**ZERO, "severed": "unused"}
+    measured = [
+        *dense("encoder/Dense_0", ONE, cut, cut),
+        *dense("decoder/Dense_0", ONE, ZERO),
+    ]
+    assert codes(measured) == {
+        "severed-parameter:encoder": "warning",
+        "zero-gradient:decoder/Dense_0/kernel": "info",
+    }
+
+
+def test_a_severed_leaf_is_not_explained_by_a_zero_readout() -> None:
+    cut = {**ZERO, "severed": "read"}
+    measured = [
+        *dense("Dense_0", ONE, ZERO, ZERO),
+        *dense("unused", ONE, cut, cut),
+        *dense("head", ZERO, ONE, ONE),
+    ]
+    assert codes(measured) == {
+        "severed-parameter:unused": "warning",
+        "zero-gradient:head/kernel": "info",
+    }
+
+
 def updates(lost: int, changed: int, dtype: str = "bfloat16") -> Measured:
     count = 1000
     numbers = core(1e-6, count, zeros=np.int64(count - changed), lost=np.int64(lost))

@@ -92,7 +92,8 @@ PAGES = (
         "A parameter's gradient is identically zero while others are not",
         Severity.INFO,
         "The parameter does not move on this batch. It may be cut off, or only not "
-        "used by the batch.",
+        "used by the batch. An audit proves a cut from the program: see "
+        "severed-parameter.",
         "Every element of the gradient is exactly zero, and that of some other "
         "parameter is not. Leaves of one module, and of modules numbered alike, are "
         "one finding. A leaf whose gradient was not identified is not missing, and "
@@ -107,6 +108,31 @@ PAGES = (
             FROZEN,
         ),
         "One batch cannot tell a parameter that is never used from one not used now.",
+    ),
+    Page(
+        "severed-parameter",
+        "No derivative of the loss leads to a parameter, whatever the batch",
+        Severity.WARNING,
+        "The parameter never trains, on no batch. It costs memory, and a part of the "
+        "model that was meant to be trained may not be.",
+        "The traced gradient is a constant zero: it depends on no input of the "
+        "program, so this is a proof and not an observation of one batch. JAX leaves "
+        "out all paths behind stop_gradient, roundings, integers, argmax and factors "
+        "of zero. Where finite differences show that the loss depends on the "
+        "parameter on this batch, it is a lost-gradient (error) instead. Leaves of "
+        "one module, and of modules numbered alike, are one finding.",
+        f"{CONTROLS}: idle experts, rows of an embedding that are not looked up and "
+        "dead units have a gradient that other batches can change. A part of the "
+        "parameters that is meant to be unused in this loss fires: frozen parts, "
+        "running statistics.",
+        (
+            "Check that the output of this part is used in the loss.",
+            "Look for stop_gradient, an integer cast, a rounding or an argmax between "
+            "this parameter and the loss.",
+            FROZEN,
+        ),
+        "Gradients that are zero by arithmetic and not by structure, as behind a mask "
+        "that is always zero.",
     ),
     Page(
         "stuck-at-zero",

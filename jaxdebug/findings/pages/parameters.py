@@ -9,6 +9,9 @@ from jaxdebug.findings.severity import Severity
 EQUAL = 1e-5
 """Relative deviation of the mean from the largest magnitude of equal elements."""
 
+SAME_GRADIENT = 1e-3
+"""The same for gradients, whose equal elements are summed in different orders."""
+
 LOST = 0.5
 """Share of non-zero updates that leave their parameter as it is."""
 
@@ -32,7 +35,32 @@ PAGES = (
             "If it is meant to be constant, as a mask is, keep it out of the "
             "parameters.",
         ),
-        "Weights whose rows or whose columns are equal, but not all elements.",
+        "Weights whose rows or whose columns are equal, but not all elements: see "
+        "identical-units.",
+    ),
+    Page(
+        "identical-units",
+        "Units of a layer have identical weights and an identical gradient",
+        Severity.WARNING,
+        "What is equal and moves alike stays equal: all these units, heads, experts "
+        "or ensemble members are one, whatever the number of parameters.",
+        "Along one axis of a parameter with at least two axes longer than one, all "
+        f"slices are equal, to {EQUAL:g} of its largest magnitude, but not all "
+        "elements. A warning if the slices of its gradient along this axis are equal "
+        f"as well, to {SAME_GRADIENT:g} of the largest, and not zero. If they differ "
+        "the next step parts the units, and they are only mentioned (info): a pattern "
+        "repeated on purpose, or copies of one expert.",
+        "Random initialisers never give equal slices. Patterns that are repeated on "
+        "purpose (filters of a depthwise convolution, state matrices, copied "
+        "experts) have gradients that differ, as far as their inputs or readouts do. "
+        f"{CONTROLS}, repeated patterns among them.",
+        (
+            "Initialise each unit with numbers of its own: look for tile, repeat or "
+            "broadcast_to in the initialiser.",
+            "Look for a random key that is used for every member of a vmap: split it.",
+        ),
+        "A single unit that is a copy of another; units that are equal but for their "
+        "order or sign.",
     ),
     Page(
         "lost-update",

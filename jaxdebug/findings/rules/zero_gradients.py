@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxdebug.findings.finding import Finding, found
@@ -24,6 +25,15 @@ def zero_gradient_findings(measured: Measured) -> list[Finding]:
     gradients = dict(of_kind(measured, "gradient"))
     zero = [site for site, numbers in gradients.items() if is_zero(numbers)]
     alive = {site.path for site in gradients} - {site.path for site in zero}
+    severed = {site: how for site in zero if (how := gradients[site].get("severed"))}
+    return [
+        *_by_module(list(severed), alive, partial(_severed, severed)),
+        *_zero([site for site in zero if site not in severed], alive, measured),
+    ]
+
+
+def _zero(zero: Sequence[Site], alive: set[Path], measured: Measured) -> list[Finding]:
+    """Findings on gradients that are zero for this batch, as far as we know."""
     if not alive:
         return []
     values = {site.path: is_zero(numbers) for site, numbers in parameters(measured)}
@@ -40,7 +50,7 @@ def zero_gradient_findings(measured: Measured) -> list[Finding]:
         and not _has_living_twin(site.path, alive)
     ]
     rest = [site for site in zero if site not in stuck]
-    return [*map(_stuck, stuck), *_by_module(rest, alive)]
+    return [*map(_stuck, stuck), *_by_module(rest, alive, _without)]
 
 
 def _stuck(site: Site) -> Finding:
@@ -68,8 +78,15 @@ def _explained(zero: Sequence[Site], reason: Path) -> list[Finding]:
     ]
 
 
-def _by_module(zero: Sequence[Site], alive: set[Path]) -> list[Finding]:
-    """One finding for each largest part of the tree without any gradient."""
+def _by_module(
+    zero: Sequence[Site],
+    alive: set[Path],
+    make: Callable[[Sequence[Path], Sequence[Site]], Finding],
+) -> list[Finding]:
+    """One finding for each largest part of the tree without any gradient.
+
+    Parts whose names differ in numbers only, such as experts, are one.
+    """
     parts: dict[Path, list[Site]] = defaultdict(list)
     for site in zero:
         path = site.path
@@ -82,28 +99,57 @@ def _by_module(zero: Sequence[Site], alive: set[Path]) -> list[Finding]:
     alike: dict[Path, list[Path]] = defaultdict(list)
     for path in parts:
         alike[_unnumbered(path)].append(path)
-    return [_without(paths, parts) for paths in alike.values()]
+    return [
+        make(paths, [site for path in paths for site in parts[path]])
+        for paths in alike.values()
+    ]
 
 
-def _without(paths: Sequence[Path], parts: Mapping[Path, Sequence[Site]]) -> Finding:
-    """A finding on parts whose names differ in numbers only, such as experts."""
-    sites = [site for path in paths for site in parts[path]]
-    name = sites[0].name if len(sites) == 1 else "/".join(paths[0])
-    others = f" and in {len(paths) - 1} more like it" if len(paths) > 1 else ""
-    who = (
-        f"all {len(sites)} parameters in it{others} have"
-        if len(sites) > 1
-        else "it has"
-    )
+def _without(paths: Sequence[Path], sites: Sequence[Site]) -> Finding:
     return found(
         "zero-gradient",
-        name,
-        f"{who} a gradient of exactly zero, while other parameters have one",
-        evidence={
-            "parts": ["/".join(path) for path in paths],
-            "parameters": [site.name for site in sites],
-        },
+        _name(paths, sites),
+        f"{_who(paths, sites)} a gradient of exactly zero, while other parameters "
+        "have one",
+        evidence=_evidence(paths, sites),
     )
+
+
+def _severed(
+    severed: Mapping[Site, str], paths: Sequence[Path], sites: Sequence[Site]
+) -> Finding:
+    unused = all(severed[site] == "unused" for site in sites)
+    them = "it" if len(sites) == 1 else "them"
+    why = (
+        f"the loss never reads {them}"
+        if unused
+        else f"the loss reads {them}, but no derivative leads back"
+    )
+    return found(
+        "severed-parameter",
+        _name(paths, sites),
+        f"{_who(paths, sites)} a gradient that is zero whatever the batch: in the "
+        f"traced program {why}",
+        evidence=_evidence(paths, sites)
+        | {"unused": [site.name for site in sites if severed[site] == "unused"]},
+    )
+
+
+def _name(paths: Sequence[Path], sites: Sequence[Site]) -> str:
+    return sites[0].name if len(sites) == 1 else "/".join(paths[0])
+
+
+def _who(paths: Sequence[Path], sites: Sequence[Site]) -> str:
+    others = f" and in {len(paths) - 1} more like it" if len(paths) > 1 else ""
+    many = len(sites) > 1
+    return f"all {len(sites)} parameters in it{others} have" if many else "it has"
+
+
+def _evidence(paths: Sequence[Path], sites: Sequence[Site]) -> dict[str, object]:
+    return {
+        "parts": ["/".join(path) for path in paths],
+        "parameters": [site.name for site in sites],
+    }
 
 
 def _has_living_twin(path: Path, alive: set[Path]) -> bool:
