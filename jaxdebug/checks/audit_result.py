@@ -99,8 +99,7 @@ def build_report(
     numbers = {
         "parameter": [*map(_with_likeness, parameters)],
         "gradient": [
-            _with_likeness(array)
-            | ({"severed": severed[name]} if name in severed else {})
+            _with_likeness(array) | severed.get(name, {})
             for name, array in zip(loss.names, measured.gradients, strict=True)
         ],
         "update": None
