@@ -29,6 +29,8 @@ class LeafSites(NamedTuple):
     updates: dict[Site, Update]
     unidentified: tuple[tuple[tuple[str, ...], str], ...]
     """Parameters whose gradient was not found, and why."""
+    summed: tuple[Site, ...] = ()
+    """Gradients that are sums of others."""
 
 
 NO_LEAVES = LeafSites({}, {}, {}, ())
@@ -52,6 +54,7 @@ def leaf_sites(
     gradients: dict[Site, Place] = {}
     updates: dict[Site, Update] = {}
     unidentified = []
+    summed: list[Site] = []
     short = short_paths(inputs)
     for found in trained:
         leaf = found.leaf
@@ -62,7 +65,9 @@ def leaf_sites(
         if found.place is None:
             unidentified.append((path, found.reason))
         else:
-            gradients[_leaf_site(graph, node, path, "gradient")] = found.place
+            site = _leaf_site(graph, node, path, "gradient")
+            gradients[site] = found.place
+            summed += [site] if found.summed else []
     if not gradients:
         gradients = _returned_gradients(graph, inputs, outputs)
     if not measured:
@@ -70,7 +75,7 @@ def leaf_sites(
             if is_inexact(graph.avals[node]):
                 path = short[inputs[index]]
                 measured[_leaf_site(graph, node, path, "input")] = index
-    return LeafSites(measured, gradients, updates, tuple(unidentified))
+    return LeafSites(measured, gradients, updates, tuple(unidentified), tuple(summed))
 
 
 def _returned_gradients(

@@ -50,9 +50,10 @@ def probe(
             may be jitted already.
         statistics: what to measure beyond the core: `"spread"` (zeros and the
             smallest magnitude), `"updates"` (new minus old value of each
-            parameter), `"units"` (of activation functions and softmaxes),
-            `"histogram"` (of magnitudes by powers of two), or a `Statistic` of your
-            own. All but the histogram by default; `()` is the core alone.
+            parameter, and its ratio to the parameter), `"units"` (of activation
+            functions and softmaxes), `"histogram"` (of magnitudes by powers of two),
+            or a `Statistic` of your own. All but the histogram by default; `()` is
+            the core alone.
 
     Returns:
         A function with the arguments of `fn` that returns `(fn(...),
@@ -62,7 +63,8 @@ def probe(
         step also for each parameter, gradient and update; of another function for
         each inexact input. Each activation function has the number of examples on
         which each unit was active and saturated, each softmax its mean largest
-        probability.
+        probability. A gradient that is a sum, as over micro-batches, is in
+        `statistics.layout.summed`.
 
     Raises:
         ValueError: if a statistic's name is not known.
@@ -212,6 +214,7 @@ def _probe_sites(
         (*leaves.inputs, *sorted(places, key=places.__getitem__), *leaves.updates),
         (*missing, *unnamed, *layers.unidentified, *leaves.unidentified),
         unseen(graph),
+        leaves.summed,
     )
     return Probed(traced.program, measured, layout)
 

@@ -31,6 +31,9 @@ class Layout:
     """Layers and leaves whose cotangent or gradient was not found, and why."""
     unseen: tuple[Unseen, ...]
     """Parts of the program that are not looked into."""
+    summed: tuple[Site, ...] = ()
+    """Gradients that are sums: over micro-batches, examples, losses or devices. They
+    may be divided by how many there are only later."""
 
 
 @jax.tree_util.register_dataclass
@@ -66,6 +69,10 @@ class Statistics:
             read = extra.statistic.finalize(jax.device_get(extra.record))
             for site in sites:
                 found[site].update(read)
+        sizes = {s.path: n["rms"] for s, n in found.items() if s.kind == "parameter"}
+        for site, numbers in found.items():
+            if site.kind == "update" and site.path in sizes:
+                numbers["ratio"] = _ratio(numbers["rms"], sizes[site.path])
         yield from found.items()
 
     def summary(self, name: str, kind: str = "output") -> dict[str, Any]:
@@ -84,3 +91,12 @@ class Statistics:
                 return numbers
         known = ", ".join(sorted(s.name for s in self.sites if s.kind == kind))
         raise KeyError(f"no {kind} named {name!r}; there are: {known or 'none'}")
+
+
+def _ratio(update: np.ndarray, parameter: np.ndarray) -> np.ndarray:
+    """Size of an update for each unit of its parameter's.
+
+    Infinite where a parameter leaves zero, 0 where one stays there.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(update == 0, update, update / parameter)

@@ -64,6 +64,43 @@ def test_updates_are_new_minus_old_and_lost_ones_are_counted(
         assert int(_update(stats, "b")["lost"]) == 4
 
 
+def test_the_ratio_of_update_and_parameter() -> None:
+    optimizer = optax.sgd(1e-2)
+    step, (params, memory) = _step_of(optimizer), _state(optimizer, jnp.float32)
+    probed = jax.jit(jd.probe(step))
+    _, stats = probed((params, memory), X)
+    gradients = jax.grad(_loss)(params, X)
+    for name in ("w", "b"):
+        expected = 1e-2 * jnp.linalg.norm(gradients[name])
+        expected /= jnp.linalg.norm(params[name])
+        np.testing.assert_allclose(_update(stats, name)["ratio"], expected, rtol=1e-4)
+
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    _, stats = probed(({**zeros, "b": params["b"]}, memory), X)
+    assert _update(stats, "w")["ratio"] == np.inf
+    _, stats = probed((zeros, memory), X)
+    assert _update(stats, "w")["ratio"] == 0
+
+
+def test_gradients_that_are_sums_are_marked() -> None:
+    def step(params: Any, x: jax.Array) -> Any:
+        def add(total: Any, part: jax.Array) -> Any:
+            gradients = jax.grad(_loss)(params, part)
+            return jax.tree.map(jnp.add, total, gradients), None
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        total, _ = jax.lax.scan(add, zeros, x.reshape(4, 2, 3))
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, total)
+
+    params, _ = _state(optax.sgd(0.1), jnp.float32)
+    _, stats = jax.jit(jd.probe(step))(params, X)
+    assert sorted(site.name for site in stats.layout.summed) == ["b", "w"]
+    optimizer = optax.sgd(0.1)
+    alone = jax.jit(jd.probe(_step_of(optimizer)))
+    _, stats = alone(_state(optimizer, jnp.float32), X)
+    assert stats.layout.summed == ()
+
+
 def test_the_core_alone_has_no_updates() -> None:
     optimizer = optax.sgd(0.1)
     step, state = _step_of(optimizer), _state(optimizer, jnp.float32)
