@@ -33,7 +33,8 @@ def unit_sections(layers: Iterable[Layer]) -> Iterator[Section]:
     softmaxes = [row for layer in layers for row in _softmax_rows(*layer)]
     if softmaxes:
         columns = ("layer", "function", "rows", "mean largest", "above 0.99 %")
-        yield Section("Softmaxes", table=Table(_columns(columns), tuple(softmaxes)))
+        note = "Rows with more than one entry that is not masked."
+        yield Section("Softmaxes", (note,), Table(_columns(columns), tuple(softmaxes)))
 
 
 def common_root(paths: list[tuple[str, ...]]) -> tuple[str, ...]:

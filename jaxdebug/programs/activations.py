@@ -26,7 +26,15 @@ from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING
 from jaxdebug.programs.scopes import Direction, ModulePath
 
 NEAR = np.linspace(-10.0, 10.0, 401)
+AT_ZERO = np.array([-1e-3, 0.0, 1e-3])
 FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])
+
+ACTIVE = 1e-3
+"""A unit is active on an example where the slope is above this share of the
+steepest: below it next to nothing of a cotangent gets through."""
+
+SATURATED = 0.1
+"""Saturated where the slope is below this share: tanh beyond 0.95."""
 
 
 class Activation(NamedTuple):
@@ -43,6 +51,10 @@ class Activation(NamedTuple):
     """Whether it becomes flat on both sides, as tanh does."""
     hidden: bool
     """Whether a layer reads its output: otherwise it may be a head's."""
+    kinked: bool
+    """Whether it is flat at zero or on one side of it, and not all around."""
+    hard: bool
+    """Whether its slope is either full or nothing, as that of relu6 is."""
     unit_axis: int
     """Axis that counts the units: channels of a convolution, else the last."""
 
@@ -67,7 +79,6 @@ def activations(graph: Graph) -> list[Activation]:
         shape = _shape_of(region, graph)
         if shape is None:
             continue
-        steepest, bounded = shape
         path, name = _layer(graph, region.root, marked) or step.path, region.name
         aval = graph.avals[region.root]
         site = Site(
@@ -83,7 +94,15 @@ def activations(graph: Graph) -> list[Activation]:
         axis = _unit_axis(graph, region.root)
         found.append(
             Activation(
-                site, region.entry, region.apply, steepest, bounded, hidden, axis
+                site,
+                region.entry,
+                region.apply,
+                shape.steepest,
+                shape.bounded,
+                hidden,
+                shape.kinked,
+                shape.hard,
+                axis,
             )
         )
     return found
@@ -111,8 +130,17 @@ def _marked(graph: Graph) -> dict[int, ModulePath]:
     return found
 
 
-def _shape_of(region: Region, graph: Graph) -> tuple[float, bool] | None:
-    """The largest slope and whether both ends are flat; None if no activation."""
+class _Shape(NamedTuple):
+    """What an activation function is like; see `Activation`."""
+
+    steepest: float
+    bounded: bool
+    kinked: bool
+    hard: bool
+
+
+def _shape_of(region: Region, graph: Graph) -> _Shape | None:
+    """What the slope of a region is like; None if it is no activation function."""
     dtype = graph.avals[region.root].dtype
     with (
         jax.ensure_compile_time_eval(),
@@ -122,7 +150,8 @@ def _shape_of(region: Region, graph: Graph) -> tuple[float, bool] | None:
     ):
         near, slopes = _values_and_slopes(region, NEAR, dtype)
         _, ends = _values_and_slopes(region, FAR, dtype)
-    everything = np.concatenate([near, slopes, ends])
+        _, middle = _values_and_slopes(region, AT_ZERO, dtype)
+    everything = np.concatenate([near, slopes, ends, middle])
     if not np.isfinite(everything).all():
         return None
     sizes = np.abs(slopes)
@@ -130,7 +159,13 @@ def _shape_of(region: Region, graph: Graph) -> tuple[float, bool] | None:
     straight = np.ptp(slopes) <= 1e-3 * steepest
     if steepest == 0.0 or straight or np.abs(ends).max() > 1.5 * steepest:
         return None
-    return steepest, bool(np.abs(ends).max() < 1e-2 * steepest)
+    flat = np.abs(middle) <= ACTIVE * steepest
+    return _Shape(
+        steepest,
+        bounded=bool(np.abs(ends).max() < 1e-2 * steepest),
+        kinked=bool(flat.any() and not flat.all()),
+        hard=not np.any((sizes > ACTIVE * steepest) & (sizes < SATURATED * steepest)),
+    )
 
 
 def _values_and_slopes(

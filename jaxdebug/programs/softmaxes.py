@@ -13,11 +13,15 @@ from jaxdebug.programs.scopes import Direction, ModulePath
 
 
 class Softmax(NamedTuple):
-    """One softmax: its probabilities and the axes they add up to one over."""
+    """One softmax: what it takes the exponential of, and over which axes."""
 
     site: Site
     place: Place
+    """Where the exponential reads its operand: the scores, often shifted."""
+    exponential: str
+    """The primitive, exp or exp2."""
     axes: tuple[int, ...]
+    """Probabilities add up to one over these."""
 
 
 def softmaxes(graph: Graph) -> list[Softmax]:
@@ -32,9 +36,10 @@ def softmaxes(graph: Graph) -> list[Softmax]:
     for step in graph.steps:
         if step.direction is not Direction.FORWARD or step.equation.primitive != "div":
             continue
-        axes = _summed_axes(graph, step)
-        if axes is None:
+        exponential = _exponential(graph, step)
+        if exponential is None:
             continue
+        made, axes = exponential
         aval = graph.avals[step.results[0]]
         site = Site(
             step.path,
@@ -46,11 +51,13 @@ def softmaxes(graph: Graph) -> list[Softmax]:
             step.equation.line,
         )
         counts[step.path] += 1
-        found.append(Softmax(site, Place(step.address, 0), axes))
+        place = Place(made.address, 0, operand=True)
+        found.append(Softmax(site, place, made.equation.primitive, axes))
     return found
 
 
-def _summed_axes(graph: Graph, division: Step) -> tuple[int, ...] | None:
+def _exponential(graph: Graph, division: Step) -> tuple[Step, tuple[int, ...]] | None:
+    """The exponential whose results are divided by their own sum, and its axes."""
     top, bottom = division.operands
     if top is None or bottom is None:
         return None
@@ -63,7 +70,10 @@ def _summed_axes(graph: Graph, division: Step) -> tuple[int, ...] | None:
         return None
     if summed is None or _made_through(graph, summed) is not exponential:
         return None
-    return names.reduced_axes(sum_of.equation.raw)
+    shapes = {graph.avals[node].shape for node in (summed, *division.results)}
+    if shapes != {graph.avals[exponential.results[0]].shape}:
+        return None
+    return exponential, names.reduced_axes(sum_of.equation.raw)
 
 
 def _made_through(graph: Graph, node: int) -> Step | None:

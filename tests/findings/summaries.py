@@ -63,7 +63,8 @@ def units(
     off = examples - active if saturated is None else np.asarray(saturated)
     counted = {"active": active, "saturated": off, "units": np.int64(active.shape[-1])}
     full = np.full(active.shape[:-1], examples)
-    return {**counted, "examples": full, "bounded": False, **changes}
+    hard = bool(np.all(active + off == examples))
+    return {**counted, "examples": full, "bounded": False, "hard": hard, **changes}
 
 
 def codes(measured: Measured) -> dict[str, str]:

@@ -146,6 +146,29 @@ def test_a_derivative_rule_of_the_user_gives_the_slope() -> None:
     assert numbers["active"].tolist() == [40] * 5
 
 
+@pytest.mark.parametrize("name", quick_cases(("relu", "max", "where"), ("relu",)))
+def test_a_kink_at_zero_says_nothing_of_a_unit(name: str) -> None:
+    """Unit 0 gets nothing, unit 1 nothing or negative numbers, unit 2 is alive."""
+    weights = jnp.zeros((6, 5)).at[0, 1].set(-1).at[0, 2].set(1)
+    inputs = jnp.zeros((40, 6)).at[:10, 0].set(2)
+
+    def loss(w: jax.Array) -> jax.Array:
+        return jnp.sum(FUNCTIONS[name][0](inputs @ w) @ OUT)
+
+    for run in (loss, jax.grad(loss)):
+        ((_, numbers),) = _activations(run, weights)
+        assert numbers["active"].tolist() == [0, 0, 10, 0, 0]
+        assert numbers["saturated"].tolist() == [0, 10, 0, 0, 0]
+
+
+def test_a_slope_at_zero_counts_where_there_is_no_kink() -> None:
+    for function in (jnp.tanh, jax.nn.leaky_relu, jax.nn.gelu):
+        ((_, numbers),) = _activations(_loss(function), jnp.zeros((6, 5)))
+        assert numbers["active"].tolist() == [40] * 5
+    ((_, numbers),) = _activations(_loss(jnp.abs), jnp.zeros((6, 5)))
+    assert numbers["saturated"].tolist() == [0] * 5
+
+
 def test_nan_is_neither_active_nor_saturated() -> None:
     def model(w: jax.Array) -> jax.Array:
         return jnp.sum(jnp.tanh(INPUTS @ w) @ OUT)
@@ -173,6 +196,48 @@ def test_a_softmax_says_how_sure_it_is() -> None:
         np.testing.assert_allclose(
             numbers["largest"], expected.max(1).mean(), rtol=1e-6
         )
+
+
+MASKS: dict[str, Callable[[Any, Any], Any]] = {
+    "infinite": lambda mask, scores: jnp.where(mask, scores, -jnp.inf),
+    "lowest": lambda mask, scores: jnp.where(mask, scores, jnp.finfo("float32").min),
+    "added": lambda mask, scores: scores + jnp.where(mask, 0.0, -1e4),
+}
+
+
+@pytest.mark.parametrize("mask", quick_cases(MASKS, ("infinite",)))
+def test_rows_without_a_choice_do_not_count(mask: str) -> None:
+    """Causal, and every fourth sequence is one token with padding behind it."""
+    causal = jnp.tril(jnp.ones((8, 8), bool))
+    real = (jnp.arange(8) == 0) | (jnp.arange(8) % 4 != 3)[:, None]
+
+    def attend(scores: jax.Array) -> jax.Array:
+        masked = MASKS[mask](causal & real[:, None, :], scores)
+        with jax.named_scope("attention"):
+            return jax.nn.softmax(masked, -1)
+
+    scores = 4 * jax.random.normal(KEY, (8, 8, 8))
+    for run in (attend, jax.value_and_grad(lambda s: attend(s)[..., 0].sum())):
+        _, stats = jax.jit(jd.probe(run))(scores)
+        numbers = stats.summary("attention", "softmax")
+        weights = np.asarray(attend(scores))
+        choices = np.asarray(causal & real[:, None, :]).sum(-1)
+        largest = weights.max(-1)[choices > 1]
+        assert int(numbers["count"]) == largest.size == 42
+        assert int(numbers["single"]) == 22
+        assert int(numbers["saturated"]) == (largest > 0.99).sum()
+        np.testing.assert_allclose(numbers["largest"], largest.mean(), rtol=1e-5)
+
+
+def test_large_scores_are_no_masks() -> None:
+    def attend(scores: jax.Array) -> jax.Array:
+        with jax.named_scope("attention"):
+            return jax.nn.softmax(scores, -1)
+
+    scores = 1e5 * jax.random.normal(KEY, (64, 8))
+    _, stats = jax.jit(jd.probe(attend))(scores)
+    numbers = stats.summary("attention", "softmax")
+    assert (int(numbers["count"]), int(numbers["single"])) == (64, 0)
 
 
 def test_cross_entropy_is_no_softmax() -> None:

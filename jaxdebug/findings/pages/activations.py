@@ -88,17 +88,18 @@ PAGES = (
         "routing cannot change its choice any more.",
         "A row is saturated if its largest probability is above 0.99. At least "
         f"{ONE_HOT:.0%} of {FEWEST_ROWS} rows or more are, over {FEWEST_KEYS} or "
-        "more entries. A softmax of a matrix is the output of a classifier or a "
+        "more entries. Rows that have a single entry to choose from do not count: all "
+        "others are at the lowest score of the softmax, and that is -inf or "
+        "-1e4 or less. A softmax of a matrix is the output of a classifier or a "
         "router, and only mentioned (info).",
-        "At initialisation scores are of order one and hardly any row is saturated; "
-        f"under a causal mask the first row of each sequence is, by itself. {CONTROLS}"
-        ", with padding and -inf masks.",
+        "At initialisation scores are of order one and hardly any row is saturated. "
+        f"{CONTROLS}, with causal masks and padding.",
         (
             "Divide the scores by the root of the head's width, or normalise "
             "queries and keys.",
             "Lower the learning rate of the query and key weights.",
         ),
-        "Rows with one unmasked entry count as saturated: batches of sequences of "
-        "one token would fire.",
+        "A softmax that is never formed, as in a fused attention kernel. Masks above "
+        "-1e4 are taken for scores, and so are the higher ones of two masks.",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import comb, prod
+from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -87,10 +87,12 @@ class Layer(NamedTuple):
     examples: int
     bounded: bool
     hidden: bool
+    hard: bool
+    """Whether the slope is either full or nothing."""
 
     @property
     def silent(self) -> int:
-        """Units flat on all examples; one whose slope is NaN everywhere is none."""
+        """Units flat on all examples that tell; one that none tells of is not."""
         return int(np.sum((self.active == 0) & (self.saturated > 0)))
 
     @property
@@ -109,8 +111,7 @@ class Layer(NamedTuple):
         A bounded function whose slope is either full or nothing is a clipped relu;
         where it is nothing everywhere, both names fit, and saturated says more.
         """
-        hard = bool(np.all(self.active + self.saturated == self.examples))
-        return not self.bounded or (hard and bool(self.active.any()))
+        return not self.bounded or (self.hard and bool(self.active.any()))
 
 
 def _layers(site: Site, numbers: Numbers, scanned: bool) -> list[Layer]:
@@ -121,12 +122,13 @@ def _layers(site: Site, numbers: Numbers, scanned: bool) -> list[Layer]:
     examples = np.asarray(numbers["examples"], np.int64)
     bounded = bool(np.all(numbers.get("bounded", False)))
     hidden = bool(np.all(numbers.get("hidden", True)))
+    hard = bool(np.all(numbers.get("hard", False)))
     if scanned and active.ndim == 2:
         rows = zip(
             active, saturated, np.broadcast_to(examples, len(active)), strict=True
         )
         return [
-            Layer(f"{site.name} #{i}", site, a, s, int(n), bounded, hidden)
+            Layer(f"{site.name} #{i}", site, a, s, int(n), bounded, hidden, hard)
             for i, (a, s, n) in enumerate(rows)
         ]
     before = tuple(range(active.ndim - 1))
@@ -139,6 +141,7 @@ def _layers(site: Site, numbers: Numbers, scanned: bool) -> list[Layer]:
             int(examples.sum()),
             bounded,
             hidden,
+            hard,
         )
     ]
 
@@ -217,8 +220,7 @@ def _one_hot(site: Site, numbers: Numbers) -> Finding | None:
     rows, saturated = whole(numbers, "count"), whole(numbers, "saturated")
     if rows < FEWEST_ROWS or saturated < ONE_HOT * rows:
         return None
-    iterations = np.size(numbers["count"])
-    keys = prod(site.shape) * iterations // rows
+    keys = int(np.max(numbers["entries"]))
     if keys < FEWEST_KEYS:
         return None
     largest = np.asarray(numbers["largest"], np.float64)
