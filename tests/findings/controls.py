@@ -120,6 +120,10 @@ CONTROLS = {
     "plain relu network": Control(models.Plain(12), rows()),
     "narrow waist": Control(models.Autoencoder(), rows()),
     "heads in parallel": Control(models.Heads(), rows()),
+    "named heads in parallel": Control(
+        models.Heads(("value", "policy", "state", "reward", "next", "done", "goal")),
+        rows(),
+    ),
     "recurrence over time": Control(models.Recurrent(), sequences),
     "float16 with a loss scale": Control(HALF, sentences, scale=1024.0),
     "bfloat16": Control(models.Transformer(dtype=jnp.bfloat16), sentences),

@@ -145,10 +145,12 @@ class Autoencoder(nn.Module):
 class Heads(nn.Module):
     """One trunk, seven heads in parallel, of very different importance."""
 
+    names: tuple[str, ...] = tuple(f"head_{i}" for i in range(7))
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = nn.silu(nn.Dense(32)(x))
-        outputs = [nn.Dense(10, name=f"head_{i}")(x) for i in range(7)]
+        outputs = [nn.Dense(10, name=name)(x) for name in self.names]
         gains = jnp.array([1.0, 3e-3, 0.5, 1e-2, 2.0, 0.1, 0.3])
         return jnp.einsum("h,hbc->bc", gains, jnp.stack(outputs))
 

@@ -80,6 +80,18 @@ class Scanned(nn.Module):
         return nn.Dense(10)(x)
 
 
+class Named(nn.Module):
+    """Layers that have names of their own."""
+
+    activation: Callable[..., Any]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for name in ("stem", "early", "middle", "late", "deep", "deeper", "deepest"):
+            x = self.activation(nn.Dense(32, name=name)(x))
+        return nn.Dense(10, name="head")(x)
+
+
 class Attention(nn.Module):
     """One head whose scores are not divided by anything."""
 
@@ -130,6 +142,9 @@ PLANTED = {
     "8 layers of sigmoid": Planted(FLAT, "vanishing-gradient", "Net/Dense_0"),
     "a scan over layers of sigmoid": Planted(
         Scanned(nn.sigmoid), "vanishing-gradient", "layers #0", Scanned()
+    ),
+    "layers of sigmoid with names of their own": Planted(
+        Named(nn.sigmoid), "vanishing-gradient", "Named/stem", Named(nn.tanh)
     ),
     "gradients of a tiny initialiser": Planted(
         Net(6, nn.tanh, normal(1e-4)), "vanishing-gradient", "Net/Dense_0"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,6 +115,38 @@ def test_two_chains_are_two_findings() -> None:
         "vanishing-gradient:Net/enc_0",
         "exploding-gradient:Net/dec_0",
     }
+
+
+NAMES = ("stem", "early", "middle", "late", "deep", "last")
+
+
+@pytest.mark.parametrize("kind", ["cotangent", "output"])
+def test_names_without_numbers_are_in_the_order_of_the_program(kind: str) -> None:
+    """Cotangents are listed as they are made, from the last layer on."""
+    magnitudes = core(1.0), *(core(10.0**index) for index in range(1, 6))
+    outputs = [site(f"Net/{name}") for name in NAMES]
+    measured = [
+        (made, numbers if kind == "output" else core(1.0))
+        for made, numbers in zip(outputs, magnitudes, strict=True)
+    ]
+    if kind == "cotangent":
+        pairs = zip(outputs, magnitudes, strict=True)
+        made = [(output._replace(kind=kind), numbers) for output, numbers in pairs]
+        measured += reversed(made)
+    where = {"cotangent": "Net/stem", "output": "Net/last"}[kind]
+    assert only(measured).where == where
+
+
+def test_names_without_numbers_need_one_parent_and_one_shape() -> None:
+    def profile(path: str, widths: Sequence[int]) -> Measured:
+        return [
+            (site(path.format(name), shape=(8, width)), core(10.0**index))
+            for index, (name, width) in enumerate(zip(NAMES, widths, strict=True))
+        ]
+
+    assert len(codes(profile("Net/{}", [16] * 6))) == 1
+    assert codes(profile("Net/{}", [16, 16, 16, 16, 8, 8])) == {}
+    assert codes(profile("Net/{}/Dense_0", [16] * 6)) == {}
 
 
 def test_numbers_are_counted_not_spelled() -> None:

@@ -17,8 +17,9 @@ ERRORS = 3.0
 
 _CHAIN = (
     f"Chains of {FEWEST_LAYERS} or more layers of one kind are compared: those whose "
-    "paths differ in one number only (`Block_0`, `Block_1`), or the iterations of a "
-    "scan over stacked parameters."
+    "paths differ in one number only (`Block_0`, `Block_1`); children of one module "
+    "that have names of their own and outputs of one shape, in the program's order; or "
+    "the iterations of a scan over stacked parameters."
 )
 _BOUND = (
     f"The slope of a least-squares line, drawn in by {ERRORS:g} of its standard "
@@ -63,8 +64,8 @@ PAGES = (
             "Replace sigmoid and tanh by an activation that does not saturate.",
             "Check saturated and dead units in the chain: they pass no gradient.",
         ),
-        "Chains of differently named layers, a single layer that cuts the gradient, "
-        "and recurrence over time.",
+        "Differently named layers of several widths, a single layer that cuts the "
+        "gradient, and recurrence over time.",
     ),
     Page(
         "exploding-gradient",
@@ -79,7 +80,7 @@ PAGES = (
             *_REMEDIES,
             "Scale each residual branch down by the root of the number of blocks.",
         ),
-        "Chains of differently named layers, growth over training steps, and "
+        "Differently named layers of several widths, growth over training steps, and "
         "recurrence over time.",
     ),
     Page(
@@ -92,7 +93,7 @@ PAGES = (
         f"depth. {_BOUND}",
         _QUIET,
         _REMEDIES,
-        "Chains of differently named layers, and drift over training steps.",
+        "Differently named layers of several widths, and drift over training steps.",
     ),
     Page(
         "overflow-risk",

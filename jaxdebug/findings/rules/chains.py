@@ -1,10 +1,10 @@
-"""Chains: layers of one kind at growing depth, told from their names."""
+"""Chains: layers of one kind at growing depth, by their numbers or their order."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -71,6 +71,31 @@ def numbered_chains(magnitudes: Iterable[tuple[Site, float]]) -> list[list[Link]
     ):
         chains.setdefault(pattern, [members[number] for number in sorted(members)])
     return list(chains.values())
+
+
+def ordered_chains(
+    magnitudes: Iterable[tuple[Site, float]], order: Mapping[ModulePath, int]
+) -> list[list[Link]]:
+    """Children of one module that make arrays of one shape, in the program's order.
+
+    Only those without a number in their own name: the others have one order
+    already. Lists in which blocks have names of their own are chains of this kind.
+
+    Args:
+        magnitudes: sites of one kind with a magnitude each.
+        order: where in the program each path's output is made.
+    """
+    families: dict[Hashable, dict[int, Link]] = defaultdict(dict)
+    for site, value in magnitudes:
+        if site.index or not site.path or site.path not in order:
+            continue
+        if _NUMBER.match(site.path[-1]) or not np.isfinite(value) or value <= 0:
+            continue
+        family = (site.path[:-1], site.shape, site.dtype)
+        families[family][order[site.path]] = Link(site.name, site, value)
+    return [
+        [members[place] for place in sorted(members)] for members in families.values()
+    ]
 
 
 def _split(part: str) -> tuple[str, int, str]:

@@ -16,7 +16,13 @@ import numpy as np
 
 from jaxdebug.findings.finding import Finding, found
 from jaxdebug.findings.pages.depth import DECADES, FEWEST_LAYERS
-from jaxdebug.findings.rules.chains import Link, Slope, fit_slope, numbered_chains
+from jaxdebug.findings.rules.chains import (
+    Link,
+    Slope,
+    fit_slope,
+    numbered_chains,
+    ordered_chains,
+)
 from jaxdebug.findings.rules.reading import (
     Measured,
     Numbers,
@@ -65,7 +71,9 @@ def _chains(
         elif not any(site.path[:end] in inside for end in range(len(site.path) + 1)):
             inside.add(site.path)
             chains.append(_rows(site, numbers, magnitude))
-    chains += numbered_chains(apart)
+    outputs = (site.path for site, _ in of_kind(measured, "output") if not site.index)
+    order = {path: place for place, path in enumerate(outputs)}
+    chains += [*numbered_chains(apart), *ordered_chains(apart, order)]
     return [links for links in chains if len(links) >= FEWEST_LAYERS]
 
 
