@@ -102,7 +102,8 @@ def _gradients(report: AuditReport) -> Section:
 
 REASONS = {
     "kink": "agrees near the point; the point itself is on a kink, as of relu at 0",
-    "negligible": "zero but for rounding, as of a bias in front of a softmax",
+    "negligible": "zero but for rounding, as of a bias in front of a softmax or a "
+    "normalisation",
     "no-effect": "the loss does not depend on it, at least on this batch",
     "flat": "zero, and only large changes change the loss",
     "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
@@ -132,7 +133,7 @@ def _parameters(report: AuditReport) -> Section:
         Column("gradient max", "number"),
     ]
     if updates:
-        columns.append(Column("update / rms", "number"))
+        columns.append(Column("update / parameter", "number"))
     rows: list[tuple[Any, ...]] = []
     for leaf in report.leaves:
         row: tuple[Any, ...] = (
@@ -183,15 +184,20 @@ def _layers(report: AuditReport) -> Section:
             layer, cotangents.get((layer.site.path, layer.site.index)), len(root)
         )
     ]
-    note = (f"Inside {'/'.join(root)}.",) if root else ()
-    return Section("Layers", note, _cut(columns, rows))
+    notes = [f"Inside {'/'.join(root)}."] if root else []
+    files = {line.file for layer in outputs if (line := layer.site.line) is not None}
+    if len(files) == 1:
+        notes.append(f"Lines are those of {_short(files.pop())}.")
+        rows = [(*row[:-1], row[-1] and row[-1].rsplit(":", 1)[-1]) for row in rows]
+    return Section("Layers", (" ".join(notes),) if notes else (), _cut(columns, rows))
 
 
 def _layer_rows(
     layer: LayerAudit, cotangent: LayerAudit | None, skip: int
 ) -> Iterator[tuple[Any, ...]]:
     site, numbers = layer.site, layer.numbers
-    name = site._replace(path=site.path[skip:]).name
+    # The whole model is a row of its own, under its own name.
+    name = site._replace(path=site.path[skip:] or site.path).name
     line = f"{_short(site.line.file)}:{site.line.line}" if site.line else None
     flat = {name: np.atleast_1d(value).ravel() for name, value in numbers.items()}
     ct = None if cotangent is None else np.atleast_1d(cotangent.numbers["rms"]).ravel()
@@ -200,8 +206,12 @@ def _layer_rows(
         yield (
             name + suffix,
             _type(site.dtype, site.shape),
-            float(flat["rms"][index]),
-            _real(flat["mean"][index]),
+            # Nothing was measured where a branch was not taken.
+            *(
+                (float(flat["rms"][index]), _real(flat["mean"][index]))
+                if flat["count"][index]
+                else (None, None)
+            ),
             float(flat["max"][index]),
             int(flat["nonfinite"][index]),
             float(ct[index]) if ct is not None and index < ct.size else None,

@@ -25,8 +25,10 @@ def unit_sections(layers: Iterable[Layer]) -> Iterator[Section]:
         yield Section(
             "Activation functions",
             (
-                "Over the examples of the batch. Flat: the slope is below a tenth of "
-                "the steepest.",
+                "Over the examples of the batch. Active: the slope lets a gradient "
+                "through. Flat: it is below a tenth of the steepest; between the two "
+                "an example is both. An input of exactly 0, where the function has a "
+                "kink there, is neither.",
             ),
             Table(_columns(columns), tuple(functions)),
         )

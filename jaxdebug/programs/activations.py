@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxdebug.programs import elementwise
 from jaxdebug.programs._jax import names
+from jaxdebug.programs.activation_names import known_name
 from jaxdebug.programs.elementwise import Region
 from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.markers import mark_of
@@ -79,7 +80,8 @@ def activations(graph: Graph) -> list[Activation]:
         shape = _shape_of(region, graph)
         if shape is None:
             continue
-        path, name = _layer(graph, region.root, marked) or step.path, region.name
+        path = _layer(graph, region.root, marked) or step.path
+        name = region.called or shape.known or region.primitives
         aval = graph.avals[region.root]
         site = Site(
             path,
@@ -137,6 +139,8 @@ class _Shape(NamedTuple):
     bounded: bool
     kinked: bool
     hard: bool
+    known: str | None
+    """The name of the function, where its values tell."""
 
 
 def _shape_of(region: Region, graph: Graph) -> _Shape | None:
@@ -165,6 +169,7 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         bounded=bool(np.abs(ends).max() < 1e-2 * steepest),
         kinked=bool(flat.any() and not flat.all()),
         hard=not np.any((sizes > ACTIVE * steepest) & (sizes < SATURATED * steepest)),
+        known=known_name(NEAR, near),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -64,21 +64,24 @@ class Region:
         return values[self.output]
 
     @property
-    def name(self) -> str:
-        """The functions it calls, or else its primitives."""
-        called = [
+    def called(self) -> str:
+        """The functions it calls; empty if it calls none that has a name."""
+        return _joined(
             name
             for step in self.steps
             if (name := names.function_name(step.equation.raw)) is not None
             and not name.startswith("_")
-        ]
-        if not called:
-            called = [
-                step.equation.primitive
-                for step in self.steps
-                if step.equation.primitive not in _UNNAMED
-            ]
-        return " ".join(dict.fromkeys(called))[:60]
+        )
+
+    @property
+    def primitives(self) -> str:
+        """What it is made of."""
+        made_of = (step.equation.primitive for step in self.steps)
+        return _joined(name for name in made_of if name not in _UNNAMED)
+
+
+def _joined(names: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(names))[:60]
 
 
 _UNNAMED = FUNCTION_CALLS | {"broadcast_in_dim", "convert_element_type", "copy"}

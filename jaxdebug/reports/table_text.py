@@ -156,13 +156,34 @@ def _share(
 
 def _fit_paths(paths: Sequence[str], width: int, ascii_only: bool) -> list[str]:
     """Crop paths in the middle; fold those that would then look like another."""
-    cropped = [crop_middle(path, width, ascii_only=ascii_only) for path in paths]
+    cropped = [_crop_path(path, width, ascii_only) for path in paths]
     pairs = dict.fromkeys(zip(paths, cropped, strict=True))
     seen = Counter(short for _, short in pairs)
     return [
         _fold(path, width) if seen[short] > 1 else short
         for path, short in zip(paths, cropped, strict=True)
     ]
+
+
+def _crop_path(path: str, width: int, ascii_only: bool) -> str:
+    """Crop the longest name of a path, or leave whole names out; else letters."""
+    from rich.cells import cell_len
+
+    if cell_len(path) <= width:
+        return path
+    names = path.split("/")
+    longest = max(range(len(names)), key=lambda index: cell_len(names[index]))
+    room = width - cell_len(path) + cell_len(names[longest])
+    if room >= _NARROWEST:
+        cropped = crop_middle(names[longest], room, ascii_only=ascii_only)
+        return "/".join([*names[:longest], cropped, *names[longest + 1 :]])
+    mark = "..." if ascii_only else "…"
+    for kept in range(len(names) - 1, 1, -1):
+        head = kept // 2
+        short = "/".join([*names[:head], mark, *names[head - kept :]])
+        if cell_len(short) <= width:
+            return short
+    return crop_middle(path, width, ascii_only=ascii_only)
 
 
 def _fold(path: str, width: int) -> str:

@@ -10,6 +10,8 @@ import pytest
 from jax import lax
 
 import jaxdebug as jd
+from jaxdebug.programs.activations import activations
+from jaxdebug.programs.graph import build_graph
 from tests.slow import quick_cases
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], bool]] = {
@@ -75,6 +77,20 @@ def test_the_slope_counts_active_and_saturated(name: str, differentiated: bool) 
     np.testing.assert_allclose(
         numbers["saturated"], (slope < 0.1 * steepest).sum(0), atol=1
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *(("max", "relu"), ("where", "relu"), ("written silu", "silu")),
+        *(("tanh", "tanh"), ("gelu", "gelu"), ("exact gelu", "gelu")),
+        *(("mish", "mish"), ("scaled tanh", "mul tanh"), ("relu6", "relu6")),
+    ],
+)
+def test_a_function_has_the_name_of_its_values(name: str, known: str) -> None:
+    traced = jax.make_jaxpr(jax.grad(_loss(FUNCTIONS[name][0])))(WEIGHTS)
+    (found, *_) = activations(build_graph(traced))
+    assert found.site.primitive == known
 
 
 @pytest.mark.parametrize("name", NONE)
