@@ -19,7 +19,7 @@ def gradient_findings(
     verdicts: Sequence[LeafVerdict],
     rules_after: Callable[[int], Sequence[CustomRule]],
     *,
-    bad_input: bool = False,
+    follows: bool = False,
     severed: Collection[str] = (),
 ) -> list[Finding]:
     """A finding for each leaf whose gradient is wrong, lost or not finite.
@@ -27,8 +27,8 @@ def gradient_findings(
     Args:
         verdicts: of each leaf.
         rules_after: the user's own derivative rules that a leaf goes through.
-        bad_input: whether what goes in is not finite already; then a gradient
-            that is not finite is no finding of its own.
+        follows: whether what goes in, or the loss, is not finite already; then a
+            gradient that is not finite is no finding of its own.
         severed: leaves that no derivative leads to, whatever the batch; of those
             the rules have more to say than a remark.
     """
@@ -37,7 +37,7 @@ def gradient_findings(
         if leaf.reason in _REMARKS:
             if leaf.path not in severed:
                 findings.append(_remark(leaf))
-        elif leaf.reason == "not-finite" and bad_input:
+        elif leaf.reason == "not-finite" and follows:
             continue
         elif leaf.verdict is Verdict.FAIL:
             findings.append(_FAILURES[leaf.reason](leaf, rules_after(index)))

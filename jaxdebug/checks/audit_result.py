@@ -91,7 +91,8 @@ def build_report(
         *gradient_findings(
             verdicts,
             rules_after,
-            bad_input=any(f.severity is Severity.ERROR for f in inputs),
+            follows=any(f.severity is Severity.ERROR for f in inputs)
+            or not np.isfinite(float(measured.loss)),
             severed=severed,
         ),
     ]

@@ -1,4 +1,4 @@
-"""What the audit's report shows of activation functions and softmaxes."""
+"""What the audit's report shows of activation functions, softmaxes and embeddings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from jaxdebug.programs.places import Site
 from jaxdebug.reports import Column, Section, Table
 from jaxdebug.reports.document import Kind
 
+KINDS = ("activation", "softmax", "lookup")
 Layer = tuple[Site, Mapping[str, Any]]
 
 
 def unit_sections(layers: Iterable[Layer]) -> Iterator[Section]:
-    """A table of the activation functions and one of the softmaxes, if any."""
-    layers = [entry for entry in layers if entry[0].kind in ("activation", "softmax")]
+    """A table of each: activation functions, softmaxes, embeddings, if any."""
+    every = [entry for entry in layers if entry[0].kind in KINDS]
+    tables = [row for layer in every if (row := _lookup_row(*layer)) is not None]
+    layers = [entry for entry in every if entry[0].kind != "lookup"]
     skip = len(common_root([site.path for site, _ in layers]))
     layers = [(site._replace(path=site.path[skip:]), n) for site, n in layers]
     functions = [row for layer in layers for row in _function_rows(*layer)]
@@ -37,6 +40,9 @@ def unit_sections(layers: Iterable[Layer]) -> Iterator[Section]:
         columns = ("layer", "function", "rows", "mean largest", "above 0.99 %")
         note = "Rows with more than one entry that is not masked."
         yield Section("Softmaxes", (note,), Table(_columns(columns), tuple(softmaxes)))
+    if tables:
+        columns = ("table", "rows", "lookups", "rows looked up", "outside")
+        yield Section("Embeddings", table=Table(_columns(columns), tuple(tables)))
 
 
 def common_root(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -46,7 +52,7 @@ def common_root(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _columns(titles: tuple[str, ...]) -> tuple[Column, ...]:
-    kinds: dict[str, Kind] = {"layer": "path", "function": "text"}
+    kinds: dict[str, Kind] = {"layer": "path", "table": "path", "function": "text"}
     return tuple(Column(title, kinds.get(title, "number")) for title in titles)
 
 
@@ -83,6 +89,15 @@ def _softmax_rows(site: Site, numbers: Mapping[str, Any]) -> Iterator[tuple[Any,
             float(largest[index]),
             100 * float(saturated[index]) / max(int(count), 1),
         )
+
+
+def _lookup_row(site: Site, numbers: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    if site.kind != "lookup":
+        return None
+    counts = np.asarray(numbers["looked_up"], np.int64).reshape(-1, site.shape[0])
+    outside = int(np.sum(numbers["outside"]))
+    lookups = int(counts.sum()) + outside
+    return site.name, site.shape[0], lookups, int(np.any(counts, 0).sum()), outside
 
 
 def _name(site: Site, index: int, iterations: int) -> str:

@@ -14,6 +14,7 @@ from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
+from jaxdebug.programs.lookups import lookups
 from jaxdebug.programs.parameter_paths import (
     Parameters,
     find_parameters,
@@ -28,6 +29,7 @@ from jaxdebug.programs.softmaxes import softmaxes
 from jaxdebug.statistics.histogram import HISTOGRAM
 from jaxdebug.statistics.leaf_sites import NO_LEAVES, LeafSites, leaf_sites
 from jaxdebug.statistics.measurement import Measurement, Wanted, measurement
+from jaxdebug.statistics.rows import row_lookups
 from jaxdebug.statistics.site_statistics import Layout, Statistics
 from jaxdebug.statistics.statistic import Statistic
 from jaxdebug.statistics.units import confidence, unit_activity
@@ -51,9 +53,9 @@ def probe(
         statistics: what to measure beyond the core: `"spread"` (zeros and the
             smallest magnitude), `"updates"` (new minus old value of each
             parameter, and its ratio to the parameter), `"units"` (of activation
-            functions and softmaxes), `"histogram"` (of magnitudes by powers of two),
-            or a `Statistic` of your own. All but the histogram by default; `()` is
-            the core alone.
+            functions and softmaxes, and rows of embeddings), `"histogram"` (of
+            magnitudes by powers of two), or a `Statistic` of your own. All but the
+            histogram by default; `()` is the core alone.
 
     Returns:
         A function with the arguments of `fn` that returns `(fn(...),
@@ -63,8 +65,8 @@ def probe(
         step also for each parameter, gradient and update; of another function for
         each inexact input. Each activation function has the number of examples on
         which each unit was active and saturated, each softmax its mean largest
-        probability. A gradient that is a sum, as over micro-batches, is in
-        `statistics.layout.summed`.
+        probability, each embedding the number of lookups of each row. A gradient
+        that is a sum, as over micro-batches, is in `statistics.layout.summed`.
 
     Raises:
         ValueError: if a statistic's name is not known.
@@ -194,6 +196,8 @@ def _probe_sites(
     if "units" in statistics:
         own += [(a.site, a.place, unit_activity(a)) for a in activations(graph)]
         own += [(s.site, s.place, confidence(s)) for s in softmaxes(graph)]
+        tables = lookups(graph, parameters.paths)
+        own += [(one.site, one.place, row_lookups(one)) for one in tables]
     if "updates" not in statistics:
         leaves = leaves._replace(updates={})
     more = [statistic for statistic in statistics if isinstance(statistic, Statistic)]

@@ -81,7 +81,7 @@ class Statistics:
         Args:
             name: the site's name, such as `"Dense_0"` or `"blocks/attn[1]"`.
             kind: "output", "cotangent", "parameter", "gradient", "update", "input",
-                "activation" or "softmax".
+                "activation", "softmax" or "lookup".
 
         Raises:
             KeyError: if there is no such site; lists the names there are.

@@ -69,7 +69,9 @@ class Statistic:
     kinds: tuple[str, ...] = KINDS
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.kinds) - set(KINDS) - {"activation", "softmax"})
+        unknown = sorted(
+            set(self.kinds) - set(KINDS) - {"activation", "softmax", "lookup"}
+        )
         if unknown:
             raise ValueError(
                 f"the statistic {self.name!r} asks for kinds={unknown}; expected "

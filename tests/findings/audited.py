@@ -172,6 +172,20 @@ def table(random: Random) -> Params:
     return {"table": normal(random, 100, 8), "dead": dead, **drawn(random)}
 
 
+def looked_up(params: Params, x: jax.Array) -> jax.Array:
+    """Rows of a table, those beyond its end clipped."""
+    row = jnp.abs(5 * x[:, 0]).astype(jnp.int32)
+    return network(params, params["table"].at[row].get(mode="clip"))
+
+
+def small_table(random: Random) -> Params:
+    return {"table": normal(random, 3, 8), **drawn(random)}
+
+
+def large_table(random: Random) -> Params:
+    return {"table": normal(random, 100, 8), **drawn(random)}
+
+
 CASES = {
     "hidden units that are one": Audited(
         network, drawn, "identical-units", "first", repeated
@@ -184,6 +198,9 @@ CASES = {
     ),
     "weights that are rounded": Audited(
         rounded, drawn, "severed-parameter", "first", twin=straight_through
+    ),
+    "a table that is too small": Audited(
+        looked_up, large_table, "lookup-outside", "table", small_table
     ),
     "states of every channel alike": Audited(state_space, decays),
     "filters of every channel alike": Audited(depthwise, blurs),

@@ -67,6 +67,13 @@ def units(
     return {**counted, "examples": full, "bounded": False, "hard": hard, **changes}
 
 
+def lookups(rows: int, outside: int = 0) -> Measured:
+    """A table of which half of the rows are looked up once."""
+    counts = np.arange(rows) % 2
+    numbers = {"rows": np.int64(rows), "looked_up": counts, "outside": outside}
+    return [(site("tokens/embedding", "lookup", (rows, 8)), numbers)]
+
+
 def codes(measured: Measured) -> dict[str, str]:
     """Severities of the findings on these numbers, by code and place."""
     return {f"{f.code}:{f.where}": str(f.severity) for f in rules(measured)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.findings.summaries import Measured, codes, core, leaf, only, site
+from tests.findings.summaries import Measured, codes, core, leaf, lookups, only, site
 
 ONE, ZERO = core(1.0), core(0.0)
 
@@ -229,6 +229,17 @@ def test_a_severed_leaf_is_not_explained_by_a_zero_readout() -> None:
         "severed-parameter:unused": "warning",
         "zero-gradient:head/kernel": "info",
     }
+
+
+def test_rows_that_a_table_does_not_have() -> None:
+    assert codes(lookups(100)) == {}
+    finding = only(lookups(100, outside=1))
+    assert (finding.code, finding.where) == ("lookup-outside", "tokens/embedding")
+    assert finding.severity == "warning"
+    assert "1 of 51 lookups" in finding.message
+    ruined = site("tokens"), {**core(1.0), "nonfinite": np.int64(8)}
+    found = codes([*lookups(100, outside=1), ruined])
+    assert found["lookup-outside:tokens/embedding"] == "error"
 
 
 def updates(lost: int, changed: int, dtype: str = "bfloat16") -> Measured:

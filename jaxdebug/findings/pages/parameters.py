@@ -63,6 +63,27 @@ PAGES = (
         "order or sign.",
     ),
     Page(
+        "lookup-outside",
+        "An embedding is asked for rows that it does not have",
+        Severity.WARNING,
+        "JAX raises no error for an index outside of an array: the lookup gives NaN, "
+        "or the last row, by the way it is written. Such examples train the wrong row "
+        "or ruin the loss.",
+        "The indices with which the program reads whole rows of a parameter, against "
+        "its number of rows; negative indices count from the end before that. An error "
+        "where a layer's output is not finite, which this may explain. Rows that are "
+        "never looked up are no finding, as one batch cannot tell: the report counts "
+        "them.",
+        f"Never where all indices are inside. {CONTROLS}. Padding written as an index "
+        "beyond the end, to be clipped on purpose, would fire.",
+        (
+            "Compare the largest index of the data with the table's number of rows: "
+            "new tokens, labels that start from 1, or a table of another vocabulary.",
+            "Look for a padding or unknown token that is not in the table.",
+        ),
+        "Lookups by a product with one-hot rows; arrays that are no parameters.",
+    ),
+    Page(
         "lost-update",
         "Updates are too small to change the parameter in its dtype",
         Severity.WARNING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxdebug.findings.finding import Finding
 from jaxdebug.findings.rules.depth import depth_findings
 from jaxdebug.findings.rules.dynamic_range import range_findings
+from jaxdebug.findings.rules.lookups import lookup_findings
 from jaxdebug.findings.rules.nonfinite import nonfinite_findings
 from jaxdebug.findings.rules.parameters import parameter_findings
 from jaxdebug.findings.rules.reading import Measured
@@ -37,9 +38,10 @@ def rules(measured: Measured) -> list[Finding]:
     """
     measured = list(measured)
     findings = nonfinite_findings(measured)
-    families = (*FAMILIES, parameter_findings)
+    always = (parameter_findings, lookup_findings)
+    families = (*FAMILIES, *always)
     if any(finding.severity is Severity.ERROR for finding in findings):
         # What is zero, silent or small next to NaN is so because of it.
-        families = (parameter_findings,)
+        families = always
     findings += [finding for family in families for finding in family(measured)]
     return sorted(findings, key=lambda found: list(Severity).index(found.severity))

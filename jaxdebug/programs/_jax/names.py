@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jax.extend.core import JaxprEqn
 
 from jaxdebug.programs._jax.ir import nested_jaxprs
@@ -31,3 +33,15 @@ def channel_axis(convolution: JaxprEqn) -> int:
 def reduced_axes(reduction: JaxprEqn) -> tuple[int, ...]:
     """Axes that a reduction adds up."""
     return tuple(reduction.params["axes"])
+
+
+def looks_up_rows(gather: JaxprEqn) -> bool:
+    """Whether a gather reads whole slices along the first axis of its operand."""
+    numbers = gather.params["dimension_numbers"]
+    aval: Any = gather.invars[0].aval
+    return (
+        tuple(numbers.start_index_map) == (0,)
+        and tuple(numbers.collapsed_slice_dims) == (0,)
+        and not numbers.operand_batching_dims
+        and tuple(gather.params["slice_sizes"]) == (1, *aval.shape[1:])
+    )
