@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxdebug.findings.page import Page
-from jaxdebug.findings.pages.measured import CONTROLS
+from jaxdebug.findings.pages.measured import AUDITS, CONTROLS
 from jaxdebug.findings.severity import Severity
 
 FROZEN = "If it is meant to be frozen, leave it out of the parameters."
@@ -121,7 +121,7 @@ PAGES = (
         "of zero. Where finite differences show that the loss depends on the "
         "parameter on this batch, it is a lost-gradient (error) instead. Leaves of "
         "one module, and of modules numbered alike, are one finding.",
-        f"{CONTROLS}: idle experts, rows of an embedding that are not looked up and "
+        f"{AUDITS}: idle experts, rows of an embedding that are not looked up and "
         "dead units have a gradient that other batches can change. A part of the "
         "parameters that is meant to be unused in this loss fires: frozen parts, "
         "running statistics.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxdebug.findings.page import Page
-from jaxdebug.findings.pages.measured import CONTROLS
+from jaxdebug.findings.pages.measured import AUDITS, CONTROLS
 from jaxdebug.findings.severity import Severity
 
 EQUAL = 1e-5
@@ -53,14 +53,14 @@ PAGES = (
         "Random initialisers never give equal slices. Patterns that are repeated on "
         "purpose (filters of a depthwise convolution, state matrices, copied "
         "experts) have gradients that differ, as far as their inputs or readouts do. "
-        f"{CONTROLS}, repeated patterns among them.",
+        f"{AUDITS}, repeated patterns among them.",
         (
             "Initialise each unit with numbers of its own: look for tile, repeat or "
             "broadcast_to in the initialiser.",
             "Look for a random key that is used for every member of a vmap: split it.",
         ),
         "A single unit that is a copy of another; units that are equal but for their "
-        "order or sign.",
+        "order or sign. Only the audit looks, not the rules on probe's statistics.",
     ),
     Page(
         "lookup-outside",
