@@ -56,7 +56,8 @@ def trail_of(
         graph: the flow of the program.
         output: the node of the new value.
         any_shape: follow arrays of other shapes too, such as all gradients packed
-            into one vector, or a matrix turned on its side.
+            into one vector, or a matrix turned on its side. Not single numbers: by
+            the norm of all gradients every one leads to every parameter.
         without: nodes not to follow.
     """
     nodes, queue = {output: 0}, [output]
@@ -85,7 +86,9 @@ def _operands(graph: Graph, step: Step, node: int, any_shape: bool) -> dict[int,
     """Operands that hold an array like the result, or several to be added up."""
     operands = [n for n in step.operands if n is not None]
     if any_shape:
-        return dict.fromkeys(operands, 0)
+        packs = step.equation.primitive == "concatenate"
+        single = packs or graph.avals[node].size == 1
+        return {n: 0 for n in operands if single or graph.avals[n].size > 1}
     shape = graph.avals[node].shape
     found = {n: 0 for n in operands if graph.avals[n].shape == shape}
     if step.equation.primitive == "reduce_sum":
