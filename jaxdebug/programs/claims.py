@@ -22,6 +22,7 @@ from jaxdebug.programs.derivatives import (
 )
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.neighbours import Derivative, Use, closest, uses_of
+from jaxdebug.programs.packed import Parts, parts_of
 from jaxdebug.programs.places import Place
 from jaxdebug.programs.same_values import Values
 from jaxdebug.programs.updates import Trail, added_to, trail_of
@@ -48,6 +49,11 @@ class Claimant:
     def uses(self) -> list[Use]:
         """What is done with it below a derivative."""
         return uses_of(self.values, self.start)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What leads to its new value, element by element."""
+        return parts_of(self.graph, self.end)
 
     @cached_property
     def added(self) -> Place | None:
@@ -151,10 +157,12 @@ def _through_other_shapes(
     graph = claimant.graph
     taken = {node for other in every for node in other.claims}
     trail = trail_of(graph, claimant.end, any_shape=True)
+    # Where each element comes from is known, most often; else what mixes them counts.
+    leading = [part.node for part in claimant.parts.gradients] or trail.gradients
     shape = graph.avals[claimant.start].shape
     own = [
         node
-        for node in trail.gradients
+        for node in leading
         if node not in taken
         and graph.avals[node].shape == shape
         and claimant in owners_of(graph, node, every)

@@ -29,6 +29,7 @@ from tests.steps.library_steps import LIBRARY_STEPS
 from tests.steps.loop_steps import LOOP_STEPS
 from tests.steps.network_steps import NETWORK_STEPS
 from tests.steps.optax_steps import OPTAX_STEPS
+from tests.steps.packed_steps import PACKED_STEPS, PACKED_TRAPS
 from tests.steps.plain_steps import PLAIN_STEPS
 from tests.steps.sum_steps import SUM_STEPS
 from tests.steps.train_step import TrainStep, named
@@ -43,8 +44,9 @@ STEPS = {
     **NETWORK_STEPS,
     **SUM_STEPS,
     **LAYERS_IN_A_LOOP,
+    **PACKED_STEPS,
 }
-TRAPS = {**TRAPS_APART, **EXCHANGED_IN_A_LOOP}
+TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
 QUICK = {
     "two_optimizers",
@@ -63,6 +65,7 @@ QUICK = {
     "variance_reduced",
     "exchanged_gradients",
     "state_of_the_loss",
+    "packed_gradient",
 }
 QUICK_TRACES = ("written_out", "heads", "linear_in_remat", "shifts", "recurrent")
 TRACED = [
