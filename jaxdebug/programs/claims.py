@@ -25,7 +25,7 @@ from jaxdebug.programs.neighbours import Derivative, Use, closest, uses_of
 from jaxdebug.programs.packed import Parts, parts_of
 from jaxdebug.programs.places import Place
 from jaxdebug.programs.same_values import Values
-from jaxdebug.programs.updates import Trail, added_to, trail_of
+from jaxdebug.programs.updates import Trail, added_to, is_gradient, trail_of
 
 
 @dataclass(eq=False)
@@ -81,6 +81,8 @@ class Claimant:
 def claimants(graph: Graph, pairs: Iterable[tuple[int, int]]) -> list[Claimant | None]:
     """What each leaf can claim; None for leaves that no derivative reads.
 
+    None too for those whose new value is a gradient itself.
+
     Args:
         graph: the flow of the program.
         pairs: the nodes of each leaf's old and new value.
@@ -89,7 +91,8 @@ def claimants(graph: Graph, pairs: Iterable[tuple[int, int]]) -> list[Claimant |
     every: list[Claimant | None] = []
     for start, end in pairs:
         readers = readers_below_derivatives(graph, start)
-        if not readers:
+        if not readers or is_gradient(graph, end):
+            # A gradient may be kept too, for a line search to begin with.
             every.append(None)
             continue
         trail = trail_of(graph, end)
@@ -155,19 +158,45 @@ def _through_other_shapes(
 ) -> tuple[list[int], Trail]:
     """Gradients of the leaf alone that reach it packed with others, or turned."""
     graph = claimant.graph
-    taken = {node for other in every for node in other.claims}
     trail = trail_of(graph, claimant.end, any_shape=True)
     # Where each element comes from is known, most often; else what mixes them counts.
     leading = [part.node for part in claimant.parts.gradients] or trail.gradients
+    if not leading:
+        return _through_choices(claimant, every)
+    return _rightful(claimant, every, leading), trail
+
+
+def _through_choices(
+    claimant: Claimant, every: Sequence[Claimant]
+) -> tuple[list[int], Trail]:
+    """Gradients that decide, element by element, how far the leaf is moved.
+
+    To single numbers, what decides over all leaves at once does not count.
+    """
+    graph, shared = claimant.graph, set[int]()
+    if graph.avals[claimant.start].size == 1:
+        for other in every:
+            if other is not claimant:
+                theirs = trail_of(graph, other.end, choices=True)
+                shared.update(theirs.nodes.keys() - set(theirs.gradients))
+    trail = trail_of(graph, claimant.end, choices=True, without=shared)
+    return _rightful(claimant, every, trail.gradients), trail
+
+
+def _rightful(
+    claimant: Claimant, every: Sequence[Claimant], gradients: Iterable[int]
+) -> list[int]:
+    """Those of the leaf's shape that are its own and nobody else's."""
+    graph = claimant.graph
+    taken = {node for other in every for node in other.claims}
     shape = graph.avals[claimant.start].shape
-    own = [
+    return [
         node
-        for node in leading
+        for node in gradients
         if node not in taken
         and graph.avals[node].shape == shape
         and claimant in owners_of(graph, node, every)
     ]
-    return own, trail
 
 
 def _closest(

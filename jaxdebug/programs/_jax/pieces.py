@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import Any
 
 from jax.extend.core import JaxprEqn
 
@@ -13,7 +14,8 @@ def piece_starts(equation: JaxprEqn) -> tuple[int, ...] | None:
     None if it is no vector, or if elements are skipped.
     """
     params = equation.params
-    if len(equation.invars[0].aval.shape) != 1:
+    aval: Any = equation.invars[0].aval
+    if len(aval.shape) != 1:
         return None
     if equation.primitive.name == "split":
         return tuple(accumulate((0, *params["sizes"][:-1])))
