@@ -22,7 +22,9 @@ from jaxdebug.programs.leaves import (
 )
 from jaxdebug.programs.program import Program, trace
 from tests.slow import quick_cases
+from tests.steps.adapted_steps import ADAPTED_STEPS
 from tests.steps.arrays_at import arrays_at
+from tests.steps.example_steps import EXAMPLE_STEPS
 from tests.steps.exchange_steps import EXCHANGED_IN_A_LOOP, LAYERS_IN_A_LOOP
 from tests.steps.flax_steps import FLAX_STEPS
 from tests.steps.library_steps import LIBRARY_STEPS
@@ -45,6 +47,8 @@ STEPS = {
     **SUM_STEPS,
     **LAYERS_IN_A_LOOP,
     **PACKED_STEPS,
+    **EXAMPLE_STEPS,
+    **ADAPTED_STEPS,
 }
 TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
