@@ -4,11 +4,12 @@ JAX transposes an equation under the traceback that the equation was traced
 with. What the equations that read an input and those that made an array have in
 common, from the outermost call to the innermost, says whether one is the
 derivative by the other. This cannot tell two inputs that one line reads in a
-loop; the flow of values has to.
+loop: `neighbours` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -46,6 +47,11 @@ class Readers(NamedTuple):
 
     def __bool__(self) -> bool:
         return bool(self.direct or self.derived)
+
+    @property
+    def places(self) -> Hashable:
+        """Where those that read the input itself were traced: all that a claim asks."""
+        return frozenset(tuple(_chains(step)) for step in self.direct)
 
 
 def readers_below_derivatives(graph: Graph, start: int) -> Readers:

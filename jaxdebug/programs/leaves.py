@@ -18,6 +18,7 @@ import jax
 from jaxdebug.programs.claims import Claimant, claimants, own_gradients, owners_of
 from jaxdebug.programs.gradient_sums import sum_of
 from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.packed import packed_gradient, parts_of
 from jaxdebug.programs.places import Place, is_inexact
 from jaxdebug.programs.updates import trail_of
 
@@ -25,6 +26,10 @@ UNCHANGED = "its new value is its old one"
 NO_GRADIENT = "no gradient of its shape leads to its new value"
 CHANGED_BEFORE_ADDED = (
     "each example has a gradient of its own, which is changed before they are added"
+)
+
+CHANGED_IN_ONE = (
+    "its gradient is part of one vector, which is changed before it is taken apart"
 )
 
 
@@ -99,7 +104,8 @@ def state_leaves(
     readable: dict[int, list[int]] = {}
     for index, node in enumerate(graph.outputs):
         if node is not None and is_inexact(graph.avals[node]):
-            for earlier in trail_of(graph, node).nodes:
+            parts = (part.node for part in parts_of(graph, node).onward)
+            for earlier in {**trail_of(graph, node).nodes, **dict.fromkeys(parts)}:
                 readable.setdefault(earlier, []).append(index)
     pairs = []
     for index, path in enumerate(inputs):
@@ -169,21 +175,26 @@ def _gradient_of(
 ) -> LeafGradient | None:
     claimant = claiming[leaf]
     own, trail = own_gradients(claimant, [*claiming.values()])
-    if not own:
+    changed, found = CHANGED_BEFORE_ADDED, own
+    if own:
+        node = sum_of(graph, trail, own)
+    else:
+        packed = packed_gradient(graph, claimant.start, claimant.parts)
+        changed, found = CHANGED_IN_ONE, packed
+        node = packed[0] if len(packed) == 1 else None
+    if node is not None:
+        step = graph.made_by[node]
+        assert step is not None
+        place = Place(step.address, step.results.index(node))
+        return LeafGradient(leaf, place, "", node not in found, claimant.added)
+    reason: str | None = changed
+    if not found:
         reason = _why_none(claimant, claiming)
-        if reason is None:
-            return None
-        return LeafGradient(leaf, None, reason, added=claimant.added)
-    node = sum_of(graph, trail, own)
-    if node is None:
-        reason = f"{len(own)} arrays could be its gradient"
-        if len(own) == 1:
-            reason = CHANGED_BEFORE_ADDED
-        return LeafGradient(leaf, None, reason, added=claimant.added)
-    step = graph.made_by[node]
-    assert step is not None
-    place = Place(step.address, step.results.index(node))
-    return LeafGradient(leaf, place, "", [node] != own, claimant.added)
+    elif len(found) > 1:
+        reason = f"{len(found)} arrays could be its gradient"
+    if reason is None:
+        return None
+    return LeafGradient(leaf, None, reason, added=claimant.added)
 
 
 def _why_none(claimant: Claimant, claiming: Mapping[Leaf, Claimant]) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jaxdebug.programs.backward_flow import LINEAR, is_backward, steps_before
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker, source
 from jaxdebug.programs.parameter_layers import ParameterLayer
@@ -22,16 +23,6 @@ from jaxdebug.programs.scopes import Direction
 _FACTORS = CONTRACTIONS | {"mul"}
 _TRANSPOSED = {"gather": "scatter-add"}
 """Primitive that the backward part has, where it is another one."""
-_LINEAR = LAYOUT | {
-    "add_any",
-    "broadcast_in_dim",
-    "neg",
-    "pad",
-    "reduce_sum",
-    "rev",
-    "slice",
-    "split",
-}
 
 
 @dataclass(eq=False)
@@ -146,7 +137,7 @@ def _evidence(
     primitive = consumer.equation.primitive
     weights = [flow.made_of[n] for n in consumer.operands if n in flow.made_of]
     behind = {
-        leaf: list(_steps_before(graph, gradients[leaf]))
+        leaf: list(steps_before(graph, gradients[leaf]))
         for leaf in frozenset[int]().union(*weights)
         if leaf in gradients
     }
@@ -176,20 +167,9 @@ def _named_by(
     graph: Graph, step: Step, consumer: Step
 ) -> Iterator[tuple[int, list[Step]]]:
     """The one backward operand of an equation, if it is like the consumer's result."""
-    nodes = [n for n in step.operands if n is not None and _is_backward(graph, n)]
+    nodes = [n for n in step.operands if n is not None and is_backward(graph, n)]
     if len(nodes) == 1 and _type(graph, nodes[0]) == _type(graph, consumer.results[0]):
         yield nodes[0], [step]
-
-
-def _is_backward(graph: Graph, node: int) -> bool:
-    """Whether a backward equation made the node, not only gave it its shape."""
-    for origin in graph.origins(node):
-        step = graph.made_by[origin]
-        if step is None or step.opened or step.direction is not Direction.BACKWARD:
-            continue
-        if any(n is not None for n in step.operands):
-            return True
-    return False
 
 
 def _reads_data_of(graph: Graph, flow: Flow, step: Step, consumer: Step) -> bool:
@@ -212,26 +192,6 @@ def _plain(graph: Graph, node: int) -> int:
         node = operand
 
 
-def _steps_before(graph: Graph, gradient: int) -> Iterator[Step]:
-    """The equations behind a gradient, back to the first that are not linear sums."""
-    seen, queue = {gradient}, [gradient]
-    while queue:
-        node = queue.pop()
-        step = graph.made_by[node]
-        before = list(graph.fed_by.get(node, ()))
-        if step is not None and not step.opened:
-            if step.direction is not Direction.BACKWARD:
-                continue
-            if step.equation.primitive not in _LINEAR:
-                yield step
-                continue
-            before += [n for n in step.operands if n is not None]
-        for earlier in before:
-            if earlier not in seen:
-                seen.add(earlier)
-                queue.append(earlier)
-
-
 def _sums_before(
     graph: Graph, gradient: int, consumer: Step
 ) -> Iterator[tuple[int, list[Step]]]:
@@ -243,7 +203,7 @@ def _sums_before(
         step = maker(graph, node)
         if step is None or step.direction is not Direction.BACKWARD:
             return
-        if step.equation.primitive not in _LINEAR - {"add_any"}:
+        if step.equation.primitive not in LINEAR - {"add_any"}:
             return
         operand = step.operands[0]
         if operand is None:

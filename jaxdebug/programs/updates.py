@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import NamedTuple
 
-from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.places import Place, is_inexact
 from jaxdebug.programs.scopes import Direction
 
@@ -48,6 +48,7 @@ def trail_of(
     output: int,
     *,
     any_shape: bool = False,
+    choices: bool = False,
     without: Set[int] = frozenset(),
 ) -> Trail:
     """Follow a new value back to the derivative.
@@ -56,7 +57,9 @@ def trail_of(
         graph: the flow of the program.
         output: the node of the new value.
         any_shape: follow arrays of other shapes too, such as all gradients packed
-            into one vector, or a matrix turned on its side.
+            into one vector, or a matrix turned on its side. Not single numbers: by
+            the norm of all gradients every one leads to every parameter.
+        choices: follow what chooses between arrays too, element by element.
         without: nodes not to follow.
     """
     nodes, queue = {output: 0}, [output]
@@ -74,8 +77,10 @@ def trail_of(
             computed = computed or step.equation.primitive not in SAME_VALUE
             before.update(_operands(graph, step, node, any_shape))
         for earlier, added in before.items():
-            fresh = earlier not in nodes and earlier not in without
-            if fresh and is_inexact(graph.avals[earlier]):
+            if earlier in nodes or earlier in without:
+                continue
+            aval = graph.avals[earlier]
+            if is_inexact(aval) or (choices and aval.dtype == bool):
                 nodes[earlier] = nodes[node] + added
                 queue.append(earlier)
     return Trail(nodes, gradients, computed)
@@ -85,7 +90,9 @@ def _operands(graph: Graph, step: Step, node: int, any_shape: bool) -> dict[int,
     """Operands that hold an array like the result, or several to be added up."""
     operands = [n for n in step.operands if n is not None]
     if any_shape:
-        return dict.fromkeys(operands, 0)
+        packs = step.equation.primitive == "concatenate"
+        single = packs or graph.avals[node].size == 1
+        return {n: 0 for n in operands if single or graph.avals[n].size > 1}
     shape = graph.avals[node].shape
     found = {n: 0 for n in operands if graph.avals[n].shape == shape}
     if step.equation.primitive == "reduce_sum":
@@ -95,6 +102,26 @@ def _operands(graph: Graph, step: Step, node: int, any_shape: bool) -> dict[int,
 
 def _axes(graph: Graph, earlier: int, node: int) -> int:
     return len(graph.avals[earlier].shape) - len(graph.avals[node].shape)
+
+
+def is_gradient(graph: Graph, output: int) -> bool:
+    """Whether a new value is a gradient itself, or one of several, as it is."""
+
+    def before(node: int) -> list[int]:
+        step = graph.made_by[node]
+        nodes = list(graph.fed_by.get(node, ()))
+        if step is None or step.opened:
+            return nodes
+        if step.direction is Direction.BACKWARD:
+            return []
+        if step.equation.primitive == "select_n":
+            return [n for n in step.operands[1:] if n is not None]
+        if step.equation.primitive not in SAME_VALUE:
+            return []
+        return [n for n in (_same_operand(step, node),) if n is not None]
+
+    made_by = (graph.made_by[node] for node in reached([output], before))
+    return any(s is not None and s.direction is Direction.BACKWARD for s in made_by)
 
 
 def added_to(graph: Graph, output: int, start: int) -> Place | None:

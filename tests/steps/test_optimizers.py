@@ -38,6 +38,7 @@ NAMES = [
     "optimistic_gradient_descent",
     "radam",
     "rmsprop",
+    "rprop",
     "sgd",
     "sign_sgd",
     "signum",
@@ -53,6 +54,7 @@ CONTRIBUTED = [
     "dowg",
     "galore",
     "madgrad",
+    "momo",
     "muon",
     "prodigy",
     "schedule_free_adamw",
@@ -79,8 +81,34 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "masked": lambda: optax.masked(
         optax.adam(1e-2), lambda params: jax.tree.map(lambda p: p.ndim > 0, params)
     ),
-    "in_two_turns": lambda: optax.contrib.sam(
-        optax.sgd(0.1), optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
+    "mechanic": lambda: optax.contrib.mechanize(optax.adam(1e-2)),
+    "polyak": lambda: optax.polyak_sgd(),
+    "plateau": lambda: optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau()),
+    "every_third": lambda: optax.chain(optax.apply_every(3), optax.sgd(0.1)),
+    "newton": lambda: optax.lbfgs(0.1, linesearch=None),
+    "newton_on_a_line": lambda: optax.lbfgs(),
+    "backtracking": lambda: optax.chain(
+        optax.sgd(1.0), optax.scale_by_backtracking_linesearch(3)
+    ),
+    "partition": lambda: optax.partition(
+        {"matrix": optax.adam(1e-2), "other": optax.sgd(0.1)},
+        lambda params: jax.tree.map(
+            lambda p: "matrix" if p.ndim > 1 else "other", params
+        ),
+    ),
+    "every_other_time": lambda: optax.transforms.conditionally_mask(
+        optax.adam(1e-2), lambda step: step % 2 == 0
+    ),
+    "sum_of_three": lambda: optax.MultiSteps(
+        optax.adam(1e-2), 3, use_grad_mean=False
+    ).gradient_transformation(),
+    "skipped": lambda: optax.MultiSteps(
+        optax.adam(1e-2), 3, should_skip_update_fn=optax.skip_not_finite
+    ).gradient_transformation(),
+    "in_two_turns": lambda: optax.GradientTransformation(
+        *optax.contrib.sam(
+            optax.sgd(0.1), optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
+        )
     ),
 }
 
@@ -93,13 +121,39 @@ def test_the_gradient_is_found_under_every_optimizer(name: str, clipped: bool) -
     optimizer = OPTIMIZERS[name]()
     if clipped:
         optimizer = optax.chain(optax.clip_by_global_norm(0.1), optimizer)
+    params = jax.tree.map(jnp.asarray, parameters())
+    _check(optax.with_extra_args_support(optimizer), params, mse)
 
+
+@pytest.mark.slow
+def test_the_gradient_of_complex_parameters_is_found() -> None:
+    """Under an optimiser that sees real and imaginary parts."""
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        hidden = x @ params["w1"]
+        return jnp.mean(jnp.abs(hidden @ params["w2"] - y) ** 2)
+
+    real = parameters()
+    params = {name: jnp.asarray(real[name] * (1 + 2j)) for name in ("w1", "w2")}
+    optimizer = optax.contrib.split_real_and_imaginary(optax.adam(1e-2))
+    _check(optax.with_extra_args_support(optimizer), params, loss)
+
+
+def _check(
+    optimizer: optax.GradientTransformationExtraArgs, params: Any, loss: Any
+) -> None:
     def step(params: Any, state: Any, x: Any, y: Any) -> Any:
-        grads = jax.grad(mse)(params, x, y)
-        updates, state = optimizer.update(grads, state, params)
+        value, grads = jax.value_and_grad(loss)(params, x, y)
+        updates, state = optimizer.update(
+            grads,
+            state,
+            params,
+            value=value,
+            grad=grads,
+            value_fn=lambda params: loss(params, x, y),
+        )
         return optax.apply_updates(params, updates), state
 
-    params = jax.tree.map(jnp.asarray, parameters())
     args = (params, optimizer.init(params), X, Y)
     program = trace(step, *args)
     graph = build_graph(program.jaxpr)
@@ -112,6 +166,6 @@ def test_the_gradient_is_found_under_every_optimizer(name: str, clipped: bool) -
     assert places.keys() == params.keys(), [f.reason for f in found.values()]
     reading = arrays_at(program, places.values())
     _, arrays = jax.jit(lambda leaves: reading(leaves))(jax.tree.leaves(args))
-    for leaf, gradient in jax.grad(mse)(params, X, Y).items():
+    for leaf, gradient in jax.grad(loss)(params, X, Y).items():
         np.testing.assert_allclose(arrays[places[leaf]], gradient, 1e-4, 1e-6)
         assert found[leaf].added is not None

@@ -22,16 +22,20 @@ from jaxdebug.programs.leaves import (
 )
 from jaxdebug.programs.program import Program, trace
 from tests.slow import quick_cases
+from tests.steps.adapted_steps import ADAPTED_STEPS
 from tests.steps.arrays_at import arrays_at
+from tests.steps.example_steps import EXAMPLE_STEPS
+from tests.steps.exchange_steps import EXCHANGED_IN_A_LOOP, LAYERS_IN_A_LOOP
 from tests.steps.flax_steps import FLAX_STEPS
 from tests.steps.library_steps import LIBRARY_STEPS
 from tests.steps.loop_steps import LOOP_STEPS
 from tests.steps.network_steps import NETWORK_STEPS
 from tests.steps.optax_steps import OPTAX_STEPS
+from tests.steps.packed_steps import PACKED_STEPS, PACKED_TRAPS
 from tests.steps.plain_steps import PLAIN_STEPS
 from tests.steps.sum_steps import SUM_STEPS
 from tests.steps.train_step import TrainStep, named
-from tests.steps.traps import TRAPS
+from tests.steps.traps import TRAPS as TRAPS_APART
 
 STEPS = {
     **PLAIN_STEPS,
@@ -41,7 +45,12 @@ STEPS = {
     **LOOP_STEPS,
     **NETWORK_STEPS,
     **SUM_STEPS,
+    **LAYERS_IN_A_LOOP,
+    **PACKED_STEPS,
+    **EXAMPLE_STEPS,
+    **ADAPTED_STEPS,
 }
+TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
 QUICK = {
     "two_optimizers",
@@ -60,12 +69,20 @@ QUICK = {
     "variance_reduced",
     "exchanged_gradients",
     "state_of_the_loss",
+    "packed_gradient",
 }
+QUICK_TRACES = ("written_out", "heads", "linear_in_remat", "shifts", "recurrent")
+TRACED = [
+    name
+    for name in (*STEPS, *TRAPS)
+    if name.removesuffix("_exchanged") in QUICK_TRACES
+    or name not in {**LAYERS_IN_A_LOOP, **EXCHANGED_IN_A_LOOP}
+]
 QUICK_COMPILATION = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-HALF = {"bfloat16_gradients", "bfloat16_weights"}
+HALF = {"bfloat16_gradients", "bfloat16_weights", "half_precision"}
 
 
 class Found(NamedTuple):
@@ -101,7 +118,7 @@ def find(name: str) -> Found:
     return Found(step, program, graph, {"/".join(f.leaf.path): f for f in found})
 
 
-@pytest.mark.parametrize("name", [*STEPS, *TRAPS])
+@pytest.mark.parametrize("name", quick_cases([*STEPS, *TRAPS], TRACED))
 def test_every_parameter_is_found_or_has_its_reason(name: str) -> None:
     """No parameter is missed, nothing else is listed, each update is its own."""
     found = find(name)
@@ -154,7 +171,7 @@ def close(found: Any, wanted: Any, rtol: float, atol: float = 1e-6) -> None:
 def test_nearly_every_gradient_of_the_corpus_is_identified() -> None:
     """The bar is nine in ten of the leaves that are trained, over 20 steps."""
     found = trained = moved = 0
-    for name in STEPS:
+    for name in {*STEPS} & {*TRACED}:
         step = find(name)
         for leaf, record in step.leaves.items():
             if step.reason(leaf) is None:

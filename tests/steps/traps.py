@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from tests.steps.train_step import TrainStep, X, Y, mse, parameters
 
@@ -101,17 +100,6 @@ def forward_gradient() -> TrainStep:
         direction = jax.tree.map(jnp.ones_like, params)
         _, slope = jax.jvp(lambda p: mse(p, x, y), (params,), (direction,))
         return jax.tree.map(lambda p, d: p - 0.1 * slope * d, params, direction)
-
-    return _by_hand(step, NONE)
-
-
-def one_packed_vector() -> TrainStep:
-    """The loss is differentiated by all parameters in one vector."""
-
-    def step(params: Any, x: Any, y: Any) -> Any:
-        flat, unravel = ravel_pytree(params)
-        grads = unravel(jax.grad(lambda flat: mse(unravel(flat), x, y))(flat))
-        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
 
     return _by_hand(step, NONE)
 
@@ -215,7 +203,6 @@ TRAPS = {
         scaled_by_curvature,
         clipped_for_each_example,
         forward_gradient,
-        one_packed_vector,
         exchanged_gradients,
         forward_array_for_a_gradient,
         state_of_the_loss,
