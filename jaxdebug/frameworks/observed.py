@@ -31,9 +31,13 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function, updated=())
     def marked(*args: Any, **kwargs: Any) -> Any:
-        if not _marking.get():
-            return function(*args, **kwargs)
         with ExitStack() as stack:
+            if "flax.nnx" in sys.modules:
+                from jaxdebug.frameworks import nnx_closures
+
+                stack.enter_context(nnx_closures.unharmed(function))
+            if not _marking.get():
+                return function(*args, **kwargs)
             stack.enter_context(source.marked_trace())
             if "flax.linen" in sys.modules:
                 from jaxdebug.frameworks import linen
@@ -43,7 +47,9 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
                 from jaxdebug.frameworks import nnx_marking
 
                 stack.enter_context(nnx_marking.marking((args, kwargs)))
-                return nnx_marking.restored(function(*args, **kwargs))
+                result = nnx_marking.restored(function(*args, **kwargs))
+                nnx_marking.restored((args, kwargs))
+                return result
             return function(*args, **kwargs)
 
     return marked

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import linen, nnx
 
@@ -112,22 +111,6 @@ def test_a_function_jitted_once_and_called_twice() -> None:
         arrays["Dense[1]", "cotangent"], jnp.cos(second), rtol=1e-5, atol=1e-6
     )
     assert ("Dense", "cotangent") in arrays
-
-
-def test_steps_that_change_nnx_objects_are_still_noticed() -> None:
-    model = Shared(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
-
-    @nnx.jit
-    def step(model: Any, optimizer: Any, x: Any) -> Any:
-        value, grads = nnx.value_and_grad(loss)(model, x)
-        optimizer.update(model, grads)
-        return value
-
-    program = trace(observed(step), model, optimizer, ROWS)
-    assert any("kernel" in name for name in program.changed)
-    names = {site.name for site in layer_sites(build_graph(program.jaxpr)).sites}
-    assert names == {"Shared", "Shared/first", "Shared/first[1]"}
 
 
 def test_two_models_of_one_class_have_two_names() -> None:
