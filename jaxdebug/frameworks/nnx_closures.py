@@ -39,10 +39,10 @@ def unharmed(function: Callable[..., Any]) -> Iterator[None]:
             raise
         raise TypeError(
             "expected a function that changes only NNX objects among its arguments; "
-            f"found that it changes one of another trace: {_roots(found)}. Make it an "
-            "argument of the function that jaxdebug is given. In place of "
-            "probe(nnx.cached_partial(step, model)) write "
-            "nnx.cached_partial(nnx.jit(probe(step)), model)."
+            "found that it changes one that it closes over, or hands one to nnx.grad "
+            f"or the like: {_roots(found)}. Make it an argument of the function that "
+            "jaxdebug is given. In place of probe(nnx.cached_partial(step, model)) "
+            "write nnx.cached_partial(nnx.jit(probe(step)), model)."
         ) from error
 
 
