@@ -109,6 +109,10 @@ def main(epochs: int = 5) -> None:
     train, test = load_batches()
     print(jd.audit(loss_fn, optimizer=workload.optimizer)(model, train[0]))
     optimizer = nnx.Optimizer(model, workload.optimizer, wrt=nnx.Param)
+    # The same step, which also says what each layer did; it too changes the model.
+    _, statistics = nnx.jit(jd.probe(train_step))(model, optimizer, train[0])
+    update = statistics.summary("out/kernel", kind="update")
+    print(f"largest change of out/kernel in the first step: {update['max']:.2g}")
     for epoch in range(epochs):
         losses = [train_step(model, optimizer, batch) for batch in train]
         print(f"epoch {epoch + 1}  loss {np.mean(losses):.4f}")

@@ -43,7 +43,7 @@ def take_apart(module: Any) -> ModuleArrays:
             every[place] = array
         return every
 
-    def rebuild(arrays: Sequence[Any]) -> Any:
+    def rebuild(arrays: Sequence[Any], _: Any) -> Any:
         return jax.tree.unflatten(tree, filled(arrays))
 
     def parameters(arrays: Sequence[Any]) -> Any:

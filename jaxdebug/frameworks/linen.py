@@ -36,7 +36,7 @@ def marking() -> AbstractContextManager[Any]:
         roots.append(_root_name(module, roots))
         try:
             outputs = method(*args, **kwargs)
-            path = (roots[-1], *module.path)
+            path = (roots[-1], *_path(module))
         finally:
             roots.pop()
         if name != "__call__":
@@ -59,6 +59,15 @@ def _root_name(module: nn.Module, roots: list[str]) -> str:
     if lost and roots:
         return roots[-1]
     return root.name or type(root).__name__
+
+
+def _path(module: nn.Module) -> tuple[str, ...]:
+    """The module's path as Flax has it; its own name where it shares a scope."""
+    parent = module.parent
+    if not isinstance(parent, nn.Module) or parent.scope is None or not module.name:
+        return module.path
+    shares = parent.path == module.path
+    return (*_path(parent), module.name) if shares else module.path
 
 
 def _is_module(value: Any) -> bool:

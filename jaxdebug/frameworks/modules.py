@@ -12,8 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.tree_util import register_pytree_with_keys_class
@@ -33,12 +32,14 @@ class Form:
     """The framework's path of each array."""
     trainable: tuple[bool, ...]
     """Whether the framework differentiates by it."""
-    rebuild: Callable[[Sequence[Any]], Any]
-    """A new module with these arrays."""
+    rebuild: Callable[[Sequence[Any], Any], Any]
+    """A module with these arrays, given the objects of other forms of its pytree."""
     parameters: Callable[[Sequence[Any]], Any]
     """The tree of trainable arrays that the framework gives an optimiser."""
     key: Hashable
     """What the form is the same by."""
+    in_place: bool = False
+    """Whether a function that is given the module can change it."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Form) and bool(self._key == other._key)
@@ -84,24 +85,36 @@ class ModuleArrays:
         return cls(arrays, form)
 
 
-def split(tree: Any, *, objects: bool = True) -> Any:
+class Walk(NamedTuple):
+    """A pytree with its modules taken apart or put together."""
+
+    tree: Any
+    objects: Any
+    """The NNX objects in it, each with its number; None without Flax."""
+
+
+def split(tree: Any) -> Any:
     """A pytree with every module in it taken apart; the modules stay as they are.
 
     Args:
         tree: any pytree. Frameworks that the program has not imported are not
             imported.
-        objects: whether to take apart NNX modules too, which a function can change
-            in place: the change would be to the copy alone.
 
     Returns:
-        The same pytree with a `ModuleArrays` in the place of each module.
+        The same pytree with a `ModuleArrays` in the place of each module. An array
+        that two NNX modules share stands in the first.
 
     Raises:
         NoArraysError: if it holds a Linen module, which has no arrays of its own.
     """
-    splitters = _splitters(objects)
+    return take_apart(tree).tree
 
-    def take_apart(node: Any) -> Any:
+
+def take_apart(tree: Any, known: Any = None) -> Walk:
+    """As `split`; NNX objects that are `known` refer to those of that walk."""
+    splitters, objects = _splitters(known)
+
+    def take(node: Any) -> Any:
         for is_module, form_of in splitters:
             if is_module(node):
                 return form_of(node)
@@ -116,12 +129,19 @@ def split(tree: Any, *, objects: bool = True) -> Any:
     def is_module(node: Any) -> bool:
         return any(check(node) for check, _ in splitters)
 
-    return jax.tree.map(take_apart, tree, is_leaf=is_module)
+    return Walk(jax.tree.map(take, tree, is_leaf=is_module), objects)
 
 
 def rebuild(tree: Any) -> Any:
     """The pytree with a new module in the place of each `ModuleArrays`."""
-    return _replace(tree, lambda taken: taken.form.rebuild(taken.arrays))
+    return put_together(tree).tree
+
+
+def put_together(tree: Any, known: Any = None) -> Walk:
+    """As `rebuild`; objects that refer to those `known` become the same objects."""
+    objects = _new_objects(known)
+    made = _replace(tree, lambda taken: taken.form.rebuild(taken.arrays, objects))
+    return Walk(made, objects)
 
 
 def parameters(tree: Any) -> Any:
@@ -136,46 +156,22 @@ def parameters(tree: Any) -> Any:
 def trainable(tree: Any) -> list[bool | None]:
     """For each leaf whether its module trains it; None outside of modules."""
     flags: list[bool | None] = []
-    for node in jax.tree.leaves(tree, is_leaf=_is_taken):
-        flags += node.form.trainable if _is_taken(node) else [None]
+    for node in jax.tree.leaves(tree, is_leaf=is_taken):
+        flags += node.form.trainable if is_taken(node) else [None]
     return flags
 
 
-def holds_modules(tree: Any) -> bool:
-    """Whether a pytree holds a module that `split` takes apart."""
-    checks = [check for check, _ in _splitters(objects=True)]
-
-    def is_module(node: Any) -> bool:
-        return any(check(node) for check in checks)
-
-    return any(map(is_module, jax.tree.leaves(tree, is_leaf=is_module)))
-
-
-def _is_taken(node: Any) -> bool:
+def is_taken(node: Any) -> bool:
+    """Whether it stands for a module."""
     return isinstance(node, ModuleArrays)
 
 
 def _replace(tree: Any, make: Callable[[ModuleArrays], Any]) -> Any:
-    if not any(map(_is_taken, jax.tree.leaves(tree, is_leaf=_is_taken))):
+    if not any(map(is_taken, jax.tree.leaves(tree, is_leaf=is_taken))):
         return tree  # a copy would keep to itself what is changed in place
     return jax.tree.map(
-        lambda node: make(node) if _is_taken(node) else node, tree, is_leaf=_is_taken
+        lambda node: make(node) if is_taken(node) else node, tree, is_leaf=is_taken
     )
-
-
-def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of arguments without modules: its results have none either.
-
-    Equinox modules among its arguments and results are taken apart by `split(...,
-    objects=False)`; `rebuild` puts them together again.
-    """
-
-    @wraps(function, updated=())
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = rebuild((args, kwargs))
-        return split(function(*args, **kwargs), objects=False)
-
-    return plain
 
 
 def shared_scopes() -> tuple[str, ...]:
@@ -190,18 +186,25 @@ def shared_scopes() -> tuple[str, ...]:
 _Splitter = tuple[Callable[[Any], bool], Callable[[Any], ModuleArrays]]
 
 
-def _splitters(objects: bool) -> list[_Splitter]:
+def _splitters(known: Any) -> tuple[list[_Splitter], Any]:
     """How to know and take apart the modules of each framework that is imported."""
     found: list[_Splitter] = []
-    if objects and "flax.nnx" in sys.modules:
-        from jaxdebug.frameworks import nnx_split
-
-        found.append((nnx_split.is_module, nnx_split.take_apart))
+    objects = _new_objects(known)
+    if objects is not None:
+        found.append((objects.holds, objects.take_apart))
     if "equinox" in sys.modules:
         from jaxdebug.frameworks import equinox
 
         found.append((equinox.is_module, equinox.take_apart))
-    return found
+    return found, objects
+
+
+def _new_objects(known: Any) -> Any:
+    if "flax.nnx" not in sys.modules:
+        return None
+    from jaxdebug.frameworks.nnx_split import Objects
+
+    return Objects(known)
 
 
 def _is_linen(value: Any) -> bool:

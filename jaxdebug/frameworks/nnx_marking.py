@@ -2,8 +2,8 @@
 
 NNX calls nothing of ours when a module is called, so the module itself gets a
 class whose `__call__` marks what its own class returns. Only objects that
-belong to a trace get one: the arguments, which are copies there, and what
-`nnx.merge` makes. No class and no object of the user changes.
+belong to a trace get one: the arguments, which are copies there, and modules
+made in the trace. No class and no object of the user changes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 from flax import nnx
+from flax.nnx import pytreelib
 
 from jaxdebug.programs.markers import mark_outputs
 from jaxdebug.programs.scopes import ModulePath
@@ -31,16 +32,20 @@ _path: ContextVar[ModulePath] = ContextVar("jaxdebug_module", default=())
 _OWN = "_jaxdebug_class"
 """Where a class of ours keeps the class it stands for."""
 
+_BUILT = "_jaxdebug_built"
+"""Where it says whether its module was alone when it was built."""
+
 
 @contextmanager
-def marking(arguments: Any) -> Iterator[None]:
+def marking(arguments: Any, noticing: bool = False) -> Iterator[None]:
     """Context in which modules of a trace are marked when they are called.
 
     Args:
         arguments: of the traced function; copies that belong to the trace.
+        noticing: whether to mark also modules that are made in the trace.
     """
     mark_modules(arguments)
-    with _noticing_merges() if _holds_state(arguments) else nullcontext():
+    with _noticing() if noticing or _holds_state(arguments) else nullcontext():
         yield
 
 
@@ -51,20 +56,38 @@ def _holds_state(tree: Any) -> bool:
     return any(isinstance(leaf, kinds) for leaf in leaves)
 
 
-def mark_modules(tree: Any) -> None:
+def mark_modules(tree: Any, *, built: bool = False) -> list[Any]:
     """Give every module in a tree a class that marks its outputs.
 
     A module's path starts with the class of the outermost module it is in and
     goes on as Flax spells it; one found at several places has the first.
+
+    Args:
+        tree: any pytree or module.
+        built: whether the tree is a module that was just built: modules that were
+            built before it and that it holds are from now on called after it.
+
+    Returns:
+        The modules whose class changed.
     """
     modules = {path: n for path, n in _nodes(tree) if isinstance(n, nnx.Module)}
     roots = {path: _root(path, modules) for path in modules}
-    names = _names({root: type(modules[root]) for root in roots.values()})
+    names = _names({root: own_class(type(modules[root])) for root in roots.values()})
+    marked = []
     for path, module in modules.items():
-        own, root = type(module), roots[path]
-        if not hasattr(own, _OWN) and _is_callable(own):
+        cls, root = type(module), roots[path]
+        own = own_class(cls)
+        is_new = own is cls or (built and getattr(cls, _BUILT))
+        if is_new and _is_callable(own):
             inner = tuple(map(str, path[len(root) :]))
-            _set_class(module, _marking_class(own, (names[root], *inner)))
+            _set_class(module, _marking_class(own, (names[root], *inner), built))
+            marked.append(module)
+    return marked
+
+
+def own_class(cls: type) -> type:
+    """The user's class that a class of ours stands for; any other is its own."""
+    return getattr(cls, _OWN, cls)
 
 
 def restored(tree: Any) -> Any:
@@ -91,9 +114,8 @@ def _restore_objects(tree: Any) -> bool:
     """Give the objects their own classes again; whether one had another."""
     changed = False
     for _, node in _nodes(tree):
-        own = getattr(type(node), _OWN, None)
-        if own is not None:
-            _set_class(node, own)
+        if own_class(type(node)) is not type(node):
+            _set_class(node, own_class(type(node)))
             changed = True
     return changed
 
@@ -127,7 +149,7 @@ def _set_class(module: Any, cls: type) -> None:
 
 
 @cache
-def _marking_class(own: type, path: ModulePath) -> type:
+def _marking_class(own: type, path: ModulePath, built: bool) -> type:
     """A class that is the user's in all but its `__call__`.
 
     Flax and JAX keep every class of modules for good, so there is one for each
@@ -137,12 +159,11 @@ def _marking_class(own: type, path: ModulePath) -> type:
     @wraps(vars(next(b for b in own.__mro__ if "__call__" in vars(b)))["__call__"])
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         users: Any = super(marking_class, self)
-        with _inside(path):
-            return mark_outputs(users.__call__(*args, **kwargs), path, _is_object)
+        return marked_call(users.__call__, path, args, kwargs)
 
     names = ("__module__", "__qualname__", "__doc__")
     attributes = {name: getattr(own, name) for name in names}
-    attributes |= {"__call__": __call__, _OWN: own}
+    attributes |= {"__call__": __call__, _OWN: own, _BUILT: built}
     # Made as a subclass of Flax's class and moved below the user's afterwards:
     # what the user's class does to its subclasses is not for this one.
     marking_class = type(own)(
@@ -151,6 +172,12 @@ def _marking_class(own: type, path: ModulePath) -> type:
     marking_class.__bases__ = (own,)
     marking_class._pytree__nodes = own._pytree__nodes
     return marking_class
+
+
+def marked_call(call: Any, path: ModulePath, args: Any, kwargs: Any) -> Any:
+    """What a module returns, marked."""
+    with _inside(path):
+        return mark_outputs(call(*args, **kwargs), path, _is_object)
 
 
 @contextmanager
@@ -173,8 +200,8 @@ def _is_object(value: Any) -> bool:
 
 
 @contextmanager
-def _noticing_merges() -> Iterator[None]:
-    """Mark what `nnx.merge` returns, in this thread.
+def _noticing() -> Iterator[None]:
+    """Mark what `nnx.merge` returns and what classes of modules build, in this thread.
 
     A graph definition that the function closes over names the user's classes, and
     nothing in Flax can be told otherwise for one thread. Python can: it reports
@@ -186,14 +213,20 @@ def _noticing_merges() -> Iterator[None]:
     if sys.getprofile() is not None:
         yield
         return
-    merge = nnx.merge.__code__
+    makers = {
+        nnx.graphlib.unflatten.__code__: False,
+        pytreelib._graph_node_meta_call.__code__: True,
+    }
+    marked: list[Any] = []
 
     def notice(frame: FrameType, event: str, value: Any) -> None:
-        if event == "return" and frame.f_code is merge and value is not None:
-            mark_modules(value)
+        if event == "return" and frame.f_code in makers and value is not None:
+            marked.extend(mark_modules(value, built=makers[frame.f_code]))
 
     sys.setprofile(notice)
     try:
         yield
     finally:
         sys.setprofile(None)
+        for module in marked:
+            _set_class(module, own_class(type(module)))

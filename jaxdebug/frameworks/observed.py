@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from jaxdebug.programs._jax import source
 from jaxdebug.programs.program import Program, trace
 
 _marking: ContextVar[bool] = ContextVar("jaxdebug_marking", default=True)
+_noticing: ContextVar[bool] = ContextVar("jaxdebug_noticing", default=False)
 
 
 class Observed(NamedTuple):
@@ -31,9 +32,13 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function, updated=())
     def marked(*args: Any, **kwargs: Any) -> Any:
-        if not _marking.get():
-            return function(*args, **kwargs)
         with ExitStack() as stack:
+            if "flax.nnx" in sys.modules:
+                from jaxdebug.frameworks import nnx_closures
+
+                stack.enter_context(nnx_closures.unharmed(function))
+            if not _marking.get():
+                return function(*args, **kwargs)
             stack.enter_context(source.marked_trace())
             if "flax.linen" in sys.modules:
                 from jaxdebug.frameworks import linen
@@ -42,8 +47,12 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
             if "flax.nnx" in sys.modules:
                 from jaxdebug.frameworks import nnx_marking
 
-                stack.enter_context(nnx_marking.marking((args, kwargs)))
-                return nnx_marking.restored(function(*args, **kwargs))
+                stack.enter_context(
+                    nnx_marking.marking((args, kwargs), _noticing.get())
+                )
+                result = nnx_marking.restored(function(*args, **kwargs))
+                nnx_marking.restored((args, kwargs))
+                return result
             return function(*args, **kwargs)
 
     return marked
@@ -52,17 +61,49 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
 def trace_observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Observed:
     """Trace a function that is, or calls, one that `observed` returned.
 
+    Where modules of NNX that it does not get as arguments made equations, it is
+    traced again by a slower way that marks modules which it builds itself.
+
     Some functions cannot be marked: those that ask whether two NNX modules are of
     one class, such as `jax.tree.map` over several layers. They are traced as they
     are, and the reason is handed on.
     """
     try:
-        return Observed(trace(function, *args, **kwargs), "")
+        program = trace(function, *args, **kwargs)
     except Exception as error:
+        program = None
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-    token = _marking.set(False)
+    if program is None:
+        with _set(_marking, False):
+            # A mistake of the function's own is raised here, as without us.
+            return Observed(trace(function, *args, **kwargs), reason)
+    reason = _unmarked(program)
+    if reason:
+        with suppress(Exception), _set(_noticing, True):
+            program = trace(function, *args, **kwargs)
+            reason = _unmarked(program)
+    return Observed(program, reason)
+
+
+def _unmarked(program: Program) -> str:
+    """Which modules of NNX made equations and have no marks, if there are any."""
+    if "flax.nnx" not in sys.modules:
+        return ""
+    from jaxdebug.frameworks.nnx_unmarked import unmarked_calls
+
+    names = unmarked_calls(program.jaxpr)
+    if not names:
+        return ""
+    return (
+        f"not seen as layers, because they are no arguments: {', '.join(names)}. Hand "
+        "the module to the function"
+    )
+
+
+@contextmanager
+def _set(variable: ContextVar[bool], value: bool) -> Iterator[None]:
+    token = variable.set(value)
     try:
-        # A mistake of the function's own is raised here, as it would be without us.
-        return Observed(trace(function, *args, **kwargs), reason)
+        yield
     finally:
-        _marking.reset(token)
+        variable.reset(token)

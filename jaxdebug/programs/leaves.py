@@ -71,9 +71,9 @@ def path_names(tree: object) -> list[tuple[str, ...]]:
 
 
 def _key(key: Any) -> tuple[str, ...]:
-    """One key of a path as text; a key may stand for several."""
+    """One key of a path as text; a key may stand for several, or for none."""
     names = getattr(key, "names", None)
-    return names or (jax.tree_util.keystr((key,), simple=True),)
+    return (jax.tree_util.keystr((key,), simple=True),) if names is None else names
 
 
 def _is_variable(node: object) -> bool:

@@ -11,7 +11,6 @@ import jax
 
 from jaxdebug.programs._jax import ir, source
 from jaxdebug.programs.interpreter import interpret
-from jaxdebug.programs.leaves import path_names
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.tool import Outcome, Records, Tool
 
@@ -25,8 +24,6 @@ class Program:
     jaxpr: ir.ClosedJaxpr
     in_tree: Any
     out_tree: Any
-    changed: tuple[str, ...] = ()
-    """Leaves of arguments that the function replaced in place while traced."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program on arguments of the structure it was traced with."""
@@ -63,7 +60,6 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     """
     leaves, in_tree = jax.tree.flatten((args, kwargs))
     out_trees: list[Any] = []
-    changed: list[str] = []
 
     # JAX's messages then speak of the user's function, not of this one.
     @wraps(function, updated=())
@@ -71,27 +67,11 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
         args, kwargs = jax.tree.unflatten(in_tree, values)
         results, tree = jax.tree.flatten(function(*args, **kwargs))
         out_trees[:] = [tree]
-        changed[:] = _replaced((args, kwargs), values)
         return results
 
     with source.own_trace():
         jaxpr = jax.make_jaxpr(flat)(*leaves)
-    return Program(jaxpr, in_tree, out_trees[0], tuple(changed))
-
-
-def _replaced(arguments: Any, before: Sequence[Any]) -> list[str]:
-    """Names of the leaves that are not those that were handed in."""
-    after = jax.tree.leaves(arguments)
-    if len(after) != len(before):
-        return ["(the structure)"]
-    same = [new is old for new, old in zip(after, before, strict=True)]
-    if all(same):  # nearly always: no leaf needs a name
-        return []
-    return [
-        "/".join(path[1:])
-        for path, kept in zip(path_names(arguments), same, strict=True)
-        if not kept
-    ]
+    return Program(jaxpr, in_tree, out_trees[0])
 
 
 class Transformed(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.in_place import changes_of, result_of, returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
@@ -47,6 +48,10 @@ def probe(
     used inside another jitted function. `jax.jit(probe(step))` is the usual
     way; called eagerly it runs operation by operation, as `fn` would.
 
+    NNX objects among the arguments that `fn` changes in place are changed as `fn`
+    would change them, once all arrays are there: `nnx.jit(probe(step))` trains as
+    `nnx.jit(step)` does.
+
     Args:
         fn: a function of pytrees of arrays: a model, a loss, a train step. It
             may be jitted already.
@@ -71,7 +76,7 @@ def probe(
     Raises:
         ValueError: if a statistic's name is not known.
         TypeError: if `fn` is no function; when called, if it changes NNX objects
-            in place, a change that would be lost.
+            that are not among its arguments.
 
     Cost:
         One pass over each array that is measured; one more trace of `fn`. In a
@@ -103,25 +108,18 @@ def probe(
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Probed:
         require_rules("probe")
-        function = observed(modules.on_arrays(fn))
+        function = returning_changes(observed(fn))
         traced = trace_observed(function, *args, **kwargs)
-        changed = traced.program.changed
-        if changed and modules.holds_modules((args, kwargs)):
-            # Handing back outputs alone would drop the change without a word.
-            raise TypeError(
-                "probe expects a function that returns what it changes; found that "
-                f"it changes its arguments in place: {', '.join(changed[:3])}"
-                f"{' and more' if len(changed) > 3 else ''}. For NNX, split "
-                "the module with nnx.split, merge it inside, and return nnx.state."
-            )
         return probed_program(traced, (args, kwargs), asked)
 
     @wraps(fn, updated=())
     def probed(*args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
-        # Of Equinox modules the arrays; NNX objects could be changed in place.
-        args, kwargs = modules.split((args, kwargs), objects=False)
-        out, measured = plan(*args, **kwargs)(*args, **kwargs)
-        return modules.rebuild(out), measured
+        (args, kwargs), objects = modules.take_apart((args, kwargs))
+        planned = plan(*args, **kwargs)
+        if planned.changes_objects:
+            objects.require_changeable()
+        out, measured = planned(*args, **kwargs)
+        return result_of(out, objects, planned.changes_objects), measured
 
     return probed
 
@@ -132,6 +130,8 @@ class Probed(NamedTuple):
     program: Program
     measurement: Measurement
     layout: Layout
+    changes_objects: bool = False
+    """Whether it returns what is to be done to the objects of its arguments."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
         """Run it on arguments of the structure it was traced with."""
@@ -162,10 +162,16 @@ def probed_program(
     names = [path[1:] for path in path_names(arguments)]
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
     outputs = path_names(results)
+    changes = changes_of(program, graph, names)
+    if not changes.steps:
+        # Only a train step has parameters, some of which it leaves as they are.
+        for output in changes.kept:
+            graph.outputs[output] = None
     trained = leaf_gradients(graph, state_leaves(names, outputs, graph))
     leaves = leaf_sites(graph, names, outputs, trained)
     parameters = find_parameters(graph, names, outputs, trained)
-    return _probe_sites(traced, graph, leaves, statistics, parameters)
+    probed = _probe_sites(traced, graph, leaves, statistics, parameters)
+    return probed._replace(changes_objects=changes.needed)
 
 
 def probed_layers(traced: Observed, paths: Mapping[int, ModulePath]) -> Probed:

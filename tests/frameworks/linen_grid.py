@@ -150,6 +150,83 @@ class Recurrent(nn.Module):
         return nn.Dense(1)(hidden[:, -1])
 
 
+class Inline(nn.Module):
+    """Modules in a list and a dictionary of its call's own."""
+
+    @nn.compact
+    def __call__(self, x):
+        for layer in [nn.Dense(8), nn.Dense(8, name="named"), jnp.tanh]:
+            x = layer(x)
+        body = nn.Sequential([nn.Dense(4), jnp.tanh, nn.Dense(2)])
+        return {key: head(x) for key, head in {"a": nn.Dense(3), "b": body}.items()}
+
+
+class Unwrapped(nn.Module):
+    """A method that Flax does not see is part of the one that calls it."""
+
+    def setup(self):
+        self.dense = nn.Dense(8)
+
+    @nn.nowrap
+    def twice(self, x):
+        return jnp.tanh(self.dense(jnp.tanh(self.dense(x))))
+
+    def __call__(self, x):
+        return self.twice(x)
+
+
+class Coder(nn.Module):
+    def setup(self):
+        self.down = nn.Dense(8)
+        self.up = nn.Dense(8)
+
+    def encode(self, x):
+        return jnp.tanh(self.down(x))
+
+    def decode(self, x):
+        return self.up(x)
+
+    def __call__(self, x):
+        return self.decode(self.encode(x))
+
+
+class Methods(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        coder = Coder()
+        remat = nn.remat(Coder, methods=["encode"])(name="remat")
+        return coder(coder.decode(remat.encode(coder.encode(x))))
+
+
+class Deep(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        deep = nn.remat_scan(Dense, lengths=(2, 2), variable_axes=AXES)
+        return nn.Dense(2)(deep(name="deep")(x))
+
+
+class Dense(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return jnp.tanh(nn.Dense(8)(x))
+
+
+class Lifted(nn.Module):
+    """Functions lifted with a module, and modules lifted by jit and vmap."""
+
+    @nn.compact
+    def __call__(self, x):
+        def body(module: Any, x: Any, _: Any) -> Any:
+            return jnp.tanh(module(x)), None
+
+        scan: Any = nn.scan(body, variable_axes=AXES, split_rngs=APART, length=3)
+        x, _ = scan(nn.Dense(8, name="dense"), x, None)
+        x = nn.jit(Dense)(name="jitted")(x)
+        shared: Any = {**AXES, "params": None}
+        mapped = nn.vmap(Dense, variable_axes=shared, split_rngs={"params": False})
+        return mapped(name="mapped")(x)
+
+
 POLICIES = jax.checkpoint_policies
 MODELS: dict[str, tuple[nn.Module, np.ndarray]] = {
     "nested": (Nested(), SEQUENCES),
@@ -164,6 +241,11 @@ MODELS: dict[str, tuple[nn.Module, np.ndarray]] = {
     "tied": (Tied(), WORDS),
     "conv": (ConvNet(), IMAGES),
     "lstm": (Recurrent(), SEQUENCES),
+    "inline": (Inline(), ROWS),
+    "unwrapped": (Unwrapped(), ROWS),
+    "methods": (Methods(), ROWS),
+    "deep": (Deep(), ROWS),
+    "lifted": (Lifted(), ROWS),
 }
 
 

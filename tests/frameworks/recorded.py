@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.frameworks.observed import observed
+from jaxdebug.frameworks.observed import observed, trace_observed
 from jaxdebug.programs.graph import build_graph
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import trace, transform
@@ -33,7 +33,11 @@ class Recorded(NamedTuple):
 
 def recorded(function: Callable[..., Any], *args: Any, marks: bool = True) -> Recorded:
     """Trace a function and find the arrays of its layers."""
-    program = trace(observed(function) if marks else function, *args)
+    if marks:
+        program, unmarked = trace_observed(observed(function), *args)
+        assert unmarked == ""
+    else:
+        program = trace(function, *args)
     layers = layer_sites(build_graph(program.jaxpr))
     at = defaultdict(set)
     for place in layers.sites.values():

@@ -20,7 +20,7 @@ from tests.frameworks.recorded import (
 )
 from tests.slow import quick_cases
 
-WAYS = ("object", "merged")
+WAYS = ("object", "merged", "built")
 
 
 @cache
@@ -57,7 +57,7 @@ def wanted(name: str) -> Arrays:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"]))
 def test_every_layer_is_flax_own(name: str, way: str) -> None:
-    """Models given as objects, and merged inside from a definition closed over."""
+    """Models given as objects, merged from a definition, or built inside."""
     definition, state = drawn(name)
     x = MODELS[name][1]
 
@@ -71,7 +71,15 @@ def test_every_layer_is_flax_own(name: str, way: str) -> None:
     def of_object(model: Any, x: Any) -> Any:
         return nnx.value_and_grad(loss)(model, x)
 
-    if way == "object":
+    def built(values: Any, x: Any) -> Any:
+        model = MODELS[name][0](nnx.Rngs(0))
+        nnx.update(model, values)
+        return nnx.value_and_grad(loss)(model, x)
+
+    if way == "built":
+        args = (nnx.to_pure_dict(state), x)
+        found = recorded(built, *args)
+    elif way == "object":
         args = (nnx.merge(definition, state), x)
         found = recorded(of_object, *args)
     else:

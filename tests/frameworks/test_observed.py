@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import linen, nnx
 
@@ -23,7 +22,7 @@ from tests.frameworks.recorded import recorded
 
 
 def paths(function: Any, *args: Any) -> list[tuple[str, str]]:
-    program = trace(observed(function), *args)
+    program = trace_observed(observed(function), *args).program
     sites = layer_sites(build_graph(program.jaxpr)).sites
     return [(site.name, site.kind) for site in sites]
 
@@ -114,22 +113,6 @@ def test_a_function_jitted_once_and_called_twice() -> None:
     assert ("Dense", "cotangent") in arrays
 
 
-def test_steps_that_change_nnx_objects_are_still_noticed() -> None:
-    model = Shared(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
-
-    @nnx.jit
-    def step(model: Any, optimizer: Any, x: Any) -> Any:
-        value, grads = nnx.value_and_grad(loss)(model, x)
-        optimizer.update(model, grads)
-        return value
-
-    program = trace(observed(step), model, optimizer, ROWS)
-    assert any("kernel" in name for name in program.changed)
-    names = {site.name for site in layer_sites(build_graph(program.jaxpr)).sites}
-    assert names == {"Shared", "Shared/first", "Shared/first[1]"}
-
-
 def test_two_models_of_one_class_have_two_names() -> None:
     models = {"critic": Shared(nnx.Rngs(0)), "generator": Shared(nnx.Rngs(1))}
 
@@ -161,7 +144,64 @@ def test_a_profiler_at_work_is_left_alone() -> None:
     assert found == []
 
 
-def test_two_threads_at_once() -> None:
+def test_modules_made_inside_have_marks() -> None:
+    """Merged from a pure dictionary, or built; under the names of the outermost."""
+    model = Nested(nnx.Rngs(0))
+    definition, state = nnx.split(model)
+    pure = nnx.to_pure_dict(state)
+    wanted = paths(loss, model, SEQUENCES)
+
+    def merged(pure: Any, x: Any) -> Any:
+        return loss(nnx.merge(definition, pure), x)
+
+    def built(pure: Any, x: Any) -> Any:
+        model = Nested(nnx.Rngs(0))
+        nnx.update(model, pure)
+        return loss(model, x)
+
+    for function in (merged, built):
+        assert paths(function, pure, SEQUENCES) == wanted
+        assert sys.getprofile() is None
+        assert trace_observed(observed(function), pure, SEQUENCES).unmarked == ""
+
+
+def test_modules_made_inside_keep_no_class_of_ours() -> None:
+    kept = []
+
+    def function(x: Any) -> Any:
+        kept.append(Shared(nnx.Rngs(0)))
+        return kept[-1](x)
+
+    assert ("Shared/first", "output") in paths(function, ROWS)
+    assert {type(module) for module in kept} == {Shared}
+
+
+def test_modules_without_marks_are_said() -> None:
+    """What a function closes over is the user's object, and gets no class of ours."""
+    shared = Shared(nnx.Rngs(0))
+    program, unmarked = trace_observed(observed(lambda x: shared(x)), ROWS)
+    assert "Shared, Linear. Hand the module to the function" in unmarked
+    assert "mark" not in str(program.jaxpr)
+    assert type(shared) is Shared
+
+    def both(model: Any, x: Any) -> Any:
+        return shared(model(x))
+
+    assert "Shared, Linear" in trace_observed(observed(both), shared, ROWS).unmarked
+
+
+class Child(Shared):
+    def __call__(self, x):
+        return super().__call__(x) + 1
+
+
+def test_a_parents_method_is_part_of_the_call() -> None:
+    found = trace_observed(observed(loss), Child(nnx.Rngs(0)), ROWS)
+    assert found.unmarked == ""
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_two_threads_at_once(built: bool) -> None:
     """Each finds its own model's layers, whatever the other traces meanwhile."""
     definitions = {width: nnx.split(Nested(nnx.Rngs(width))) for width in (0, 1)}
     found: dict[int, Any] = {}
@@ -169,11 +209,17 @@ def test_two_threads_at_once() -> None:
 
     def work(index: int) -> None:
         definition, state = definitions[index]
+
+        def function(state: Any, x: Any) -> Any:
+            model = nnx.merge(definition, state)
+            if built:
+                model = Nested(nnx.Rngs(0))
+                nnx.update(model, state)
+            return loss(model, x)
+
+        state = nnx.to_pure_dict(state) if built else state
         barrier.wait()
-        found[index] = [
-            paths(lambda s, x: loss(nnx.merge(definition, s), x), state, SEQUENCES)
-            for _ in range(3)
-        ]
+        found[index] = [paths(function, state, SEQUENCES) for _ in range(3)]
 
     threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
     for thread in threads:

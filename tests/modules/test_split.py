@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +16,7 @@ from flax import linen as nn
 from flax import nnx
 
 from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.programs.leaves import path_names
 
 
@@ -163,23 +166,36 @@ def test_a_function_of_modules_becomes_one_of_arrays() -> None:
     def step(model: Mixed, x: Any) -> Any:
         return eqx.tree_at(lambda m: m.weight, model, model.weight + x), x
 
-    taken = modules.split((MIXED, 2.0), objects=False)
-    out = jax.jit(modules.on_arrays(step))(*taken)
-    model, x = modules.rebuild(out)
+    taken = modules.split((MIXED, 2.0))
+    out = jax.jit(returning_changes(step))(*taken)
+    model, x = modules.rebuild(out.result)
     np.testing.assert_array_equal(model.weight, MIXED.weight + 2)
     assert model.activation is jax.nn.relu
     assert x == 2
 
 
-def test_nnx_objects_stay_where_changes_must_not_be_lost() -> None:
+def test_what_two_modules_share_is_one_array() -> None:
+    one, other = Net(nnx.Rngs(0)), Net(nnx.Rngs(1))
+    other.named["head"] = one.named["head"]
+    taken = modules.split([one, {"other": other, "again": one}])
+    names = ["/".join(path) for path in path_names(taken)]
+    assert "0/named/head/kernel" in names
+    assert not any("again" in name or "1/other/named" in name for name in names)
+    copy, more = modules.rebuild(taken)
+    assert more["again"] is copy
+    assert more["other"].named["head"] is copy.named["head"]
+    assert more["other"].norm is not copy.norm
+
+
+def test_a_form_keeps_no_array() -> None:
+    """Programs remember forms; the arrays of old parameters must be free to go."""
     net = Net(nnx.Rngs(0))
-    assert modules.split([net], objects=False)[0].layers[0].kernel is not None
-
-
-def test_what_holds_modules() -> None:
-    assert modules.holds_modules({"a": [MIXED]})
-    assert modules.holds_modules({"a": [Net(nnx.Rngs(0))]})
-    assert not modules.holds_modules({"a": [X, None]})
+    gone = [weakref.ref(leaf) for leaf in jax.tree.leaves(nnx.state(net))]
+    form = modules.split(net).form
+    del net
+    gc.collect()
+    assert form.paths
+    assert all(reference() is None for reference in gone)
 
 
 def test_a_linen_module_is_refused() -> None:

@@ -7,11 +7,14 @@ import os
 import sysconfig
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
 import jax
 from jax._src import source_info_util
-from jax.extend.core import JaxprEqn
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from jaxdebug.programs._jax.ir import nested_jaxprs
 
 # Tracing under a context of our own keeps us away from inner jaxprs that JAX
 # cached when the user's function ran before: those may lack scopes.
@@ -118,3 +121,19 @@ def users_line(equation: JaxprEqn) -> Line | None:
         if is_users(frame.file_name):
             return Line(frame.file_name, frame.start_line, frame.function_name)
     return None
+
+
+def traced_in(jaxpr: ClosedJaxpr) -> Iterator[Iterator[CodeType]]:
+    """The calls that equations of a program were traced in, outermost first.
+
+    Equations of one line and call have them once.
+    """
+    seen: set[int] = set()
+    queue = [jaxpr]
+    for current in queue:
+        for equation in current.jaxpr.eqns:
+            queue += nested_jaxprs(equation)
+            traceback = equation.source_info.traceback
+            if traceback is not None and id(traceback) not in seen:
+                seen.add(id(traceback))
+                yield reversed(traceback.raw_frames()[0])
