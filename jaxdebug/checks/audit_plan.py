@@ -75,8 +75,8 @@ class Plan(NamedTuple):
     def moves(self, leaves: Sequence[Any], seed: int, look: int = 0) -> Moves:
         """Directions and displacements of the moving leaves, on the host."""
         word = f"{seed} {look}"
-        wide = [widen_on_host(leaves[index]) for index in self.loss.moving]
-        pairs = list(zip(wide, self.loss.paths, strict=True))
+        wide = [widen_on_host(leaves[index]) for index in self.loss.split.moving]
+        pairs = list(zip(wide, self.loss.split.paths, strict=True))
         return Moves(
             [gaussian(leaf, path, "direction", word) for leaf, path in pairs],
             [gaussian(leaf, path, "jitter", word) for leaf, path in pairs],
@@ -96,7 +96,7 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
     traced_gradient = trace_observed(loss.gradient, *leaves)
     gradient_program = traced_gradient.program
     layers = probed_layers(
-        traced_gradient, dict(zip(loss.moving, loss.paths, strict=True))
+        traced_gradient, dict(zip(loss.split.moving, loss.split.paths, strict=True))
     )
     shadow, shadow_gradient = (
         shadow_program(program),
@@ -107,7 +107,7 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
     graph = build_graph(program.jaxpr)
     iterates = tuple(
         any(step.equation.primitive == "while" for step in graph.steps_after(node))
-        for node in (graph.inputs[index] for index in loss.moving)
+        for node in (graph.inputs[index] for index in loss.split.moving)
     )
 
     def native(leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -120,9 +120,11 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
     def wide(leaves: Sequence[Any], moves: Moves) -> Differences:
         leaves = [*map(widen, leaves)]
         return central_differences(
-            lambda moving: shadow.apply(loss.with_moving(leaves, moving))[0],
-            lambda moving: shadow_gradient.apply(loss.with_moving(leaves, moving))[1:],
-            [leaves[index] for index in loss.moving],
+            lambda moving: shadow.apply(loss.split.with_moving(leaves, moving))[0],
+            lambda moving: shadow_gradient.apply(
+                loss.split.with_moving(leaves, moving)
+            )[1:],
+            [leaves[index] for index in loss.split.moving],
             *moves,
         )
 
@@ -146,21 +148,21 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
 def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Program:
     """The optimiser's first update, traced with the user's own settings."""
 
-    if len(loss.arguments) != 1:
+    if len(loss.split.arguments) != 1:
         raise AuditInputError(
             "expected a single argument of parameters, because optimizer is given; "
-            f"found argnums={', '.join(map(str, loss.arguments))}. Put the parameters "
+            f"found argnums={', '.join(map(str, loss.split.arguments))}. Put the parameters "
             "into one pytree, or leave the optimizer out."
         )
 
     def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:
-        moving = [leaves[index] for index in loss.moving]
+        moving = [leaves[index] for index in loss.split.moving]
         parameters = loss.rebuild(leaves, moving)
         tree = loss.rebuild(leaves, gradients)
         updates, _ = optimizer.update(tree, optimizer.init(parameters), parameters)
         return updates
 
-    return trace(update, list(leaves), [leaves[index] for index in loss.moving])
+    return trace(update, list(leaves), [leaves[index] for index in loss.split.moving])
 
 
 def _in_float64(function: Callable[..., Any], *args: Any) -> Any:

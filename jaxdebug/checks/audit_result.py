@@ -39,7 +39,7 @@ def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ..
         sizes.append(norms * rms(direction))
         errors.append(gap / norms[0] if norms[0] > 0 else gap)
     return judge_leaves(
-        plan.loss.names,
+        plan.loss.split.names,
         np.asarray(differences.loss),
         np.stack(slopes, 1),
         np.stack(sizes, 1),
@@ -76,10 +76,14 @@ def build_report(
     layers = list(measured.layers)
 
     def rules_after(index: int) -> tuple[CustomRule, ...]:
-        return users_rules_after(plan.graph, plan.graph.inputs[loss.moving[index]])
+        return users_rules_after(
+            plan.graph, plan.graph.inputs[loss.split.moving[index]]
+        )
 
     inputs = examine_inputs(
-        leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
+        leaves,
+        list(zip(loss.split.moving, loss.split.names, strict=True)),
+        loss.split.fixed,
     )
     findings = [
         *inputs,
@@ -90,7 +94,7 @@ def build_report(
             bad_input=any(f.severity is Severity.ERROR for f in inputs),
         ),
     ]
-    parameters = [leaves[index] for index in loss.moving]
+    parameters = [leaves[index] for index in loss.split.moving]
     numbers = {
         "parameter": [summarize_array(np.asarray(array)) for array in parameters],
         "gradient": [*map(summarize_array, measured.gradients)],
@@ -101,14 +105,14 @@ def build_report(
     findings += layer_findings(
         plan,
         layers,
-        [*leaf_measurements(loss.paths, parameters, numbers)],
+        [*leaf_measurements(loss.split.paths, parameters, numbers)],
         findings,
     )
     findings.sort(key=lambda finding: list(Severity).index(finding.severity))
     kept, quiet = silenced(findings, silence)
     rows = zip(
-        loss.names,
-        loss.moving,
+        loss.split.names,
+        loss.split.moving,
         verdicts,
         numbers["parameter"],
         numbers["gradient"],
