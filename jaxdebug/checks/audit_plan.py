@@ -151,8 +151,8 @@ def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Progra
     if len(loss.split.arguments) != 1:
         raise AuditInputError(
             "expected a single argument of parameters, because optimizer is given; "
-            f"found argnums={', '.join(map(str, loss.split.arguments))}. Put the parameters "
-            "into one pytree, or leave the optimizer out."
+            f"found argnums={', '.join(map(str, loss.split.arguments))}. Put the "
+            "parameters into one pytree, or leave the optimizer out."
         )
 
     def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:

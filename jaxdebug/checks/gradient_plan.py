@@ -7,7 +7,6 @@ from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.frameworks.observed import trace_observed
@@ -25,6 +24,7 @@ from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.isolation import CallSite, call_sites
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.graph import Graph, build_graph
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.shadow import widen_on_host
 
 POINTS = (0.0, JITTER)
@@ -49,10 +49,8 @@ class GradientPlan(NamedTuple):
         those = self.witnesses
         return [*those.function.constants, *those.gradient.constants]
 
-    def run(
-        self, leaves: Sequence[Any], seed: int, moves: Moves
-    ) -> tuple[list[Any], Evidence]:
-        """Native outputs and gradients, and what the witnesses say, on the host."""
+    def run(self, leaves: Sequence[Any], seed: int, moves: Moves) -> Evidence:
+        """What the witnesses say, on the host."""
         cotangents = self.problem.cotangents(self.outputs, seed)
         native = self.native(leaves, jax.device_put(cotangents))
         gradients = jax.tree.map(
@@ -61,7 +59,7 @@ class GradientPlan(NamedTuple):
         arguments = self._arguments(leaves, cotangents, seed)
         with jax.enable_x64(True):
             found = self.wide(*jax.device_put((*arguments, moves, gradients)))
-            return jax.device_get(native), jax.device_get(found)
+            return jax.device_get(found)
 
     def hold_still(
         self, leaves: Sequence[Any], seed: int, moves: Moves, evidence: Evidence
@@ -138,8 +136,7 @@ def value_tolerances(sites: Sequence[CallSite]) -> list[float]:
     """By how much a rule's value may differ: half the digits of its own dtype."""
     found = []
     for site in sites:
-        dtypes = [var.aval.dtype for var in site.equation.raw.outvars]
-        inexact = [d for d in dtypes if jax.dtypes.issubdtype(d, np.inexact)]
-        eps = [float(jax.numpy.finfo(dtype).eps) for dtype in inexact]
+        avals = [var.aval for var in site.equation.raw.outvars if is_inexact(var.aval)]
+        eps = [float(jax.numpy.finfo(getattr(a, "dtype", None)).eps) for a in avals]
         found.append(2 * max(eps, default=1e-16) ** 0.5)
     return found

@@ -90,6 +90,14 @@ class Loss:
         return modules.parameters(arguments[self.split.arguments[0]])
 
 
+def require_seed(tool: str, seed: int) -> None:
+    """Refuse what is no seed, when a tool is applied and not later."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"{tool} expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."
+        )
+
+
 def place_arguments(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

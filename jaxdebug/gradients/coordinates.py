@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -15,18 +15,18 @@ they are sums of may be larger than they are."""
 class Coordinates(NamedTuple):
     """The worst coordinate; counts are float64, as everything beside them."""
 
-    gap: Float[Array, "*arrays"]
+    gap: Float[Any, "*arrays"]
     """Relative to the coordinate, or to `FLOOR` of the largest."""
-    worst: Int[Array, "*arrays"]
+    worst: Int[Any, "*arrays"]
     """Flat index of the coordinate with that gap."""
-    found: Float[Array, "*arrays"]
+    found: Float[Any, "*arrays"]
     """The derivative there, its real part."""
-    expected: Float[Array, "*arrays"]
-    broken: Float[Array, "*arrays"]
+    expected: Float[Any, "*arrays"]
+    broken: Float[Any, "*arrays"]
     """Coordinates that are not finite although they are expected to be."""
-    guarded: Float[Array, "*arrays"]
+    guarded: Float[Any, "*arrays"]
     """Coordinates that are finite although they are not expected to be."""
-    absolute: Float[Array, "*arrays"]
+    absolute: Float[Any, "*arrays"]
     """The largest difference."""
 
 

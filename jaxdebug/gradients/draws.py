@@ -25,9 +25,9 @@ BLOCK = 256
 class Draws(NamedTuple):
     """What the directions of all leaves are drawn from; an argument of a program."""
 
-    words: UInt32[np.ndarray, "blocks 2"]
+    words: UInt32[Any, "blocks 2"]
     """The key of the leaf that a block belongs to."""
-    blocks: UInt32[np.ndarray, " blocks"]
+    blocks: UInt32[Any, " blocks"]
     """The block's index in its leaf."""
 
 

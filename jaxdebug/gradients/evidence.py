@@ -48,31 +48,31 @@ class Witnesses(NamedTuple):
 class Moves(NamedTuple):
     """Where the function is evaluated around each point."""
 
-    direction: Int[np.ndarray, " moves"]
-    leaf: Int[np.ndarray, " moves"]
+    direction: Int[Any, " moves"]
+    leaf: Int[Any, " moves"]
     """The leaf that moves alone; -1 for all of them."""
-    amount: Float[np.ndarray, " moves"]
+    amount: Float[Any, " moves"]
     """Signed step, relative to each leaf's scale."""
 
 
 class Evidence(NamedTuple):
     """What the witnesses say at each point; leading axis of all: points."""
 
-    value: Float[Array, " points"]
+    value: Float[Any, " points"]
     """The function, contracted with the cotangents."""
-    moved: Float[Array, "points moves"]
+    moved: Float[Any, "points moves"]
     """The same after each move."""
-    slopes: Float[Array, "points directions leaves"]
+    slopes: Float[Any, "points directions leaves"]
     """What the gradient says the function does along each direction."""
-    size: Float[Array, "points leaves"]
+    size: Float[Any, "points leaves"]
     """Norm of each leaf's gradient times the leaf's scale."""
     coordinates: Coordinates
     """(points, leaves), against the gradient without custom rules."""
     rules: tuple[Gaps, ...]
     """One for each call of a custom rule."""
-    precision: Float[Array, " leaves"]
+    precision: Float[Any, " leaves"]
     """Relative error of the native gradient, at the given point."""
-    scales: Float[Array, " leaves"]
+    scales: Float[Any, " leaves"]
 
 
 def witnesses(
@@ -183,8 +183,8 @@ def gather(
             ),
         )
 
-    found = lax.map(at_point, jnp.asarray(points))
-    return Evidence(*found[:-1], found[-1][0], jnp.stack(scales))
+    *found, precision = lax.map(at_point, jnp.asarray(points))
+    return Evidence(*found, precision[0], jnp.stack(scales))
 
 
 def gather_frozen(

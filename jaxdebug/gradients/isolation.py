@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -29,6 +28,7 @@ from jaxdebug.programs.custom_rules import PRIMITIVES
 from jaxdebug.programs.equation import Address, Equation, Level
 from jaxdebug.programs.graph import Graph, reached
 from jaxdebug.programs.interpreter import interpret
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.shadow import shadow_tool
 from jaxdebug.programs.strip import stripped_rules
@@ -53,19 +53,19 @@ DIRECTIONS = 4
 class Gaps(NamedTuple):
     """How far one call's rule is from its body; all but indices float64."""
 
-    calls: Float[Array, ""]
+    calls: Float[Any, ""]
     """1; 0 where the call was not reached."""
-    value: Float[Array, ""]
+    value: Float[Any, ""]
     """Relative gap of the function's value, as the rule computes it."""
-    linear: Float[Array, ""]
+    linear: Float[Any, ""]
     """By which the pullback is no linear map of the cotangent."""
     at: Coordinates
     """The rule's derivative and the body's by each operand."""
     near: Coordinates
     """The same at displaced operands."""
-    lawless: Float[Array, ""]
+    lawless: Float[Any, ""]
     """How far outside its one-sided slopes the rule's slope is, at the operands."""
-    silent: Float[Array, " operands"]
+    silent: Float[Any, " operands"]
     """1 where the rule gives zero to every coordinate."""
 
 
@@ -101,7 +101,7 @@ def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
         moving = tuple(
             index
             for index, node in enumerate(step.operands)
-            if node in moved and _is_inexact(graph.avals[node])
+            if node in moved and is_inexact(graph.avals[node])
         )
         if moving:
             body = calls.view_custom_rule(step.equation.raw).body
@@ -109,10 +109,6 @@ def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
                 CallSite(step.address, step.equation, moving, differentiable(body))
             )
     return found
-
-
-def _is_inexact(aval: Any) -> bool:
-    return jax.dtypes.issubdtype(aval.dtype, np.inexact)
 
 
 def differentiable(jaxpr: ir.ClosedJaxpr) -> str:
@@ -222,7 +218,7 @@ def _functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call:
 
 
 def _inexact(results: Sequence[Any]) -> list[Any]:
-    return [result for result in results if _is_inexact(jax.typeof(result))]
+    return [result for result in results if is_inexact(jax.typeof(result))]
 
 
 def _compare(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:

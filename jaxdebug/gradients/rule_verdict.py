@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxdebug.gradients.isolation import CallSite, Gaps
@@ -146,15 +147,7 @@ def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) ->
 
 
 def _row(gaps: Gaps, place: tuple[int, ...]) -> Gaps:
-    def take(part: object) -> np.ndarray:
-        return np.asarray(part)[place]
-
-    return Gaps(
-        *(
-            type(part)(*map(take, part)) if isinstance(part, tuple) else take(part)
-            for part in gaps
-        )
-    )
+    return jax.tree.map(lambda part: np.asarray(part)[place], gaps)
 
 
 def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
