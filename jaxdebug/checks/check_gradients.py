@@ -22,8 +22,8 @@ from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.loss import place_arguments, require_seed
 from jaxdebug.findings import Severity
 from jaxdebug.gradients.certificate import certify
+from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
-from jaxdebug.gradients.isolation import CallSite
 from jaxdebug.gradients.leaf_check import (
     RUNGS,
     Leaf,

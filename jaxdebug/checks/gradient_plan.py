@@ -10,6 +10,7 @@ import jax
 
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.frameworks.observed import trace_observed
+from jaxdebug.gradients.custom_calls import CallSite, call_sites
 from jaxdebug.gradients.differences import JITTER
 from jaxdebug.gradients.draws import Draws, draws
 from jaxdebug.gradients.evidence import (
@@ -21,7 +22,6 @@ from jaxdebug.gradients.evidence import (
     witnesses,
 )
 from jaxdebug.gradients.frozen import frozen_function
-from jaxdebug.gradients.isolation import CallSite, call_sites
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.places import is_inexact

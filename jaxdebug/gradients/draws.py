@@ -92,3 +92,34 @@ def scale(leaf: Array, fallback: float) -> Array:
     safe = jnp.where(largest > 0, largest, 1)
     mean = jnp.sum(jnp.where(finite, size / safe, 0) ** 2) / count
     return jnp.where(largest > 0, largest * jnp.sqrt(mean), fallback)
+
+
+def noise(like: Sequence[Any], seed: Any) -> list[Any]:
+    """Numbers of either sign between 1/2 and 3/2, by a hash of their index.
+
+    What compares coordinates needs no more; a draw of JAX's takes a second to
+    compile, and each call needs several.
+    """
+    drawn = []
+    for position, array in enumerate(like):
+        start = jnp.uint32(seed) + jnp.uint32(0x9E3779B9 * (position + 1) % 2**32)
+        parts = [
+            _hashed(array, start + jnp.uint32(part))
+            for part in range(1 + jnp.iscomplexobj(array))
+        ]
+        whole = parts[0] if len(parts) == 1 else lax.complex(*parts)
+        drawn.append(whole.astype(array.dtype))
+    return drawn
+
+
+def _hashed(array: Any, start: Array) -> Array:
+    """The finalizer of MurmurHash3 (Appleby), a bijection of 32-bit integers."""
+    bits = lax.iota(jnp.uint32, array.size).reshape(array.shape) * jnp.uint32(
+        0x85157AF5
+    )
+    bits = bits + start
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
+    bits = bits ^ (bits >> 16)
+    size = 0.5 + (bits >> 1).astype(jnp.float64) * 2.0**-31
+    return jnp.where(bits & 1, size, -size)

@@ -17,10 +17,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jaxdebug.gradients.call_gaps import Gaps
 from jaxdebug.gradients.coordinates import Coordinates, compared
+from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.directions import FALLBACK_SCALE
 from jaxdebug.gradients.draws import Draws, direction, scale
-from jaxdebug.gradients.isolation import CallSite, Gaps, isolation_tool
+from jaxdebug.gradients.isolation import isolation_tool
 from jaxdebug.programs._jax import dtypes
 from jaxdebug.programs.program import Program, Transformed, transform
 from jaxdebug.programs.shadow import Shadowed, shadow_program, shadow_tool
@@ -70,9 +72,10 @@ class Evidence(NamedTuple):
     """(points, leaves), against the gradient without custom rules."""
     rules: tuple[Gaps, ...]
     """One for each call of a custom rule."""
-    precision: Float[Any, " leaves"]
-    """Relative error of the native gradient, at the given point."""
-    scales: Float[Any, " leaves"]
+    precision: Any = None
+    """(leaves,) relative error of the native gradient, at the given point."""
+    scales: Any = None
+    """(leaves,) by which a leaf moves for each unit of a direction."""
 
 
 def witnesses(
@@ -155,7 +158,7 @@ def gather(
 
         return jax.grad(function)([every[place] for place in those.moving])
 
-    def at_point(displacement: Array) -> tuple[Any, ...]:
+    def at_point(displacement: Array) -> tuple[Evidence, Array]:
         every = along(leaves, directions, [displacement] * len(moving))
         results, records = those.isolation(every)
         gradient = those.gradient.apply([*every, *cotangents])[len(results) :]
@@ -168,23 +171,22 @@ def gather(
             pairs = zip(gradient, direction(drawn, index, moving), scales, strict=True)
             return jnp.stack([jnp.sum(jnp.real(g * (s * d))) for g, d, s in pairs])
 
-        return (
+        found = Evidence(
             contracted(results),
             _along_moves(along, every, moves, len(moving), value),
             lax.map(slope, jnp.arange(directions)),
             jnp.stack([_norm(g) * s for g, s in zip(gradient, scales, strict=True)]),
             _stacked(coordinates),
             tuple(records[site.address] for site in those.sites),
-            jnp.stack(
-                [
-                    _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
-                    for n, g in zip(native, gradient, strict=True)
-                ]
-            ),
         )
+        errors = [
+            _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
+            for n, g in zip(native, gradient, strict=True)
+        ]
+        return found, jnp.stack(errors)
 
-    *found, precision = lax.map(at_point, jnp.asarray(points))
-    return Evidence(*found, precision[0], jnp.stack(scales))
+    found, precision = lax.map(at_point, jnp.asarray(points))
+    return found._replace(precision=precision[0], scales=jnp.stack(scales))
 
 
 def gather_frozen(

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.gradients.isolation import CallSite, Gaps
+from jaxdebug.gradients.call_gaps import Gaps
+from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs._jax import calls
 from jaxdebug.reports import Verdict
 
