@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+FLOAT64 = float(np.finfo(np.float64).eps)
+
 ULPS = 2.0
 """No value is trusted to less than so many units in its last place."""
 
@@ -104,7 +106,12 @@ def rung_noise(
         np.concatenate((ahead, behind, middle), -1),
     )
     seen = (both, of_sides(with_centre=False), of_sides(with_centre=True))
-    noise = np.minimum.reduce([_largest_from(windows, rungs) for windows in seen])
+    kinds = np.stack([_largest_from(windows, rungs) for windows in seen])
+    noise = kinds.min(axis=0)
+    if rungs >= WINDOW + LOOKS:
+        # At the finest rungs little but noise is left, and rounded values make one
+        # difference or another vanish by chance.
+        noise = np.maximum(noise, np.median(kinds[..., -1:], axis=0))
     magnitude = np.abs(
         np.concatenate(
             (values, np.broadcast_to(centre[..., None, None], (*values.shape[:-1], 1))),
@@ -112,7 +119,9 @@ def rung_noise(
         )
     )
     magnitude = np.where(np.isfinite(magnitude), magnitude, 0.0).max(axis=-1)
-    return np.maximum(BOUND * noise, ULPS * eps * magnitude)
+    # Values may have been rounded to zero altogether.
+    least = np.finfo(np.float64 if eps <= FLOAT64 else np.float32).tiny
+    return np.maximum(BOUND * noise, ULPS * eps * magnitude + least)
 
 
 def _largest_from(windows: np.ndarray, rungs: int) -> np.ndarray:
