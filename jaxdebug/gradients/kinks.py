@@ -33,8 +33,12 @@ MARGIN = 2.0
 FINEST = 6
 """Rungs at the fine end that must show by which power of the step values change."""
 
+FEWEST = 4
+"""Rungs without which a power of the step cannot be told from noise."""
+
 REGULAR = 0.1
-"""Powers from rung to rung that differ by more are noise."""
+"""Powers from rung to rung that differ by more, or by more than half of what they
+are below one, are noise."""
 
 JUMP_POWER, CUSP_POWER = 0.2, 0.97
 """Below these the function jumps, or is steeper than any slope."""
@@ -78,6 +82,8 @@ class Point(NamedTuple):
     backward: Known
     around: float
     """Size of slopes in the neighbourhood."""
+    changes: bool
+    """Whether any step changes the value."""
     edge: Known | None
     """Slope of the finite side at an edge; none if it grows without bound."""
 
@@ -91,12 +97,14 @@ class Points:
         slopes: with their bars.
         finite: (..., 2) whether the forward and the backward side are.
         steep: (..., 2) whether their slope grows without bound.
+        changes: (...) whether any step changes the value.
     """
 
     kinds: np.ndarray
     slopes: Slopes
     finite: np.ndarray
     steep: np.ndarray
+    changes: np.ndarray
 
     def at(self, index: int | tuple[int, ...] = ()) -> Point:
         """One direction."""
@@ -114,6 +122,7 @@ class Points:
             ahead,
             behind,
             float(self.slopes.around[index]),
+            bool(self.changes[index]),
             edge,
         )
 
@@ -128,7 +137,8 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
     The power of the step by which values change at the finest steps is zero at a
     jump, below one at a cusp, and one or more where a side has a slope. A kink must
     show twice: its sides have different slopes within their bars, and their
-    difference extrapolates to the same.
+    difference extrapolates to the same. A ladder of fewer than `FEWEST` rungs tells
+    no jump and no cusp: they are undecided.
 
     Args:
         ladder: as from `as_ladder`.
@@ -143,8 +153,11 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
         kinked = gap > MARGIN * (ahead.bar + behind.bar)
         kinked &= central.bar > RESOLVED * gap
         size = np.fmax(np.abs(central.slope), slopes.around)
-        # Where no step changes anything there is no slope to compare the bar with.
-        resolved = (central.bar <= RESOLVED * size) | (slopes.around == 0)
+        taken = np.isfinite(ladder.moves)
+        still = (ladder.values == ladder.centre[..., None, None]) | ~taken
+        changes = ~still.all(axis=(-2, -1))
+        # Where nothing changes there is no slope to compare the bar with.
+        resolved = (central.bar <= RESOLVED * size) | ~changes
         # The first that holds.
         tests = (
             (Kind.INVALID, ~np.isfinite(ladder.centre) | ~finite.any(axis=-1)),
@@ -159,13 +172,14 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
             [np.full(gap.shape, kind.value) for kind, _ in tests],
             Kind.UNDECIDED.value,
         )
-        return Points(kinds, slopes, finite, powers < CUSP_POWER)
+        return Points(kinds, slopes, finite, powers < CUSP_POWER, changes)
 
 
 def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     """By which power of the step each side changes, and whether it is finite.
 
-    Not a number where the powers from rung to rung differ, as those of noise do.
+    Only where the power is below one; not a number elsewhere, and where the powers
+    from rung to rung differ, as those of noise do.
     """
     # Steps that were rounded away are passed over: the finest that remain count.
     taken = np.isfinite(ladder.moves)
@@ -181,9 +195,12 @@ def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     change = np.log(np.abs(values - ladder.centre[..., None, None]))
     width = np.log(there(ladder.moves))
     powers = np.diff(change, axis=-2) / np.diff(width, axis=-2)
-    regular = np.ptp(powers, axis=-2) <= REGULAR
+    power = powers.mean(axis=-2)
+    regular = np.ptp(powers, axis=-2) <= np.minimum(REGULAR, (1 - power) / 2)
     finite = np.isfinite(values[..., -1, :])
-    return np.where(regular, powers.mean(axis=-2), np.nan), finite
+    if rungs < FEWEST:
+        regular = np.zeros_like(regular)
+    return np.where(regular, power, np.nan), finite
 
 
 class Judgement(NamedTuple):
@@ -223,15 +240,15 @@ def judge(
     if point.kind is Kind.EDGE:
         if point.edge is None:
             return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
-        found = _judge_slope(claim, point.edge, point.around, scale, tolerance)
+        found = _judge_slope(claim, point.edge, point, scale, tolerance)
         return found._replace(reason="edge") if found.verdict is Verdict.PASS else found
     if point.kind is Kind.UNDECIDED and point.central.bar > RESOLUTION * scale:
         return Judgement(Verdict.INCONCLUSIVE, "too-noisy")
-    return _judge_slope(claim, point.central, point.around, scale, tolerance)
+    return _judge_slope(claim, point.central, point, scale, tolerance)
 
 
 def _judge_slope(
-    claim: float, known: Known, around: float, scale: float, tolerance: float
+    claim: float, known: Known, point: Point, scale: float, tolerance: float
 ) -> Judgement:
     gap = abs(claim - known.slope)
     size = max(abs(known.slope), scale)
@@ -245,9 +262,9 @@ def _judge_slope(
         return Judgement(Verdict.INCONCLUSIVE, "not-converged")
     if known.bar <= RESOLUTION * max(size, abs(claim)):
         return Judgement(Verdict.PASS, "agrees")
-    if known.bar <= FLAT * around:
+    if known.bar <= FLAT * point.around:
         return Judgement(Verdict.PASS, "flat")
-    reason = "no-effect" if around == 0 else "too-noisy"
+    reason = "too-noisy" if point.changes else "no-effect"
     return Judgement(Verdict.INCONCLUSIVE, reason)
 
 

@@ -135,7 +135,7 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
         carried = noises * (sum(shares) + np.abs(shares[0] - shares[1]))
         gap = np.abs(gap_at_zero(ahead - behind, to * fro, np.sqrt(to * fro)))
         scale = size[..., 0, 0]
-        rises = np.abs(values - centre[..., None]) - 2 * noises[..., None]
+        rises = np.abs(values - centre[..., None]) - 4 * noises[..., None]
         around = np.nanmax(
             np.where(np.isfinite(rises), rises / moves, 0), axis=(-2, -1)
         )
