@@ -81,21 +81,31 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("abs", np.abs, 0.0, KINK, (0.0, 1.0, -1.0, 0.3), (1.5, -1.001, NAN)),
     Entry("abs off zero", lambda x: np.abs(x - 1), 1.0, KINK, (0.0, 1.0), (1.01,)),
     Entry("relu", relu, 0.0, KINK, (0.0, 0.5, 1.0), (-0.2, 1.1, INF)),
-    Entry("leaky relu", lambda x: np.where(x > 0, x, x / 8), 0.0, KINK, (0.125, 1), (0,)),
-    Entry("clip below", lambda x: np.clip(x, -1, 1), -1.0, KINK, (0, 1, 0.5), (-0.1, 2)),
+    Entry(
+        "leaky relu", lambda x: np.where(x > 0, x, x / 8), 0.0, KINK, (0.125, 1), (0,)
+    ),
+    Entry(
+        "clip below", lambda x: np.clip(x, -1, 1), -1.0, KINK, (0, 1, 0.5), (-0.1, 2)
+    ),
     Entry("clip above", lambda x: np.clip(x, -1, 1), 1.0, KINK, (0, 1, 0.5), (-0.1, 2)),
     Entry("relu6 below", lambda x: np.clip(x, 0, 6), 0.0, KINK, (0.0, 0.5), (1.2,)),
     Entry("relu6 above", lambda x: np.clip(x, 0, 6), 6.0, KINK, (0.0, 0.5), (1.2,)),
     Entry("hard swish", hard_swish, -3.0, KINK, (0.0, -0.5, -0.25), (0.1, -0.6)),
     Entry("hard swish above", hard_swish, 3.0, KINK, (1.0, 1.5), (0.9, 1.6)),
-    Entry("hard tanh of 2x", lambda x: np.clip(2 * x, -1, 1), 0.5, KINK, (0, 2), (2.1,)),
+    Entry(
+        "hard tanh of 2x", lambda x: np.clip(2 * x, -1, 1), 0.5, KINK, (0, 2), (2.1,)
+    ),
     Entry("hinge", hinge, 1.0, KINK, (-1.0, 0.0, -0.5), (0.1, -1.1)),
     Entry("squared plus hinge", lambda x: x * x + hinge(x), 1.0, KINK, (1, 2), (0.9,)),
     Entry("three-way tie", attention, 0.0, KINK, (-0.125, 1, -2), (1.1, -2.1)),
     Entry("min of tie", lambda x: np.minimum(x, x * x), 1.0, KINK, (1, 2, 1.5), (0.9,)),
-    Entry("max of sin and x", lambda x: np.maximum(np.sin(x), -x), 0.0, KINK, (0,), (2,)),
+    Entry(
+        "max of sin and x", lambda x: np.maximum(np.sin(x), -x), 0.0, KINK, (0,), (2,)
+    ),
     Entry("norm", lambda x: np.sqrt(9 * x * x), 0.0, KINK, (0.0, 3.0), (3.1, NAN)),
-    Entry("l1 penalty", lambda x: x + 0.01 * np.abs(x), 0.0, KINK, (1.0, 1.01), (1.02,)),
+    Entry(
+        "l1 penalty", lambda x: x + 0.01 * np.abs(x), 0.0, KINK, (1.0, 1.01), (1.02,)
+    ),
     Entry("exp of abs", lambda x: np.exp(-np.abs(x)), 0.0, KINK, (0, 1, -1), (1.1,)),
     Entry("triangle", lambda x: np.abs(x - np.round(x)), 2.0, KINK, (0, 1), (1.1,)),
     Entry("prelu of sin", lambda x: relu(np.sin(8 * x)), 0.0, KINK, (0, 8), (8.5,)),
@@ -124,7 +134,9 @@ ENTRIES: tuple[Entry, ...] = (
         (KINK, SMOOTH, UNDECIDED),
     ),
     # Differentiable once, though made of parts.
-    Entry("identity of relus", lambda x: relu(x) - relu(-x), 0.0, SMOOTH, (1,), (0, 0.5)),
+    Entry(
+        "identity of relus", lambda x: relu(x) - relu(-x), 0.0, SMOOTH, (1,), (0, 0.5)
+    ),
     Entry("x abs x", lambda x: x * np.abs(x), 0.0, SMOOTH, (0.0,), (0.1, -0.1)),
     Entry("abs to 1.5", lambda x: np.abs(x) ** 1.5, 0.0, SMOOTH, (0.0,), (0.1, -0.1)),
     Entry("huber", huber, 1.0, SMOOTH, (1.0,), (0.0, 0.99, 1.01)),
@@ -165,7 +177,9 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("x log x", xlogx, 0.0, CUSP, (0.0,), (-INF,)),
     Entry("shifted root", lambda x: np.sqrt(np.abs(x - 1)), 1.0, CUSP, (0.0,)),
     Entry("root of relu", lambda x: np.sqrt(relu(x)), 0.0, CUSP, (0.0,), (NAN,)),
-    Entry("sine plus root", lambda x: np.sin(x) + np.sqrt(np.abs(x)), 0.0, CUSP, (1.0,)),
+    Entry(
+        "sine plus root", lambda x: np.sin(x) + np.sqrt(np.abs(x)), 0.0, CUSP, (1.0,)
+    ),
     Entry(
         "weak cusp",
         lambda x: x + 1e-3 * np.sqrt(np.abs(x)),
@@ -183,13 +197,22 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("sawtooth", lambda x: x - np.floor(x), 1.0, JUMP, (1.0,)),
     Entry("sine and step", lambda x: np.sin(x) + np.floor(x), 1.0, JUMP, (0.54,)),
     Entry("small step", lambda x: np.cos(x) + 1e-3 * np.sign(x), 0.0, JUMP, (0.0,)),
-    Entry("argmax", lambda x: np.where(x > 0, 3.0, 1.0).astype(x.dtype), 0.0, JUMP, (0,)),
-    Entry("lone value", lambda x: np.where(x == 0, 1, 0).astype(x.dtype), 0.0, JUMP, (0,)),
+    Entry(
+        "argmax", lambda x: np.where(x > 0, 3.0, 1.0).astype(x.dtype), 0.0, JUMP, (0,)
+    ),
+    Entry(
+        "lone value", lambda x: np.where(x == 0, 1, 0).astype(x.dtype), 0.0, JUMP, (0,)
+    ),
     # Edges of the domain and points outside it.
     Entry("root at zero", np.sqrt, 0.0, EDGE, (), (INF, NAN, 1.0)),
     Entry("x root x", lambda x: x * np.sqrt(x), 0.0, EDGE, (0.0,), (1.0,)),
     Entry(
-        "line from zero", lambda x: np.where(x < 0, np.nan, 2 * x), 0.0, EDGE, (2,), (0, 1)
+        "line from zero",
+        lambda x: np.where(x < 0, np.nan, 2 * x),
+        0.0,
+        EDGE,
+        (2,),
+        (0, 1),
     ),
     Entry("arcsine at one", np.arcsin, 1.0, EDGE, (), (INF, NAN, 1.0)),
     Entry("power at zero", lambda x: np.power(x, 2.5), 0.0, EDGE, (0.0,), (1.0,)),

@@ -83,7 +83,9 @@ FUNCTIONS: dict[str, Smooth] = {
         AROUND,
     ),
     "normalised": Smooth(
-        lambda x: x / np.sqrt(x * x + 0.25), lambda x: 0.25 * (x * x + 0.25) ** -1.5, AROUND
+        lambda x: x / np.sqrt(x * x + 0.25),
+        lambda x: 0.25 * (x * x + 0.25) ** -1.5,
+        AROUND,
     ),
     # Special functions.
     "erf": Smooth(special.erf, lambda x: ROOT_PI * np.exp(-x * x), (*AROUND, 10.0)),
@@ -150,7 +152,9 @@ FUNCTIONS: dict[str, Smooth] = {
     "tiny": Smooth(lambda x: 1e-25 * np.sin(x), lambda x: 1e-25 * np.cos(x), AROUND),
     "huge": Smooth(lambda x: 1e25 * np.sin(x), lambda x: 1e25 * np.cos(x), AROUND),
     "runge": Smooth(
-        lambda x: 1 / (1 + 25 * x * x), lambda x: -50 * x / (1 + 25 * x * x) ** 2, AROUND
+        lambda x: 1 / (1 + 25 * x * x),
+        lambda x: -50 * x / (1 + 25 * x * x) ** 2,
+        AROUND,
     ),
     "cancelling": Smooth(
         lambda x: np.sqrt(x * x + 1) - 1, lambda x: x / np.sqrt(x * x + 1), AROUND
@@ -168,35 +172,46 @@ class Taken(NamedTuple):
     truth: np.ndarray
 
 
-def take(steps: np.ndarray, kind: type[np.floating]) -> Taken:
-    """Evaluate in the given type; the truth is that at the point so rounded."""
-    rows = list(_rows(steps, kind))
-    names, *arrays = zip(*rows, strict=True)
+def take(steps: np.ndarray, kind: type[np.floating], seed: int = 0) -> Taken:
+    """Evaluate in the given type; the truth is that at the point so rounded.
+
+    Args:
+        steps: of the ladder, relative to the point, or to one.
+        kind: type of the evaluation.
+        seed: if not zero, the points are displaced at random.
+    """
+    rng = np.random.default_rng(seed) if seed else None
+    names, *arrays = zip(*_rows(steps, kind, rng), strict=True)
     return Taken(list(names), *(np.stack(array) for array in arrays))
 
 
-def _rows(steps: np.ndarray, kind: type[np.floating]) -> Iterator[tuple]:
+def _rows(
+    steps: np.ndarray, kind: type[np.floating], rng: np.random.Generator | None
+) -> Iterator[tuple]:
     for name, (function, derivative, points) in FUNCTIONS.items():
-        for point in points:
+        for given in points:
+            point = given if rng is None else _displaced(given, points, rng)
             x = kind(point)
             # Relative to the point; one at zero, and one for functions of order one.
             for scale in sorted({abs(point) or 1.0, 1.0}):
-                moved = _move(x, steps * scale, kind)
+                step = (steps * scale).astype(kind)
+                moved = np.stack([x + step, x - step], -1)
                 with np.errstate(all="ignore"):
                     values = np.asarray(function(moved))
                     centre = np.asarray(function(np.array([x])))[0]
-                    truth = derivative(np.array([x], np.longdouble))[0]
-                assert values.dtype == kind and centre.dtype == kind, name
-                moves = np.abs(moved.astype(np.float64) - np.float64(x))
-                yield (
-                    f"{name} at {point:g} by {scale:g}",
-                    values.astype(np.float64),
-                    np.float64(centre),
-                    moves,
-                    np.float64(truth),
-                )
+                    truth = np.float64(derivative(np.array([x], np.longdouble))[0])
+                assert values.dtype == kind, name
+                if np.isfinite(centre) and np.isfinite(truth):
+                    moves = np.abs(moved.astype(np.float64) - np.float64(x))
+                    named = f"{name} at {point:g} by {scale:g}"
+                    yield named, values.astype(float), float(centre), moves, truth
 
 
-def _move(x: np.floating, steps: np.ndarray, kind: type[np.floating]) -> np.ndarray:
-    step = steps.astype(kind)
-    return np.stack([x + step, x - step], -1)
+def _displaced(
+    point: float, points: tuple[float, ...], rng: np.random.Generator
+) -> float:
+    """Another point nearby, inside the same domain."""
+    largest = max(map(abs, points))
+    size = 0.2 * abs(point) if point else 0.1 * min(largest, 1.0)
+    moved = point + size * rng.standard_normal()
+    return float(np.clip(moved, -largest, largest))
