@@ -148,7 +148,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
     central, ahead, behind = slopes.central, slopes.forward, slopes.backward
     with np.errstate(all="ignore"):
         powers, finite = _powers(ladder)
-        steepest = np.nanmin(np.where(np.isnan(powers), np.inf, powers), axis=-1)
+        steepest = np.where(np.isnan(powers), np.inf, powers).min(axis=-1)
         gap = np.abs(ahead.slope - behind.slope)
         kinked = gap > MARGIN * (ahead.bar + behind.bar)
         kinked &= central.bar > RESOLVED * gap
@@ -158,6 +158,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
         changes = ~still.all(axis=(-2, -1))
         # Where nothing changes there is no slope to compare the bar with.
         resolved = (central.bar <= RESOLVED * size) | ~changes
+        resolved &= np.isfinite(central.bar)
         # The first that holds.
         tests = (
             (Kind.INVALID, ~np.isfinite(ladder.centre) | ~finite.any(axis=-1)),
@@ -197,7 +198,8 @@ def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     powers = np.diff(change, axis=-2) / np.diff(width, axis=-2)
     power = powers.mean(axis=-2)
     regular = np.ptp(powers, axis=-2) <= np.minimum(REGULAR, (1 - power) / 2)
-    finite = np.isfinite(values[..., -1, :])
+    # A side on which no step could be taken is not known to end there.
+    finite = np.isfinite(values[..., -1, :]) | (finest[..., -1, :] < 0)
     if rungs < FEWEST:
         regular = np.zeros_like(regular)
     return np.where(regular, power, np.nan), finite

@@ -20,6 +20,9 @@ LARGEST, SMALLEST, RUNGS = 0.25, 1e-9, 24
 """The long ladder, relative to the scale of what moves. Its ratio is not a whole
 number, so that no period of the function divides all steps."""
 
+SURE = 2.0
+"""A change of more than so many bounds on the noise of two values is no noise."""
+
 
 @dataclass(frozen=True)
 class Slopes:
@@ -121,7 +124,7 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
         hides every change of it, cannot be seen.
     """
     with np.errstate(all="ignore"):
-        size = np.nanmax(ladder.moves, axis=(-2, -1), keepdims=True, initial=0.0)
+        size = np.nan_to_num(ladder.moves).max(axis=(-2, -1), keepdims=True)
         moves = ladder.moves / size
         values, centre = ladder.values, ladder.centre[..., None]
         noises = np.maximum(rung_noise(values, ladder.centre, moves, ladder.eps), noise)
@@ -135,14 +138,13 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
         carried = noises * (sum(shares) + np.abs(shares[0] - shares[1]))
         gap = np.abs(gap_at_zero(ahead - behind, to * fro, np.sqrt(to * fro)))
         scale = size[..., 0, 0]
-        rises = np.abs(values - centre[..., None]) - 4 * noises[..., None]
-        around = np.nanmax(
-            np.where(np.isfinite(rises), rises / moves, 0), axis=(-2, -1)
-        )
+        rises = np.abs(values - centre[..., None]) - 2 * SURE * noises[..., None]
+        slopes = rises / moves
+        around = np.where(np.isfinite(slopes), slopes, 0).max(axis=(-2, -1))
         return Slopes(
             best_entry(middle, to * fro, carried, np.sqrt(to * fro), scale, gap),
             best_entry(ahead, to, 2 * noises / to, to, scale),
             best_entry(behind, fro, 2 * noises / fro, fro, scale),
             noises,
-            np.maximum(around, 0) / scale,
+            np.maximum(around / scale, 0),
         )

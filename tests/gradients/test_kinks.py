@@ -137,6 +137,12 @@ def test_noise_is_no_kink_and_no_cusp(size: float) -> None:
         assert judge(-slope, found.at(at)).verdict is not Verdict.PASS
 
 
+def test_steps_that_were_all_rounded_away_decide_nothing() -> None:
+    point = points_on_ladder(as_ladder(np.ones((3, 2)), 1.0, np.zeros(3))).at()
+    assert point.kind is Kind.UNDECIDED
+    assert judge(0.0, point, scale=1.0) == (Verdict.INCONCLUSIVE, "too-noisy")
+
+
 def test_a_single_direction_is_one_of_many() -> None:
     steps = steps_of_ladder()
     values = np.stack([np.abs(steps), np.abs(steps)], -1)
