@@ -12,6 +12,7 @@ from jaxdebug.checks.loss import AuditInputError, Loss
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.differences import Differences, central_differences
 from jaxdebug.gradients.directions import gaussian
+from jaxdebug.gradients.draws import boosts
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen, widen_on_host
@@ -27,6 +28,8 @@ class Measured(NamedTuple):
     gradients: Sequence[Any]
     updates: Sequence[Any] | None
     differences: Differences
+    boosts: Sequence[Any]
+    """By how much each leaf's direction was made larger."""
 
 
 class Moves(NamedTuple):
@@ -68,9 +71,9 @@ class Plan(NamedTuple):
                     raise
         native = jax.device_get(self.native(leaves))
         with jax.default_device(jax.devices("cpu")[0]):
-            wide = _in_float64(self.wide, jax.device_get(list(leaves)), moves)
-        loss, layers, gradients, updates = native
-        return Measured(loss, layers, gradients, updates, jax.device_get(wide))
+            on_host = jax.device_get(list(leaves))
+            wide = _in_float64(self.wide, on_host, moves, native[2])
+        return Measured(*native, *jax.device_get(wide))
 
     def moves(self, leaves: Sequence[Any], seed: int, look: int = 0) -> Moves:
         """Directions and displacements of the moving leaves, on the host."""
@@ -117,20 +120,26 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
             updates = jax.tree.leaves(update(list(leaves), gradients))
         return value, statistics, gradients, updates
 
-    def wide(leaves: Sequence[Any], moves: Moves) -> Differences:
+    def wide(
+        leaves: Sequence[Any], moves: Moves, gradients: Sequence[Any]
+    ) -> tuple[Differences, list[Any]]:
         leaves = [*map(widen, leaves)]
-        return central_differences(
+        moving = [leaves[index] for index in loss.split.moving]
+        more = boosts(moving, [*map(widen, gradients)])
+        found = central_differences(
             lambda moving: shadow.apply(loss.split.with_moving(leaves, moving))[0],
             lambda moving: shadow_gradient.apply(
                 loss.split.with_moving(leaves, moving)
             )[1:],
-            [leaves[index] for index in loss.split.moving],
-            *moves,
+            moving,
+            *([m * d for m, d in zip(more, each, strict=True)] for each in moves),
         )
+        return found, more
 
     def both(leaves: Sequence[Any], moves: Moves) -> Measured:
         value, statistics, gradients, updates = native(leaves)
-        return Measured(value, statistics, gradients, updates, wide(leaves, moves))
+        found = wide(leaves, moves, gradients)
+        return Measured(value, statistics, gradients, updates, *found)
 
     return Plan(
         loss,

@@ -28,9 +28,14 @@ def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ..
     """The verdict on each leaf from one measurement."""
     differences = measured.differences
     slopes, sizes, errors = [], [], []
-    for wide, native, direction in zip(
-        differences.gradients, measured.gradients, moves.directions, strict=True
+    for wide, native, boost, unit in zip(
+        differences.gradients,
+        measured.gradients,
+        measured.boosts,
+        moves.directions,
+        strict=True,
     ):
+        direction = boost * unit
         axes = tuple(range(1, wide.ndim))
         with np.errstate(over="ignore", invalid="ignore"):
             slopes.append(np.sum(np.real(wide * direction), axis=axes))

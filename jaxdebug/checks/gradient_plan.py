@@ -7,28 +7,28 @@ from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
-from jaxdebug.gradients.differences import JITTER
 from jaxdebug.gradients.draws import Draws, draws
 from jaxdebug.gradients.evidence import (
     Evidence,
-    Moves,
     Witnesses,
+    evaluate,
     gather,
-    gather_frozen,
     witnesses,
 )
 from jaxdebug.gradients.frozen import frozen_function
+from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.shadow import widen_on_host
 
-POINTS = (0.0, JITTER)
-"""The given point, and one where no kink lies."""
+CHUNK = 32
+"""Evaluations in one call: the program is compiled for that many."""
 
 
 class GradientPlan(NamedTuple):
@@ -41,7 +41,8 @@ class GradientPlan(NamedTuple):
     witnesses: Witnesses
     native: Callable[..., Any]
     wide: Callable[..., Evidence]
-    frozen: Callable[..., tuple[Any, Any]]
+    moved: Callable[..., Any]
+    frozen: Callable[..., Any]
 
     @property
     def constants(self) -> list[Any]:
@@ -49,34 +50,47 @@ class GradientPlan(NamedTuple):
         those = self.witnesses
         return [*those.function.constants, *those.gradient.constants]
 
-    def run(self, leaves: Sequence[Any], seed: int, moves: Moves) -> Evidence:
-        """What the witnesses say, on the host."""
-        cotangents = self.problem.cotangents(self.outputs, seed)
-        native = self.native(leaves, jax.device_put(cotangents))
-        gradients = jax.tree.map(
-            widen_on_host, jax.device_get(native[len(self.outputs) :])
-        )
-        arguments = self._arguments(leaves, cotangents, seed)
-        with jax.enable_x64(True):
-            found = self.wide(*jax.device_put((*arguments, moves, gradients)))
-            return jax.device_get(found)
-
-    def hold_still(
-        self, leaves: Sequence[Any], seed: int, moves: Moves, evidence: Evidence
-    ) -> Evidence:
-        """The same evidence, with what stop_gradient hands on held still."""
-        cotangents = self.problem.cotangents(self.outputs, seed)
-        arguments = self._arguments(leaves, cotangents, seed)
-        with jax.enable_x64(True):
-            found = self.frozen(*jax.device_put((*arguments, moves)))
-            value, moved = jax.device_get(found)
-        return evidence._replace(value=value, moved=moved)
-
-    def _arguments(self, leaves: Any, cotangents: Any, seed: int) -> tuple[Any, ...]:
+    def at(self, leaves: Sequence[Any], seed: int) -> Asked:
+        """Ask the witnesses about one set of arguments."""
         split = self.problem.split
-        moving = [leaves[index] for index in split.moving]
-        wide = jax.tree.map(widen_on_host, jax.device_get((leaves, cotangents)))
-        return *wide, draws(split.paths, moving, seed)
+        cotangents = self.problem.cotangents(self.outputs, seed)
+        native = self.native(leaves, jax.device_put(cotangents))[len(self.outputs) :]
+        drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
+        wide = jax.device_get((leaves, cotangents, native))
+        with jax.enable_x64(True):
+            *given, native = jax.device_put(jax.tree.map(widen_on_host, wide))
+            given = (*given, jax.device_put(drawn))
+            return Asked(self, given, jax.device_get(self.wide(*given, native)))
+
+
+class Asked(NamedTuple):
+    """A plan at one set of arguments, and what its witnesses say."""
+
+    plan: GradientPlan
+    given: tuple[Any, ...]
+    evidence: Evidence
+
+    def evaluate(
+        self, ladders: Sequence[Rungs], *, frozen: bool = False
+    ) -> list[tuple[float, np.ndarray]]:
+        """Values of the function on ladders: at each point, forward and backward.
+
+        Args:
+            ladders: where.
+            frozen: hold still what stop_gradient hands on.
+        """
+        function = self.plan.frozen if frozen else self.plan.moved
+        moves = moves_of(ladders)
+        count = len(moves.amount)
+        values = []
+        with jax.enable_x64(True):
+            sizes = jax.device_put(self.evidence.scales)
+            for start in range(0, count, CHUNK):
+                rows = np.arange(start, start + CHUNK) % count
+                part = Moves(*(column[rows] for column in moves))
+                values.append(function(*self.given, sizes, jax.device_put(part)))
+            flat = np.concatenate(jax.device_get(values))[:count]
+        return in_ladders(flat, ladders)
 
 
 def make_gradient_plan(
@@ -102,18 +116,22 @@ def make_gradient_plan(
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         return gradient(*leaves, *cotangents)
 
-    def wide(
-        leaves: Any, cotangents: Any, drawn: Draws, moves: Moves, native: Any
-    ) -> Evidence:
+    def wide(leaves: Any, cotangents: Any, drawn: Draws, native: Any) -> Evidence:
         return gather(
-            those, leaves, cotangents, native, drawn, moves, directions, POINTS
+            those, leaves, cotangents, native, drawn, directions, (GIVEN, NEAR)
         )
 
-    def frozen(leaves: Any, cotangents: Any, drawn: Draws, moves: Moves) -> Any:
+    def plain(_: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+        return those.function.apply(leaves)
+
+    def moved(leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves) -> Any:
+        return evaluate(those, plain, leaves, cotangents, drawn, sizes, to, directions)
+
+    def frozen(
+        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves
+    ) -> Any:
         still = frozen_function(program)
-        return gather_frozen(
-            those, still, leaves, cotangents, drawn, moves, directions, POINTS
-        )
+        return evaluate(those, still, leaves, cotangents, drawn, sizes, to, directions)
 
     return GradientPlan(
         problem,
@@ -122,6 +140,7 @@ def make_gradient_plan(
         those,
         jax.jit(native),
         jax.jit(wide),
+        jax.jit(moved),
         jax.jit(frozen),
     )
 

@@ -1,4 +1,4 @@
-"""The calls of functions with custom derivative rules that a derivative goes through."""
+"""The calls of functions with custom rules that a derivative goes through."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, UInt32
 
+from jaxdebug.gradients.directions import FALLBACK_SCALE
+
 BLOCK = 256
 """Numbers that are drawn from one key: a leaf has as many keys as it needs."""
 
@@ -83,15 +85,47 @@ def _numbers(leaf: Any) -> int:
     return int(np.prod(leaf.shape, dtype=np.int64)) * (2 if complex_ else 1)
 
 
-def scale(leaf: Array, fallback: float) -> Array:
-    """Root mean square of the finite elements; the fallback where that is zero."""
+def scales(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
+    """By how much each leaf moves for each unit of a direction.
+
+    Its root mean square; but a leaf that is tiny, such as a bias drawn with a
+    deviation of 1e-6, moves as far as gives it a part in the slope, up to what the
+    first updates would move it by. Else its gradient would have no weight.
+
+    Args:
+        leaves: float64 or complex128.
+        gradients: of the function by each.
+    """
+    sizes = [_rms(leaf) for leaf in leaves]
+    norms = [jnp.linalg.norm(gradient.reshape(-1)) for gradient in gradients]
+    slopes = [s * n for s, n in zip(sizes, norms, strict=True)]
+    whole = jnp.max(jnp.nan_to_num(jnp.stack(slopes), posinf=0.0))
+
+    def of(size: Array, norm: Array) -> Array:
+        fair = (whole > 0) & (norm > 0) & jnp.isfinite(norm)
+        far = jnp.where(fair, whole / jnp.where(fair, norm, 1), FALLBACK_SCALE)
+        return jnp.maximum(size, jnp.minimum(FALLBACK_SCALE, far))
+
+    return [of(size, norm) for size, norm in zip(sizes, norms, strict=True)]
+
+
+def boosts(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
+    """By how much `gaussian` directions grow to have the scales of `scales`."""
+    sizes = [_rms(leaf) for leaf in leaves]
+    return [
+        scale / jnp.where(size > 0, size, FALLBACK_SCALE)
+        for scale, size in zip(scales(leaves, gradients), sizes, strict=True)
+    ]
+
+
+def _rms(leaf: Array) -> Array:
+    """Root mean square of the finite elements; 0 if there are none."""
     size = jnp.abs(leaf)
     finite = jnp.isfinite(size)
-    count = jnp.maximum(jnp.sum(finite), 1)
     largest = jnp.max(jnp.where(finite, size, 0), initial=0)
     safe = jnp.where(largest > 0, largest, 1)
-    mean = jnp.sum(jnp.where(finite, size / safe, 0) ** 2) / count
-    return jnp.where(largest > 0, largest * jnp.sqrt(mean), fallback)
+    total = jnp.sum(jnp.where(finite, size / safe, 0) ** 2)
+    return largest * jnp.sqrt(total / jnp.maximum(jnp.sum(finite), 1))
 
 
 def noise(like: Sequence[Any], seed: Any) -> list[Any]:

@@ -2,8 +2,8 @@
 
 At two points, the given one and one displaced by a thousandth of each leaf's
 scale: the gradient against that of the function without custom rules, every
-coordinate; each custom rule against its own function; and values of the function
-along random directions, whose differences need no derivative at all.
+coordinate; and each custom rule against its own function. Beside them stand values
+of the function along random directions, whose differences need no derivative.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxdebug.gradients.call_gaps import Gaps
 from jaxdebug.gradients.coordinates import Coordinates, compared
 from jaxdebug.gradients.custom_calls import CallSite
-from jaxdebug.gradients.directions import FALLBACK_SCALE
-from jaxdebug.gradients.draws import Draws, direction, scale
+from jaxdebug.gradients.draws import Draws, direction, scales
 from jaxdebug.gradients.isolation import isolation_tool
+from jaxdebug.gradients.moves import ALL, Moves
 from jaxdebug.programs._jax import dtypes
 from jaxdebug.programs.program import Program, Transformed, transform
 from jaxdebug.programs.shadow import Shadowed, shadow_program, shadow_tool
@@ -47,23 +47,11 @@ class Witnesses(NamedTuple):
     """Primitives that run in their native dtype also here."""
 
 
-class Moves(NamedTuple):
-    """Where the function is evaluated around each point."""
-
-    direction: Int[Any, " moves"]
-    leaf: Int[Any, " moves"]
-    """The leaf that moves alone; -1 for all of them."""
-    amount: Float[Any, " moves"]
-    """Signed step, relative to each leaf's scale."""
-
-
 class Evidence(NamedTuple):
     """What the witnesses say at each point; leading axis of all: points."""
 
     value: Float[Any, " points"]
     """The function, contracted with the cotangents."""
-    moved: Float[Any, "points moves"]
-    """The same after each move."""
     slopes: Float[Any, "points directions leaves"]
     """What the gradient says the function does along each direction."""
     size: Float[Any, "points leaves"]
@@ -120,7 +108,6 @@ def gather(
     cotangents: Sequence[Array],
     native: Sequence[Array],
     drawn: Draws,
-    moves: Moves,
     directions: int,
     points: Sequence[float],
 ) -> Evidence:
@@ -132,22 +119,18 @@ def gather(
         cotangents: of the inexact outputs, float64.
         native: the gradient in the working precision, widened.
         drawn: what directions are drawn from.
-        moves: where the function is evaluated.
-        directions: how many of them there are.
+        directions: how many there are; the next one leads to the points.
         points: displacement of each point, relative to each leaf's scale.
 
     Cost:
-        For each point two gradients, one value for each move, and what
+        For each point two gradients, one value, and what
         `isolation_tool` states; the memory of two gradients and four copies of the
         leaves.
     """
     moving = [leaves[index] for index in those.moving]
-    scales = [scale(leaf, FALLBACK_SCALE) for leaf in moving]
-    along = _mover(those, leaves, scales, drawn)
+    sizes = scales(moving, native)
+    along = _mover(those, leaves, sizes, drawn)
     contracted = _contraction(those, cotangents)
-
-    def value(every: Point) -> Array:
-        return contracted(those.function.apply(every))
 
     def without_rules(every: Sequence[Any]) -> Any:
         def function(moving: Sequence[Any]) -> Array:
@@ -168,14 +151,13 @@ def gather(
         ]
 
         def slope(index: Array) -> Array:
-            pairs = zip(gradient, direction(drawn, index, moving), scales, strict=True)
+            pairs = zip(gradient, direction(drawn, index, moving), sizes, strict=True)
             return jnp.stack([jnp.sum(jnp.real(g * (s * d))) for g, d, s in pairs])
 
         found = Evidence(
             contracted(results),
-            _along_moves(along, every, moves, len(moving), value),
             lax.map(slope, jnp.arange(directions)),
-            jnp.stack([_norm(g) * s for g, s in zip(gradient, scales, strict=True)]),
+            jnp.stack([_norm(g) * s for g, s in zip(gradient, sizes, strict=True)]),
             _stacked(coordinates),
             tuple(records[site.address] for site in those.sites),
         )
@@ -186,34 +168,45 @@ def gather(
         return found, jnp.stack(errors)
 
     found, precision = lax.map(at_point, jnp.asarray(points))
-    return found._replace(precision=precision[0], scales=jnp.stack(scales))
+    return found._replace(precision=precision[0], scales=jnp.stack(sizes))
 
 
-def gather_frozen(
+def evaluate(
     those: Witnesses,
-    frozen: Callable[[Point, Point], list[Any]],
+    function: Callable[[Point, Point], Sequence[Any]],
     leaves: Point,
     cotangents: Sequence[Array],
     drawn: Draws,
+    sizes: Array,
     moves: Moves,
     directions: int,
-    points: Sequence[float],
-) -> tuple[Float[Array, " points"], Float[Array, "points moves"]]:
-    """Value and moved values as in `Evidence`, of `frozen_function`."""
-    moving = [leaves[index] for index in those.moving]
-    scales = [scale(leaf, FALLBACK_SCALE) for leaf in moving]
-    along = _mover(those, leaves, scales, drawn)
+) -> Float[Array, " moves"]:
+    """The function after each move, contracted; inside a trace with float64.
+
+    Args:
+        those: the programs.
+        function: the flat outputs, of the flat arguments at a point and moved.
+        leaves: flat arguments, float64 where inexact.
+        cotangents: of the inexact outputs.
+        drawn: what directions are drawn from.
+        sizes: by which each leaf moves for each unit of a direction.
+        moves: where to.
+        directions: the one that leads to the points.
+
+    Cost:
+        One value for each move, one after another.
+    """
+    along = _mover(those, leaves, list(sizes), drawn)
     contracted = _contraction(those, cotangents)
+    count = len(those.moving)
 
-    def at_point(displacement: Array) -> tuple[Array, Array]:
-        start = along(leaves, directions, [displacement] * len(moving))
+    def moved(move: Moves) -> Array:
+        alone = jnp.arange(count) == move.leaf
+        amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
+        start = along(leaves, directions, [move.point] * count)
+        return contracted(function(start, along(start, move.direction, list(amounts))))
 
-        def value(moved: Point) -> Array:
-            return contracted(frozen(start, moved))
-
-        return value(start), _along_moves(along, start, moves, len(moving), value)
-
-    return lax.map(at_point, jnp.asarray(points))
+    return lax.map(moved, moves)
 
 
 Mover = Callable[[Point, Any, Sequence[Any]], list[Array]]
@@ -251,23 +244,6 @@ def _contraction(
         return total
 
     return contracted
-
-
-def _along_moves(
-    along: Mover,
-    start: Point,
-    moves: Moves,
-    count: int,
-    value: Callable[[Point], Array],
-) -> Float[Array, " moves"]:
-    """The value after each move, one after another in one compiled loop."""
-
-    def moved(move: Moves) -> Array:
-        alone = jnp.arange(count) == move.leaf
-        amounts = jnp.where(alone | (move.leaf < 0), move.amount, 0)
-        return value(along(start, move.direction, list(amounts)))
-
-    return lax.map(moved, Moves(*map(jnp.asarray, moves)))
 
 
 def _stacked(each: Sequence[Any]) -> Any:

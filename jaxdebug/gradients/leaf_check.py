@@ -8,15 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdebug.gradients.evidence import Evidence, Moves
-from jaxdebug.gradients.verdict import Estimate, estimate, on_kink
+from jaxdebug.gradients.evidence import Evidence
+from jaxdebug.gradients.kinks import Judgement, Kind, Point, judge
 from jaxdebug.reports import Verdict
-
-RUNGS = (1e-5, 1e-6)
-"""Steps of the differences, relative to each leaf's scale, largest first."""
-
-COARSE = 0.3
-"""A step that changes a leaf for good: whether the function depends on it at all."""
 
 COORDINATE = 1e-7
 """Relative gap of a coordinate up to which two gradients agree in float64."""
@@ -27,21 +21,12 @@ ROUNDING = 1e-13
 AGREEMENT = 1e-6
 """Relative to the leaf's typical slope: what differences tell apart at best."""
 
-RESOLUTION = 1e-3
-"""A bar wider than this part of the leaf's typical slope decides nothing."""
-
 NEGLIGIBLE = 1e-8
 """A slope below this part of the whole gradient's is zero but for rounding."""
-
-MARGIN = 10.0
-"""A gap between one and this many bars decides nothing."""
 
 SOLVED = 1e-2
 """Behind a loop that stops at a tolerance, value and gradient are approximations:
 up to this part of the typical slope a gap may be the tolerance's."""
-
-SETTLED = 1e-4
-"""One-sided slopes closer than this, relative to the typical slope, are one."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +38,10 @@ class LeafCheck:
         shape: of the leaf.
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `kink`, `expected`, `negligible`, `no-effect`, `flat`,
-            `empty`, `disagrees`, `lost-gradient`, `not-finite`,
-            `differentiable-here`, `not-converged`, `too-noisy`, `contradictory`.
+        reason: `agrees`, `kink`, `edge`, `expected`, `negligible`, `no-effect`,
+            `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
+            `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
+            `not-differentiable` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
             custom rules), `differences` or `values`.
         error: relative gap of the worst coordinate.
@@ -104,126 +90,27 @@ class Leaf(NamedTuple):
     """Whether it goes through a loop that stops at a tolerance."""
 
 
-def plan_moves(leaves: int, directions: int, alone: bool) -> Moves:
-    """Evaluations: all leaves along each direction, then each leaf by itself."""
-    rows = [
-        (which, -1, sign * step)
-        for which in range(directions)
-        for step in RUNGS
-        for sign in (1.0, -1.0)
-    ]
-    if alone:
-        rows += [
-            (0, leaf, sign * step)
-            for leaf in range(leaves)
-            for step in (COARSE, *RUNGS)
-            for sign in (1.0, -1.0)
-        ]
-    columns = list(zip(*rows, strict=True))
-    return Moves(
-        np.array(columns[0], np.int32),
-        np.array(columns[1], np.int32),
-        np.array(columns[2], np.float64),
-    )
+class Seen(NamedTuple):
+    """What differences say of a leaf: near the point, and at it if that was asked."""
+
+    near: Point
+    given: Point | None = None
 
 
-def judge_leaves(
-    leaves: Sequence[Leaf], evidence: Evidence, directions: int, alone: bool
-) -> tuple[LeafCheck, ...]:
-    """Judge every leaf.
+def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
+    """The verdict on one leaf.
 
     Args:
-        leaves: what is known of each.
+        leaf: what is known of it.
+        index: its position among the leaves.
         evidence: on the host; of the given point and of one near it.
-        directions: how many directions all leaves moved along.
-        alone: whether each leaf moved by itself, too.
+        seen: along the first direction, the leaf alone.
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
-    checks = []
-    for index, leaf in enumerate(leaves):
-        points = [
-            _at_point(evidence, point, index, directions, alone) for point in (0, 1)
-        ]
-        checks.append(_judge(leaf, points, whole, float(evidence.precision[index])))
-    return tuple(checks)
-
-
-class _Point(NamedTuple):
-    """What is known of one leaf at one point."""
-
-    value: float
-    gap: float
-    index: int
-    found: float
-    expected: float
-    rounding: float
-    """The largest gap, times the leaf's scale."""
-    broken: bool
-    size: float
-    slope: float
-    estimate: Estimate | None
-    settled: float | None
-    """The slope, where both one-sided ones are the same."""
-    kinked: bool
-    reacts: bool
-
-
-def _at_point(
-    evidence: Evidence, point: int, leaf: int, directions: int, alone: bool
-) -> _Point:
-    def coordinate(name: str) -> float:
-        return float(getattr(evidence.coordinates, name)[point, leaf])
-
-    value = float(evidence.value[point])
-    slope = float(evidence.slopes[point, 0, leaf])
-    found, settled, kinked, reacts = None, None, False, True
-    if alone:
-        steps = len(RUNGS) + 1
-        start = directions * 2 * len(RUNGS) + leaf * 2 * steps
-        losses = evidence.moved[point, start : start + 2 * steps].reshape(steps, 2)
-        found = estimate(losses[1:], value, RUNGS)
-        kinked = on_kink(losses[1:], value, RUNGS)
-        settled = _settled(losses[1:], value)
-        with np.errstate(invalid="ignore"):
-            reacts = bool(np.any(np.abs(losses[0] - value) > 1e-12 * abs(value)))
-    return _Point(
-        value,
-        coordinate("gap"),
-        int(coordinate("worst")),
-        coordinate("found"),
-        coordinate("expected"),
-        coordinate("absolute") * float(evidence.scales[leaf]),
-        coordinate("broken") > 0 or not np.isfinite(slope),
-        max(float(evidence.size[point, leaf]), abs(slope)),
-        slope,
-        found,
-        settled,
-        kinked,
-        reacts,
-    )
-
-
-def _settled(losses: np.ndarray, value: float) -> float | None:
-    """The slope if one-sided slopes agree with each other and do not move."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.asarray(RUNGS)
-        ahead, behind = (losses[:, 0] - value) / steps, (value - losses[:, 1]) / steps
-        every = np.concatenate([ahead, behind])
-        noise = 8 * np.finfo(np.float64).eps * abs(value) / steps[-1]
-        spread = float(np.ptp(every))
-    middle = float(np.mean(every))
-    near = spread <= SETTLED * abs(middle) and noise <= SETTLED * abs(middle)
-    return middle if near and np.isfinite(middle) else None
-
-
-def _judge(
-    leaf: Leaf, points: list[_Point], whole: float, precision: float
-) -> LeafCheck:
-    at, near = points
-    verdict, reason, witness = _decide(leaf, at, near, whole, precision)
-    shown = at if reason in ("kink", "unlawful-at-kink") and near.gap == 0 else near
-    guess = near.estimate or Estimate(float("nan"), float("inf"), RUNGS[-1])
-    index = np.unravel_index(shown.index, leaf.shape) if shown.gap else ()
+    gaps = [_Gap.of(evidence, point, index, whole) for point in (0, 1)]
+    verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
+    shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
+    place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
     return LeafCheck(
         leaf.path,
         leaf.shape,
@@ -231,84 +118,109 @@ def _judge(
         verdict,
         reason,
         witness,
-        shown.gap if shown.rounding > ROUNDING * whole else 0.0,
-        tuple(map(int, index)),
+        shown.relative if shown.counts else 0.0,
+        tuple(map(int, place)),
         shown.found,
         shown.expected,
-        near.slope,
-        guess.slope,
-        guess.bar,
-        near.size,
-        precision,
+        float(evidence.slopes[1, 0, index]),
+        seen.near.central.slope,
+        seen.near.central.bar,
+        slope_size(evidence, index),
+        float(evidence.precision[index]),
         leaf.wrong if verdict is Verdict.FAIL else (),
     )
 
 
+def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
+    """The slope that a direction of a leaf typically has."""
+    slope = float(evidence.slopes[point, 0, leaf])
+    return max(float(evidence.size[point, leaf]), abs(slope))
+
+
+class _Gap(NamedTuple):
+    """A leaf's gradient against the one without custom rules, at one point."""
+
+    relative: float
+    place: int
+    found: float
+    expected: float
+    counts: bool
+    """Whether it is more than rounding."""
+
+    @staticmethod
+    def of(evidence: Evidence, point: int, leaf: int, whole: float) -> _Gap:
+        each = evidence.coordinates
+        relative = float(each.gap[point, leaf])
+        absolute = float(each.absolute[point, leaf] * evidence.scales[leaf])
+        return _Gap(
+            relative,
+            int(each.worst[point, leaf]),
+            float(each.found[point, leaf]),
+            float(each.expected[point, leaf]),
+            relative > COORDINATE and absolute > ROUNDING * whole,
+        )
+
+
 def _decide(
-    leaf: Leaf, at: _Point, near: _Point, whole: float, precision: float
+    leaf: Leaf,
+    index: int,
+    evidence: Evidence,
+    seen: Seen,
+    gaps: Sequence[_Gap],
+    whole: float,
 ) -> tuple[Verdict, str, str]:
     if 0 in leaf.shape:
         return Verdict.PASS, "empty", "values"
-    if at.broken or near.broken or not np.isfinite(precision):
+    slopes = evidence.slopes[:, 0, index]
+    numbers = [*slopes, evidence.precision[index], *evidence.value]
+    if not np.isfinite(numbers).all() or evidence.coordinates.broken[:, index].any():
         return Verdict.FAIL, "not-finite", "values"
-    gaps = [
-        point.gap > COORDINATE and point.rounding > ROUNDING * whole
-        for point in (at, near)
-    ]
-    if leaf.wrong and any(gaps):
+    given, near = (gap.counts for gap in gaps)
+    if leaf.wrong and (given or near):
         return Verdict.FAIL, "disagrees", "coordinates"
     if leaf.meant:
-        return (
-            (Verdict.INCONCLUSIVE, "contradictory", "coordinates")
-            if gaps[1]
-            else (Verdict.PASS, "expected", "coordinates")
-        )
-    if near.estimate is None:
-        return _by_coordinates(gaps, at, near)
-    verdict, reason = _by_differences(near, whole, leaf)
-    if verdict is Verdict.PASS:
-        differs = at.settled is not None and abs(
-            at.slope - at.settled
-        ) > 10 * SETTLED * max(at.size, abs(at.settled))
-        if differs:
-            return Verdict.FAIL, "differentiable-here", "differences"
-        if reason == "agrees" and (gaps[0] or gaps[1] or at.kinked):
-            reason = "kink"
-    return verdict, reason, "differences"
+        if near:
+            return Verdict.INCONCLUSIVE, "contradictory", "coordinates"
+        return Verdict.PASS, "expected", "coordinates"
+    found = judge_near(index, evidence, seen.near, whole)
+    if found.verdict is Verdict.PASS and seen.given is not None:
+        found = _judge_given(float(slopes[0]), seen.given, found)
+    if found.reason == "agrees" and (given or near):
+        found = found._replace(reason="kink")
+    gap = abs(float(slopes[1]) - seen.near.central.slope)
+    if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
+        found = Judgement(Verdict.INCONCLUSIVE, "iterates")
+    return found.verdict, found.reason, "differences"
 
 
-def _by_coordinates(
-    gaps: Sequence[bool], at: _Point, near: _Point
-) -> tuple[Verdict, str, str]:
-    """Where no leaf moved alone: the gradient without custom rules decides."""
-    if gaps[1]:
-        return Verdict.INCONCLUSIVE, "contradictory", "coordinates"
-    return Verdict.PASS, "kink" if gaps[0] else "agrees", "coordinates"
+def judge_near(index: int, evidence: Evidence, point: Point, whole: float) -> Judgement:
+    """The slope along a leaf's direction, at the point where no kink lies."""
+    slope, size = float(evidence.slopes[1, 0, index]), slope_size(evidence, index)
+    known = point.central
+    if size == 0.0 and abs(known.slope) <= known.bar:
+        return Judgement(Verdict.PASS, "flat" if point.changes else "no-effect")
+    found = judge(slope, point, scale=size, tolerance=AGREEMENT)
+    undecided = found.verdict is not Verdict.FAIL
+    if undecided and abs(slope) + known.bar <= NEGLIGIBLE * whole:
+        return Judgement(Verdict.PASS, "negligible")
+    return found
 
 
-def _by_differences(near: _Point, whole: float, leaf: Leaf) -> tuple[Verdict, str]:
-    guess, slope, size = near.estimate, near.slope, near.size
-    assert guess is not None
-    size = max(size, abs(guess.slope) if np.isfinite(guess.slope) else 0.0)
-    if not np.isfinite(guess.bar):
-        return Verdict.INCONCLUSIVE, "not-converged"
-    gap = abs(slope - guess.slope)
-    agrees = gap <= guess.bar + AGREEMENT * size
-    if near.size == 0.0:
-        if abs(guess.slope) <= guess.bar:
-            return Verdict.PASS, "flat" if near.reacts else "no-effect"
-        converged = guess.bar <= RESOLUTION * abs(guess.slope)
-        if not converged:
-            return Verdict.INCONCLUSIVE, "too-noisy"
-        return Verdict.FAIL, "lost-gradient"
-    if agrees and abs(slope) + guess.bar <= NEGLIGIBLE * whole:
-        return Verdict.PASS, "negligible"
-    if guess.bar > RESOLUTION * size:
-        return Verdict.INCONCLUSIVE, "too-noisy"
-    if agrees:
-        return Verdict.PASS, "agrees"
-    if gap <= MARGIN * guess.bar:
-        return Verdict.INCONCLUSIVE, "not-converged"
-    if leaf.iterates and gap <= SOLVED * size:
-        return Verdict.INCONCLUSIVE, "iterates"
-    return Verdict.FAIL, "disagrees"
+def _judge_given(slope: float, point: Point, near: Judgement) -> Judgement:
+    """At the given point: only what is certain there overrules what is near it.
+
+    Where both one-sided slopes are the same, the function has a derivative. Where
+    they differ, the gradient may lawfully lie outside them: a network has many
+    kinks at once, and each one's own derivative is judged where it is.
+    """
+    if point.kind in (Kind.JUMP, Kind.CUSP):
+        return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
+    if point.kind is Kind.KINK:
+        return Judgement(Verdict.PASS, "kink")
+    if point.kind is Kind.EDGE:
+        return judge(slope, point, tolerance=AGREEMENT)
+    if point.kind is Kind.SMOOTH:
+        found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
+        if found.verdict is Verdict.FAIL:
+            return Judgement(Verdict.FAIL, "differentiable-here")
+    return near

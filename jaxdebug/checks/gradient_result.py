@@ -1,0 +1,213 @@
+"""From what the witnesses of a gradient say to a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxdebug.checks.gradient_findings import findings_of
+from jaxdebug.checks.gradient_plan import (
+    Asked,
+    GradientPlan,
+    is_expected,
+    value_tolerances,
+)
+from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.findings import Severity
+from jaxdebug.gradients.certificate import Certificate, certify
+from jaxdebug.gradients.custom_calls import CallSite
+from jaxdebug.gradients.evidence import Evidence
+from jaxdebug.gradients.kinks import Kind, Point, points_on_ladder
+from jaxdebug.gradients.ladder import as_ladder
+from jaxdebug.gradients.leaf_check import (
+    Leaf,
+    LeafCheck,
+    Seen,
+    check_leaf,
+    judge_near,
+)
+from jaxdebug.gradients.moves import ALL, FINE, GIVEN, LONG, NEAR, SHORT, Rungs
+from jaxdebug.gradients.rule_verdict import (
+    Judged,
+    RuleVerdict,
+    judge_calls,
+    judge_rules,
+    rule_name,
+)
+from jaxdebug.programs.coverage import unseen
+from jaxdebug.reports import Verdict
+
+DIRECTIONS = 4
+"""Along which all leaves move at once."""
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def build_gradient_report(
+    asked: Asked, name: str, expected: Sequence[str], seed: int, started: float
+) -> GradientReport:
+    """Judge what the witnesses say, asking for more values where they leave it open.
+
+    Args:
+        asked: the plan at its arguments.
+        name: of the function.
+        expected: rules that are meant to differ.
+        seed: of directions.
+        started: when the check began, in seconds.
+    """
+    evidence = asked.evidence
+    calls = _judged_calls(asked.plan, evidence, expected)
+    leaves = _known_leaves(asked.plan, calls, expected)
+    look = _Look(asked, leaves)
+    checks = tuple(
+        check_leaf(leaf, index, evidence, look.seen(index))
+        for index, leaf in enumerate(leaves)
+    )
+    rules = judge_rules(calls)
+    findings = findings_of(checks, rules)
+    return GradientReport(
+        name,
+        _verdict(checks, rules, evidence),
+        tuple(sorted(findings, key=lambda f: [*Severity].index(f.severity))),
+        checks,
+        rules,
+        look.certificate(),
+        _unchecked(asked.plan),
+        seed,
+        {
+            "values": look.values + len(evidence.value),
+            "gradients": 2 * len(evidence.value),
+            "seconds": time.perf_counter() - started,
+        },
+    )
+
+
+class _Look:
+    """Differences of the function, a few steps first, many where they leave it open."""
+
+    def __init__(self, asked: Asked, leaves: Sequence[Leaf]) -> None:
+        self.asked, self.leaves = asked, leaves
+        self.values = 0
+        evidence = asked.evidence
+        self.whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
+        everything = [Rungs(NEAR, k, ALL, SHORT) for k in range(DIRECTIONS)]
+        given = [Rungs(GIVEN, k, ALL, FINE) for k in range(2)]
+        alone = [Rungs(NEAR, 0, leaf, SHORT) for leaf in range(len(leaves))]
+        points = self._points([*everything, *given, *alone])
+        self.near, points = points[:DIRECTIONS], points[DIRECTIONS:]
+        self.given, self.alone = points[:2], points[2:]
+
+    def _points(self, ladders: Sequence[Rungs], frozen: bool = False) -> list[Point]:
+        self.values += sum(1 + 2 * len(ladder.steps) for ladder in ladders)
+        # A step in float64 is only taken up to the rounding of the leaves.
+        noise = 4 * EPS * self.whole
+        found = []
+        for ladder, (centre, values) in zip(
+            ladders, self.asked.evaluate(ladders, frozen=frozen), strict=True
+        ):
+            steps = np.asarray(ladder.steps)
+            points = points_on_ladder(as_ladder(values, centre, steps), noise=noise)
+            found.append(points.at())
+        return found
+
+    def seen(self, leaf: int) -> Seen:
+        """What differences say of one leaf alone."""
+        seen = Seen(self.alone[leaf])
+        open_ = self._is_open(leaf, seen.near)
+        rough = any(
+            self._is_rough(which, point) for which, point in enumerate(self.given)
+        )
+        ladders = [Rungs(NEAR, 0, leaf, LONG), Rungs(GIVEN, 0, leaf, LONG)]
+        for frozen in (False, True):
+            if not open_ and not rough:
+                return seen
+            if frozen and not self.leaves[leaf].cut:
+                return seen
+            near, given = self._points(ladders, frozen)
+            seen = Seen(near, given)
+            open_, rough = self._is_open(leaf, near), False
+        return seen
+
+    def _is_open(self, leaf: int, point: Point) -> bool:
+        found = judge_near(leaf, self.asked.evidence, point, self.whole)
+        return found.verdict is not Verdict.PASS
+
+    def _is_rough(self, which: int, point: Point) -> bool:
+        """Whether the given point is anything but smooth with the slope claimed."""
+        evidence = self.asked.evidence
+        slope = float(evidence.slopes[0, which].sum())
+        size = float(np.sqrt(np.nansum(evidence.size[0] ** 2)))
+        gap = abs(slope - point.central.slope)
+        smooth = point.kind is Kind.SMOOTH
+        return not (smooth and gap <= point.central.bar + 1e-6 * size)
+
+    def certificate(self) -> Certificate:
+        """The bound on the error of the whole gradient."""
+        slopes = self.asked.evidence.slopes[1].sum(-1)
+        return certify(
+            [p.central.slope - s for p, s in zip(self.near, slopes, strict=True)],
+            [point.central.bar for point in self.near],
+            self.whole,
+        )
+
+
+def _known_leaves(
+    plan: GradientPlan, calls: dict[CallSite, Judged], expected: Sequence[str]
+) -> list[Leaf]:
+    """What the program's flow says of each leaf."""
+    graph, split = plan.graph, plan.problem.split
+    leaves = []
+    for index, path in zip(split.moving, split.names, strict=True):
+        node = graph.inputs[index]
+        after = {step.address: step for step in graph.steps_after(node)}
+        primitives = {step.equation.primitive for step in after.values()}
+        mine = [site for site in calls if site.address in after]
+        wrong = [site for site in mine if calls[site].verdict is Verdict.FAIL]
+        leaves.append(
+            Leaf(
+                path,
+                tuple(graph.avals[node].shape),
+                str(graph.avals[node].dtype),
+                tuple(dict.fromkeys(map(rule_name, wrong))),
+                any(is_expected(site, expected) for site in mine),
+                "stop_gradient" in primitives,
+                "while" in primitives,
+            )
+        )
+    return leaves
+
+
+def _judged_calls(
+    plan: GradientPlan, evidence: Evidence, expected: Sequence[str]
+) -> dict[CallSite, Judged]:
+    sites = plan.witnesses.sites
+    meant = [is_expected(site, expected) for site in sites]
+    return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
+
+
+def _verdict(
+    leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict], evidence: Evidence
+) -> Verdict:
+    verdicts = {check.verdict for check in (*leaves, *rules)}
+    if Verdict.FAIL in verdicts or not np.isfinite(evidence.value).all():
+        return Verdict.FAIL
+    if Verdict.INCONCLUSIVE in verdicts:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASS
+
+
+def _unchecked(plan: GradientPlan) -> tuple[str, ...]:
+    """What the witnesses did not see into."""
+    parts = unseen(plan.graph)
+    listed = [str(part) for part in parts]
+    named = {part.primitive for part in parts}
+    listed += [
+        f"{primitive}: ran in its native precision also in the float64 check"
+        for primitive in plan.witnesses.native
+        if primitive not in named
+    ]
+    if not plan.outputs:
+        listed.append("nothing: the function has no outputs")
+    return tuple(listed)
