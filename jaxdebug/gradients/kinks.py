@@ -1,9 +1,7 @@
-"""What kind of point it is, and whether a claimed slope is lawful there.
+"""What kind of point a ladder of steps stands on: smooth, kink, cusp, jump or edge.
 
-At a kink there is no derivative, yet every framework must return something: any
-value between the two one-sided slopes is lawful. At a cusp or a jump nothing
-is. A central difference tells none of these apart from a smooth point: that of
-the absolute value at zero is zero at every step.
+A central difference tells none of these apart: that of the absolute value at zero
+is zero at every step. The two sides do, each with its own slope and bar.
 """
 
 from __future__ import annotations
@@ -16,22 +14,18 @@ import numpy as np
 
 from jaxdebug.gradients.ladder import Ladder, Slopes, slopes_on_ladder
 from jaxdebug.gradients.tableau import Side
-from jaxdebug.reports import Verdict
+
+APART = 2.0
+"""Sides whose slopes differ by so many of their bars make a kink."""
 
 RESOLVED = 0.1
 """A bar wider than this part of the slopes around leaves the point undecided."""
 
-RESOLUTION = 1e-2
-"""A bar wider than this part of the claimed slope does not confirm it."""
-
-FLAT = 1e-3
-"""A slope bounded by this part of the slopes around counts as known to be none."""
-
-MARGIN = 2.0
-"""A gap between one and this many bars decides nothing."""
-
 FINEST = 6
 """Rungs at the fine end that must show by which power of the step values change."""
+
+CLEAR = 64.0
+"""A change of fewer units in the last place shows no power."""
 
 FEWEST = 4
 """Rungs without which a power of the step cannot be told from noise."""
@@ -40,7 +34,7 @@ REGULAR = 0.1
 """Powers from rung to rung that differ by more, or by more than half of what they
 are below one, are noise."""
 
-JUMP_POWER, CUSP_POWER = 0.2, 0.97
+JUMP_POWER, CUSP_POWER = 0.1, 0.97
 """Below these the function jumps, or is steeper than any slope."""
 
 
@@ -150,7 +144,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
         powers, finite = _powers(ladder)
         steepest = np.where(np.isnan(powers), np.inf, powers).min(axis=-1)
         gap = np.abs(ahead.slope - behind.slope)
-        kinked = gap > MARGIN * (ahead.bar + behind.bar)
+        kinked = gap > APART * (ahead.bar + behind.bar)
         kinked &= central.bar > RESOLVED * gap
         size = np.fmax(np.abs(central.slope), slopes.around)
         taken = np.isfinite(ladder.moves)
@@ -182,106 +176,35 @@ def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     Only where the power is below one; not a number elsewhere, and where the powers
     from rung to rung differ, as those of noise do.
     """
-    # Steps that were rounded away are passed over: the finest that remain count.
+    rungs = ladder.moves.shape[-2]
+    change = np.abs(ladder.values - ladder.centre[..., None, None])
+    floor = CLEAR * ladder.eps * np.abs(ladder.centre[..., None])
+    # Steps that were rounded away, or whose change is, are passed over.
     taken = np.isfinite(ladder.moves)
-    rungs = taken.shape[-2]
-    place = np.where(taken, np.arange(rungs)[:, None], -1)
+    clear = taken & (change > floor[..., None])
+    place = np.where(clear, np.arange(rungs)[:, None], -1)
     finest = np.sort(place, axis=-2)[..., -min(FINEST, rungs) :, :]
 
     def there(array: np.ndarray) -> np.ndarray:
         chosen = np.take_along_axis(array, np.maximum(finest, 0), axis=-2)
         return np.where(finest >= 0, chosen, np.nan)
 
-    values = there(ladder.values)
-    change = np.log(np.abs(values - ladder.centre[..., None, None]))
-    width = np.log(there(ladder.moves))
-    powers = np.diff(change, axis=-2) / np.diff(width, axis=-2)
+    changes = there(change)
+    powers = np.diff(np.log(changes), axis=-2)
+    powers /= np.diff(np.log(there(ladder.moves)), axis=-2)
     power = powers.mean(axis=-2)
     regular = np.ptp(powers, axis=-2) <= np.minimum(REGULAR, (1 - power) / 2)
-    # A side on which no step could be taken is not known to end there.
-    finite = np.isfinite(values[..., -1, :]) | (finest[..., -1, :] < 0)
+    # What is large there and gone one step finer is not at the point but near it.
+    last = _last(taken)
+    regular &= (finest[..., -1, :] == last) | (changes[..., -1, :] < 8 * floor)
     if rungs < FEWEST:
         regular = np.zeros_like(regular)
+    # A side on which no step could be taken is not known to end there.
+    end = np.take_along_axis(ladder.values, np.maximum(last, 0)[..., None, :], -2)
+    finite = np.isfinite(end[..., 0, :]) | (last < 0)
     return np.where(regular, power, np.nan), finite
 
 
-class Judgement(NamedTuple):
-    """Whether a claimed slope is right.
-
-    Attributes:
-        verdict: pass, fail or inconclusive.
-        reason: `agrees`, `flat`, `kink`, `edge`; `disagrees`, `lost-gradient`,
-            `outside-kink`, `not-finite`; `not-differentiable`, `not-converged`,
-            `too-noisy` or `no-effect`.
-    """
-
-    verdict: Verdict
-    reason: str
-
-
-def judge(
-    claim: float, point: Point, *, scale: float = 0.0, tolerance: float = 0.0
-) -> Judgement:
-    """Judge a claimed slope at a point.
-
-    Args:
-        claim: the slope that a gradient says the function has.
-        point: as from `points_on_ladder(...).at(...)`.
-        scale: slopes this large matter, if that is known from elsewhere: a claim is
-            confirmed to `RESOLUTION` of it. Without it, of itself: a slope of zero
-            is confirmed only where slopes around are larger than its bar, and
-            never because nothing changed at all.
-        tolerance: relative to the larger of slope and scale, forgiven beyond the bar.
-    """
-    if not np.isfinite(claim) or point.kind is Kind.INVALID:
-        return Judgement(Verdict.FAIL, "not-finite")
-    if point.kind in (Kind.CUSP, Kind.JUMP):
-        return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
-    if point.kind is Kind.KINK:
-        return _judge_between(claim, point.forward, point.backward, scale, tolerance)
-    if point.kind is Kind.EDGE:
-        if point.edge is None:
-            return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
-        found = _judge_slope(claim, point.edge, point, scale, tolerance)
-        return found._replace(reason="edge") if found.verdict is Verdict.PASS else found
-    if point.kind is Kind.UNDECIDED and point.central.bar > RESOLUTION * scale:
-        return Judgement(Verdict.INCONCLUSIVE, "too-noisy")
-    return _judge_slope(claim, point.central, point, scale, tolerance)
-
-
-def _judge_slope(
-    claim: float, known: Known, point: Point, scale: float, tolerance: float
-) -> Judgement:
-    gap = abs(claim - known.slope)
-    size = max(abs(known.slope), scale)
-    forgiven = tolerance * size
-    if not np.isfinite(known.bar):
-        return Judgement(Verdict.INCONCLUSIVE, "not-converged")
-    if gap > MARGIN * known.bar + forgiven:
-        reason = "lost-gradient" if claim == 0 else "disagrees"
-        return Judgement(Verdict.FAIL, reason)
-    if gap > known.bar + forgiven:
-        return Judgement(Verdict.INCONCLUSIVE, "not-converged")
-    if known.bar <= RESOLUTION * max(size, abs(claim)):
-        return Judgement(Verdict.PASS, "agrees")
-    if known.bar <= FLAT * point.around:
-        return Judgement(Verdict.PASS, "flat")
-    reason = "too-noisy" if point.changes else "no-effect"
-    return Judgement(Verdict.INCONCLUSIVE, reason)
-
-
-def _judge_between(
-    claim: float, one: Known, other: Known, scale: float, tolerance: float
-) -> Judgement:
-    """Any value between two one-sided slopes is lawful."""
-    low, high = sorted((one, other))
-    forgiven = tolerance * max(abs(low.slope), abs(high.slope), scale)
-    for bars, judgement in (
-        (1.0, Judgement(Verdict.PASS, "kink")),
-        (MARGIN, Judgement(Verdict.INCONCLUSIVE, "not-converged")),
-    ):
-        floor = low.slope - bars * low.bar - forgiven
-        ceiling = high.slope + bars * high.bar + forgiven
-        if floor <= claim <= ceiling:
-            return judgement
-    return Judgement(Verdict.FAIL, "outside-kink")
+def _last(taken: np.ndarray) -> np.ndarray:
+    """Place of the finest rung that was taken, on each side; -1 if none."""
+    return np.where(taken, np.arange(taken.shape[-2])[:, None], -1).max(axis=-2)

@@ -136,7 +136,8 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
         middle = np.where(tilt == 0, middle, middle - tilt * (ahead - behind))
         shares = (1 - tilt) / (2 * to), (1 + tilt) / (2 * fro)
         carried = noises * (sum(shares) + np.abs(shares[0] - shares[1]))
-        gap = np.abs(gap_at_zero(ahead - behind, to * fro, np.sqrt(to * fro)))
+        unsure = 2 * noises * (1 / to + 1 / fro)
+        gap = gap_at_zero(ahead - behind, unsure, to * fro, np.sqrt(to * fro))
         scale = size[..., 0, 0]
         rises = np.abs(values - centre[..., None]) - 2 * SURE * noises[..., None]
         slopes = rises / moves

@@ -47,7 +47,7 @@ def best_entry(
     noise: np.ndarray,
     steps: np.ndarray,
     scale: np.ndarray,
-    gaps: np.ndarray | None = None,
+    gaps: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Side:
     """The entry of the tableau with the smallest bar.
 
@@ -57,7 +57,8 @@ def best_entry(
         noise: bound on the noise of each.
         steps: of each, relative to `scale`.
         scale: (...) the largest step.
-        gaps: (..., columns, rungs) more to add to each bar.
+        gaps: (..., columns, rungs) difference of the sides to add to each bar, and
+            its noise.
     """
     rungs = slopes.shape[-1]
     entry, carried = slopes, noise
@@ -80,7 +81,8 @@ def best_entry(
     table, bar = np.stack(entries, -2), np.stack(bars, -2)
     contradiction = _contradiction(table, np.stack(noises, -2))
     if gaps is not None:
-        bar = bar + gaps
+        bar = bar + gaps[0]
+        contradiction = contradiction + _grown(*gaps)
     bar = np.where(np.isfinite(bar), bar, np.inf)
     table = np.where(np.isfinite(bar), table, 0.0)
     still = slopes == 0
@@ -132,20 +134,43 @@ def _contradiction(table: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.where(known, np.maximum(np.maximum(low - table, table - high), 0), 0)
 
 
-def gap_at_zero(gap: np.ndarray, nodes: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """What is left of the difference of the two sides at a step of zero.
+def gap_at_zero(
+    gap: np.ndarray, noise: np.ndarray, nodes: np.ndarray, steps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The difference of the two sides at a step of zero, and its noise.
 
     It is g + h * P(h**2) with a polynomial P if each side is smooth. Divided
     differences in h**2 of it by h remove P; those of 1 / h tell g's share.
+
+    Args:
+        gap: (..., rungs) difference of the one-sided slopes at each step.
+        noise: bound on the noise of each.
+        nodes: squares of the steps.
+        steps: of each.
+
+    Returns:
+        (..., columns, rungs) each, as the entries of the tableau.
     """
     rungs = gap.shape[-1]
-    part, unit = gap / steps, 1 / steps
-    rows = [part / unit]
+    part, unit, unsure = gap / steps, 1 / steps, noise / steps
+    rows, noises = [part / unit], [unsure / unit]
     for column in range(1, min(ORDERS, rungs)):
         width = nodes - _down(nodes, column)
         part, unit = (part - _down(part)) / width, (unit - _down(unit)) / width
+        unsure = (unsure + _down(unsure)) / np.abs(width)
         rows.append(part / unit)
-    return np.stack(rows, -2)
+        noises.append(unsure / np.abs(unit))
+    return np.abs(np.stack(rows, -2)), np.stack(noises, -2)
+
+
+def _grown(gap: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """How much larger finer entries of a column say the gap is, beyond their noise.
+
+    Where the sides differ an entry may still vanish by chance.
+    """
+    sure = np.where(np.isfinite(gap) & np.isfinite(noise), gap - noise, 0.0)
+    finer = np.maximum.accumulate(sure[..., ::-1], axis=-1)[..., ::-1]
+    return np.where(np.isfinite(gap), np.maximum(finer - gap, 0.0), 0.0)
 
 
 def _down(array: np.ndarray, by: int = 1) -> np.ndarray:

@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from jaxdebug.gradients.kinks import Kind, Point, judge, points_on_ladder
+from jaxdebug.gradients.judgement import judge
+from jaxdebug.gradients.kinks import Kind, Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder, steps_of_ladder
 from jaxdebug.reports import Verdict
 from tests.gradients.kinked_functions import ENTRIES, Entry

@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from jaxdebug.gradients.kinks import Point, judge, points_on_ladder
+from jaxdebug.gradients.judgement import judge
+from jaxdebug.gradients.kinks import Point, points_on_ladder
 from jaxdebug.gradients.ladder import (
     Ladder,
     Slopes,
@@ -20,9 +21,9 @@ from tests.gradients.smooth_functions import Taken, take
 KINDS = (np.float64, np.float32)
 SHORT = {2: (1e-5, 1e-6), 3: (1e-5, 1e-6, 1e-7)}
 
-# Steps that leave four values or fewer of a coarsely rounded function: the finest
+# In float32 its values are a few units in the last place of one: the finest steps
 # change nothing at all, and look like those of a constant.
-HIDDEN = "cancelling at 0.001 by 0.001"
+HIDDEN = {"cancelling at 0.001 by 0.001"}
 
 
 @functools.cache
@@ -103,7 +104,7 @@ def test_no_right_slope_fails(kind: type[np.floating]) -> None:
         )
         if judge(float(truth), point).verdict is Verdict.FAIL
     }
-    assert failed <= ({HIDDEN} if kind is np.float32 else set())
+    assert failed <= (HIDDEN if kind is np.float32 else set())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_lost_or_flipped_slope_does_not_pass(
     for name, point, truth in zip(
         sample.names, points(kind), sample.truth, strict=True
     ):
-        if truth == 0 or name == HIDDEN:
+        if truth == 0 or name in HIDDEN:
             continue
         judgement = judge(float(factor * truth), point)
         if judgement.verdict is Verdict.PASS:
