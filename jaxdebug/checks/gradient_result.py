@@ -15,7 +15,7 @@ from jaxdebug.checks.gradient_plan import (
     value_tolerances,
 )
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.findings import Severity
+from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.gradients.certificate import Certificate, certify
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
@@ -37,10 +37,16 @@ from jaxdebug.gradients.rule_verdict import (
     rule_name,
 )
 from jaxdebug.programs.coverage import unseen
-from jaxdebug.reports import Verdict
+from jaxdebug.reports import Verdict, format_number
 
 DIRECTIONS = 4
 """Along which all leaves move at once."""
+
+MODES = 1e-7
+"""Relative gap up to which forward and reverse mode agree in float64."""
+
+PLAIN = ("agrees", "not-reached")
+"""Calls of which no more is to be said; the others may differ from their function."""
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -66,10 +72,12 @@ def build_gradient_report(
         for index, leaf in enumerate(leaves)
     )
     rules = judge_rules(calls)
+    modes = _modes(evidence)
     findings = findings_of(checks, rules)
+    findings += [] if modes is None else [modes]
     return GradientReport(
         name,
-        _verdict(checks, rules, evidence),
+        Verdict.FAIL if modes else _verdict(checks, rules, evidence),
         tuple(sorted(findings, key=lambda f: [*Severity].index(f.severity))),
         checks,
         rules,
@@ -174,6 +182,7 @@ def _known_leaves(
                 any(is_expected(site, expected) for site in mine),
                 "stop_gradient" in primitives,
                 "while" in primitives,
+                any(calls[site].reason not in PLAIN for site in mine),
             )
         )
     return leaves
@@ -187,11 +196,30 @@ def _judged_calls(
     return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
 
 
+def _modes(evidence: Evidence) -> Finding | None:
+    """Whether forward and reverse mode give one slope."""
+    if evidence.forward is None:
+        return None
+    for point in range(len(evidence.value)):
+        reverse = float(evidence.slopes[point, 0].sum())
+        forward = float(evidence.forward[point])
+        whole = float(np.sqrt(np.nansum(evidence.size[point] ** 2)))
+        if np.isfinite(reverse) and not abs(forward - reverse) <= MODES * whole:
+            return found(
+                "modes-disagree",
+                "gradient",
+                f"along one direction forward mode gives {format_number(forward)}, "
+                f"reverse mode {format_number(reverse)}",
+                evidence={"forward": forward, "reverse": reverse, "point": point},
+            )
+    return None
+
+
 def _verdict(
     leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict], evidence: Evidence
 ) -> Verdict:
     verdicts = {check.verdict for check in (*leaves, *rules)}
-    if Verdict.FAIL in verdicts or not np.isfinite(evidence.value).all():
+    if Verdict.FAIL in verdicts or not np.isfinite(evidence.value[0]):
         return Verdict.FAIL
     if Verdict.INCONCLUSIVE in verdicts:
         return Verdict.INCONCLUSIVE

@@ -60,6 +60,9 @@ class Evidence(NamedTuple):
     """(points, leaves), against the gradient without custom rules."""
     rules: tuple[Gaps, ...]
     """One for each call of a custom rule."""
+    forward: Float[Any, " points"] | None
+    """Slope along the first direction, by forward mode; None where a custom_vjp on
+    the way has none."""
     precision: Any = None
     """(leaves,) relative error of the native gradient, at the given point."""
     scales: Any = None
@@ -141,6 +144,21 @@ def gather(
 
         return jax.grad(function)([every[place] for place in those.moving])
 
+    def forward(every: Point) -> Array | None:
+        if any(site.equation.primitive == "custom_vjp_call" for site in those.sites):
+            return None
+        start = [every[place] for place in those.moving]
+        drawn_ = direction(drawn, 0, moving)
+        moves = [s * d for s, d in zip(sizes, drawn_, strict=True)]
+
+        def function(moving: list[Array]) -> Array:
+            full = list(every)
+            for place, leaf in zip(those.moving, moving, strict=True):
+                full[place] = leaf
+            return contracted(those.function.apply(full))
+
+        return jax.jvp(function, (start,), (moves,))[1]
+
     def at_point(displacement: Array) -> tuple[Evidence, Array]:
         every = along(leaves, directions, [displacement] * len(moving))
         results, records = those.isolation(every)
@@ -160,6 +178,7 @@ def gather(
             jnp.stack([_norm(g) * s for g, s in zip(gradient, sizes, strict=True)]),
             _stacked(coordinates),
             tuple(records[site.address] for site in those.sites),
+            forward(every),
         )
         errors = [
             _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)

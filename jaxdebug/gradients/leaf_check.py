@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.gradients.evidence import Evidence
-from jaxdebug.gradients.kinks import Judgement, Kind, Point, judge
+from jaxdebug.gradients.judgement import Judgement, judge
+from jaxdebug.gradients.kinks import Kind, Point
 from jaxdebug.reports import Verdict
 
 COORDINATE = 1e-7
@@ -23,6 +24,9 @@ AGREEMENT = 1e-6
 
 NEGLIGIBLE = 1e-8
 """A slope below this part of the whole gradient's is zero but for rounding."""
+
+SATURATED = 1e-12
+"""So is one below this part of the function's value: float64 tells no more."""
 
 SOLVED = 1e-2
 """Behind a loop that stops at a tolerance, value and gradient are approximations:
@@ -88,6 +92,8 @@ class Leaf(NamedTuple):
     """Whether a stop_gradient lies on its way."""
     iterates: bool
     """Whether it goes through a loop that stops at a tolerance."""
+    kinked: bool
+    """Whether a custom rule on its way may lawfully differ from its function."""
 
 
 class Seen(NamedTuple):
@@ -171,17 +177,22 @@ def _decide(
 ) -> tuple[Verdict, str, str]:
     if 0 in leaf.shape:
         return Verdict.PASS, "empty", "values"
-    slopes = evidence.slopes[:, 0, index]
-    numbers = [*slopes, evidence.precision[index], *evidence.value]
-    if not np.isfinite(numbers).all() or evidence.coordinates.broken[:, index].any():
+    slopes, value = evidence.slopes[:, 0, index], evidence.value
+    outside = np.isfinite(value[0]) and not np.isfinite(value[1])
+    seen_numbers = [slopes[0], value[0], evidence.precision[index]]
+    seen_numbers += [] if outside else [slopes[1]]
+    broken = evidence.coordinates.broken[: 1 if outside else 2, index]
+    if not np.isfinite(seen_numbers).all() or broken.any():
         return Verdict.FAIL, "not-finite", "values"
     given, near = (gap.counts for gap in gaps)
-    if leaf.wrong and (given or near):
+    if (given or near) and (leaf.wrong or not leaf.kinked):
         return Verdict.FAIL, "disagrees", "coordinates"
     if leaf.meant:
         if near:
             return Verdict.INCONCLUSIVE, "contradictory", "coordinates"
         return Verdict.PASS, "expected", "coordinates"
+    if outside:
+        return *_at_edge(float(slopes[0]), seen.given), "differences"
     found = judge_near(index, evidence, seen.near, whole)
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
@@ -193,6 +204,15 @@ def _decide(
     return found.verdict, found.reason, "differences"
 
 
+def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
+    """Where the function ends beside the point, so that nothing is known near it."""
+    if point is None or point.kind not in (Kind.EDGE, Kind.SMOOTH):
+        return Verdict.INCONCLUSIVE, "edge"
+    found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
+    passed = found.verdict is Verdict.PASS
+    return found.verdict, "edge" if passed else found.reason
+
+
 def judge_near(index: int, evidence: Evidence, point: Point, whole: float) -> Judgement:
     """The slope along a leaf's direction, at the point where no kink lies."""
     slope, size = float(evidence.slopes[1, 0, index]), slope_size(evidence, index)
@@ -201,7 +221,8 @@ def judge_near(index: int, evidence: Evidence, point: Point, whole: float) -> Ju
         return Judgement(Verdict.PASS, "flat" if point.changes else "no-effect")
     found = judge(slope, point, scale=size, tolerance=AGREEMENT)
     undecided = found.verdict is not Verdict.FAIL
-    if undecided and abs(slope) + known.bar <= NEGLIGIBLE * whole:
+    value = SATURATED * abs(float(evidence.value[1]))
+    if undecided and abs(slope) + known.bar <= max(NEGLIGIBLE * whole, value):
         return Judgement(Verdict.PASS, "negligible")
     return found
 

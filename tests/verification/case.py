@@ -50,6 +50,8 @@ def cast(args: Any, dtype: Any) -> Any:
     """Inexact arguments in a dtype, complex ones in the complex dtype of its size."""
 
     def one(leaf: Any) -> Any:
+        if jax.dtypes.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.extended):
+            return leaf  # a random key
         array = np.asarray(leaf)
         if np.iscomplexobj(array):
             return jnp.asarray(array, jnp.result_type(dtype, jnp.complex64))

@@ -158,7 +158,6 @@ WRONG: dict[str, Case] = {
         ),
         (normal(3),),
         (FAIL,),
-        "not-linear",
     ),
     "around a callback": Case(
         lambda x: jnp.sum(

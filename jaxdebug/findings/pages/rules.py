@@ -28,6 +28,22 @@ PAGES = (
         "function has used already.",
     ),
     Page(
+        "modes-disagree",
+        "Forward and reverse mode give different derivatives",
+        Severity.ERROR,
+        "One of the two is wrong, or not finite where the other is: what transforms "
+        "the function by the other mode (`jax.jvp`, `jax.hessian`) goes wrong.",
+        "The slope along one direction by `jax.jvp` and by the gradient, both in "
+        "float64; functions with a custom_vjp have no forward mode and are left out.",
+        "None on the healthy models of the tests.",
+        (
+            "Look for a root, a log or a division at the edge of its domain, whose "
+            "operand a relu or a where holds there: guard the operand.",
+            "Look for a custom linear solve whose transposed solve is another one.",
+        ),
+        "Directions other than the one that was drawn.",
+    ),
+    Page(
         "precision-loss",
         "A gradient loses its digits in the working precision",
         Severity.WARNING,
