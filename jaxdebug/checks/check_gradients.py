@@ -9,10 +9,11 @@ from typing import Any
 
 import jax
 
+from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import split_problem
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_result import DIRECTIONS, build_gradient_report
+from jaxdebug.checks.gradient_result import build_gradient_report
 from jaxdebug.checks.loss import place_arguments, require_seed
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules

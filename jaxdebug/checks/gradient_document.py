@@ -9,6 +9,7 @@ from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_n
 
 if TYPE_CHECKING:
     from jaxdebug.checks.gradient_report import GradientReport
+    from jaxdebug.gradients.leaf_check import LeafCheck
 
 MOST_ROWS = 60
 """A longer table is cut, and says how many rows were left out; JSON has all."""
@@ -87,7 +88,7 @@ def _leaves(report: GradientReport) -> Section:
     )
     rows = []
     for leaf in sorted(report.leaves, key=lambda leaf: ORDER.index(leaf.verdict)):
-        decided = leaf.size > 0 and leaf.bar < float("inf")
+        decided = leaf.size > 0 and leaf.bar < float("inf") and counted(leaf)
         where = f"[{', '.join(map(str, leaf.index))}]" if leaf.error else ""
         rows.append(
             (
@@ -98,7 +99,7 @@ def _leaves(report: GradientReport) -> Section:
                 leaf.error,
                 abs(leaf.slope - leaf.difference) / leaf.size if decided else None,
                 leaf.bar / leaf.size if decided else None,
-                leaf.precision,
+                leaf.precision if counted(leaf) else None,
             )
         )
     note = (
@@ -108,6 +109,11 @@ def _leaves(report: GradientReport) -> Section:
         "direction typically has. rounding: what the working precision costs."
     )
     return Section("Gradients", (note,), _cut(columns, rows), _meanings(report.leaves))
+
+
+def counted(leaf: LeafCheck) -> bool:
+    """Whether the gradient is more than rounding, so that relative errors mean much."""
+    return leaf.reason not in ("negligible", "no-effect", "empty")
 
 
 def _rules(report: GradientReport) -> Iterator[Section]:

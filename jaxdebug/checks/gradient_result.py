@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdebug.checks.gradient_differences import Differences
 from jaxdebug.checks.gradient_findings import findings_of
 from jaxdebug.checks.gradient_plan import (
     Asked,
@@ -16,19 +17,13 @@ from jaxdebug.checks.gradient_plan import (
 )
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.findings import Finding, Severity, found
-from jaxdebug.gradients.certificate import Certificate, certify
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
-from jaxdebug.gradients.kinks import Kind, Point, points_on_ladder
-from jaxdebug.gradients.ladder import as_ladder
 from jaxdebug.gradients.leaf_check import (
     Leaf,
     LeafCheck,
-    Seen,
     check_leaf,
-    judge_near,
 )
-from jaxdebug.gradients.moves import ALL, FINE, GIVEN, LONG, NEAR, SHORT, Rungs
 from jaxdebug.gradients.rule_verdict import (
     Judged,
     RuleVerdict,
@@ -39,16 +34,11 @@ from jaxdebug.gradients.rule_verdict import (
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.reports import Verdict, format_number
 
-DIRECTIONS = 4
-"""Along which all leaves move at once."""
-
 MODES = 1e-7
 """Relative gap up to which forward and reverse mode agree in float64."""
 
 PLAIN = ("agrees", "not-reached")
 """Calls of which no more is to be said; the others may differ from their function."""
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 def build_gradient_report(
@@ -66,7 +56,7 @@ def build_gradient_report(
     evidence = asked.evidence
     calls = _judged_calls(asked.plan, evidence, expected)
     leaves = _known_leaves(asked.plan, calls, expected)
-    look = _Look(asked, leaves)
+    look = Differences(asked, leaves)
     checks = tuple(
         check_leaf(leaf, index, evidence, look.seen(index))
         for index, leaf in enumerate(leaves)
@@ -90,75 +80,6 @@ def build_gradient_report(
             "seconds": time.perf_counter() - started,
         },
     )
-
-
-class _Look:
-    """Differences of the function, a few steps first, many where they leave it open."""
-
-    def __init__(self, asked: Asked, leaves: Sequence[Leaf]) -> None:
-        self.asked, self.leaves = asked, leaves
-        self.values = 0
-        evidence = asked.evidence
-        self.whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
-        everything = [Rungs(NEAR, k, ALL, SHORT) for k in range(DIRECTIONS)]
-        given = [Rungs(GIVEN, k, ALL, FINE) for k in range(2)]
-        alone = [Rungs(NEAR, 0, leaf, SHORT) for leaf in range(len(leaves))]
-        points = self._points([*everything, *given, *alone])
-        self.near, points = points[:DIRECTIONS], points[DIRECTIONS:]
-        self.given, self.alone = points[:2], points[2:]
-
-    def _points(self, ladders: Sequence[Rungs], frozen: bool = False) -> list[Point]:
-        self.values += sum(1 + 2 * len(ladder.steps) for ladder in ladders)
-        # A step in float64 is only taken up to the rounding of the leaves.
-        noise = 4 * EPS * self.whole
-        found = []
-        for ladder, (centre, values) in zip(
-            ladders, self.asked.evaluate(ladders, frozen=frozen), strict=True
-        ):
-            steps = np.asarray(ladder.steps)
-            points = points_on_ladder(as_ladder(values, centre, steps), noise=noise)
-            found.append(points.at())
-        return found
-
-    def seen(self, leaf: int) -> Seen:
-        """What differences say of one leaf alone."""
-        seen = Seen(self.alone[leaf])
-        open_ = self._is_open(leaf, seen.near)
-        rough = any(
-            self._is_rough(which, point) for which, point in enumerate(self.given)
-        )
-        ladders = [Rungs(NEAR, 0, leaf, LONG), Rungs(GIVEN, 0, leaf, LONG)]
-        for frozen in (False, True):
-            if not open_ and not rough:
-                return seen
-            if frozen and not self.leaves[leaf].cut:
-                return seen
-            near, given = self._points(ladders, frozen)
-            seen = Seen(near, given)
-            open_, rough = self._is_open(leaf, near), False
-        return seen
-
-    def _is_open(self, leaf: int, point: Point) -> bool:
-        found = judge_near(leaf, self.asked.evidence, point, self.whole)
-        return found.verdict is not Verdict.PASS
-
-    def _is_rough(self, which: int, point: Point) -> bool:
-        """Whether the given point is anything but smooth with the slope claimed."""
-        evidence = self.asked.evidence
-        slope = float(evidence.slopes[0, which].sum())
-        size = float(np.sqrt(np.nansum(evidence.size[0] ** 2)))
-        gap = abs(slope - point.central.slope)
-        smooth = point.kind is Kind.SMOOTH
-        return not (smooth and gap <= point.central.bar + 1e-6 * size)
-
-    def certificate(self) -> Certificate:
-        """The bound on the error of the whole gradient."""
-        slopes = self.asked.evidence.slopes[1].sum(-1)
-        return certify(
-            [p.central.slope - s for p, s in zip(self.near, slopes, strict=True)],
-            [point.central.bar for point in self.near],
-            self.whole,
-        )
 
 
 def _known_leaves(

@@ -25,6 +25,9 @@ displacement, so that the kinks near an initialisation are rarely within them.""
 FINE = (1e-4, 1e-5, 1e-6, 1e-7)
 """Steps that also tell a jump and a cusp."""
 
+FINER = (3e-7, 1e-7, 3e-8, 1e-8)
+"""Steps for functions with kinks wherever one looks, such as large relu networks."""
+
 LONG = tuple(float(step) for step in steps_of_ladder())
 
 ALL = -1
