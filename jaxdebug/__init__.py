@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxdebug.checks.audit import audit
     from jaxdebug.checks.audit_report import AuditReport
+    from jaxdebug.checks.check_gradients import check_gradients
+    from jaxdebug.checks.gradient_report import GradientReport
     from jaxdebug.checks.workload import Workload
     from jaxdebug.programs.shadow import shadow
+    from jaxdebug.programs.strip import strip
     from jaxdebug.statistics.probe import probe
     from jaxdebug.statistics.statistic import Statistic
 
@@ -18,21 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditReport",
+    "GradientReport",
     "Statistic",
     "Workload",
     "__version__",
     "audit",
+    "check_gradients",
     "probe",
     "shadow",
+    "strip",
 ]
 
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audit_report",
+    "GradientReport": "jaxdebug.checks.gradient_report",
     "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audit",
+    "check_gradients": "jaxdebug.checks.check_gradients",
     "probe": "jaxdebug.statistics.probe",
     "shadow": "jaxdebug.programs.shadow",
+    "strip": "jaxdebug.programs.strip",
 }
 
 

@@ -16,6 +16,7 @@ from jaxdebug.checks.audit_result import build_report, judge
 from jaxdebug.checks.loss import (
     AuditInputError,
     place_arguments,
+    require_seed,
     split_loss,
 )
 from jaxdebug.checks.workload import (
@@ -94,7 +95,7 @@ def audit(
 
     require_function("audit", loss_fn)
     require_optimizer("audit", optimizer)
-    _require_seed(seed)
+    require_seed("audit", seed)
     silence = require_patterns("silence", silence)
 
     @by_signature
@@ -128,13 +129,6 @@ def audit(
             return measure(*args, **kwargs)
 
     return audited
-
-
-def _require_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(
-            f"audit expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."
-        )
 
 
 def audit_workload(

@@ -12,6 +12,7 @@ from jaxdebug.checks.loss import AuditInputError, Loss
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.differences import Differences, central_differences
 from jaxdebug.gradients.directions import gaussian
+from jaxdebug.gradients.draws import boosts
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen, widen_on_host
@@ -27,6 +28,8 @@ class Measured(NamedTuple):
     gradients: Sequence[Any]
     updates: Sequence[Any] | None
     differences: Differences
+    boosts: Sequence[Any]
+    """By how much each leaf's direction was made larger."""
 
 
 class Moves(NamedTuple):
@@ -68,15 +71,15 @@ class Plan(NamedTuple):
                     raise
         native = jax.device_get(self.native(leaves))
         with jax.default_device(jax.devices("cpu")[0]):
-            wide = _in_float64(self.wide, jax.device_get(list(leaves)), moves)
-        loss, layers, gradients, updates = native
-        return Measured(loss, layers, gradients, updates, jax.device_get(wide))
+            on_host = jax.device_get(list(leaves))
+            wide = _in_float64(self.wide, on_host, moves, native[2])
+        return Measured(*native, *jax.device_get(wide))
 
     def moves(self, leaves: Sequence[Any], seed: int, look: int = 0) -> Moves:
         """Directions and displacements of the moving leaves, on the host."""
         word = f"{seed} {look}"
-        wide = [widen_on_host(leaves[index]) for index in self.loss.moving]
-        pairs = list(zip(wide, self.loss.paths, strict=True))
+        wide = [widen_on_host(leaves[index]) for index in self.loss.split.moving]
+        pairs = list(zip(wide, self.loss.split.paths, strict=True))
         return Moves(
             [gaussian(leaf, path, "direction", word) for leaf, path in pairs],
             [gaussian(leaf, path, "jitter", word) for leaf, path in pairs],
@@ -96,7 +99,7 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
     traced_gradient = trace_observed(loss.gradient, *leaves)
     gradient_program = traced_gradient.program
     layers = probed_layers(
-        traced_gradient, dict(zip(loss.moving, loss.paths, strict=True))
+        traced_gradient, dict(zip(loss.split.moving, loss.split.paths, strict=True))
     )
     shadow, shadow_gradient = (
         shadow_program(program),
@@ -107,7 +110,7 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
     graph = build_graph(program.jaxpr)
     iterates = tuple(
         any(step.equation.primitive == "while" for step in graph.steps_after(node))
-        for node in (graph.inputs[index] for index in loss.moving)
+        for node in (graph.inputs[index] for index in loss.split.moving)
     )
 
     def native(leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -117,18 +120,26 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
             updates = jax.tree.leaves(update(list(leaves), gradients))
         return value, statistics, gradients, updates
 
-    def wide(leaves: Sequence[Any], moves: Moves) -> Differences:
+    def wide(
+        leaves: Sequence[Any], moves: Moves, gradients: Sequence[Any]
+    ) -> tuple[Differences, list[Any]]:
         leaves = [*map(widen, leaves)]
-        return central_differences(
-            lambda moving: shadow.apply(loss.with_moving(leaves, moving))[0],
-            lambda moving: shadow_gradient.apply(loss.with_moving(leaves, moving))[1:],
-            [leaves[index] for index in loss.moving],
-            *moves,
+        moving = [leaves[index] for index in loss.split.moving]
+        more = boosts(moving, [*map(widen, gradients)])
+        found = central_differences(
+            lambda moving: shadow.apply(loss.split.with_moving(leaves, moving))[0],
+            lambda moving: shadow_gradient.apply(
+                loss.split.with_moving(leaves, moving)
+            )[1:],
+            moving,
+            *([m * d for m, d in zip(more, each, strict=True)] for each in moves),
         )
+        return found, more
 
     def both(leaves: Sequence[Any], moves: Moves) -> Measured:
         value, statistics, gradients, updates = native(leaves)
-        return Measured(value, statistics, gradients, updates, wide(leaves, moves))
+        found = wide(leaves, moves, gradients)
+        return Measured(value, statistics, gradients, updates, *found)
 
     return Plan(
         loss,
@@ -146,21 +157,21 @@ def make_plan(loss: Loss, arguments: Any, optimizer: Any) -> Plan:
 def _update_program(loss: Loss, leaves: Sequence[Any], optimizer: Any) -> Program:
     """The optimiser's first update, traced with the user's own settings."""
 
-    if len(loss.arguments) != 1:
+    if len(loss.split.arguments) != 1:
         raise AuditInputError(
             "expected a single argument of parameters, because optimizer is given; "
-            f"found argnums={', '.join(map(str, loss.arguments))}. Put the parameters "
-            "into one pytree, or leave the optimizer out."
+            f"found argnums={', '.join(map(str, loss.split.arguments))}. Put the "
+            "parameters into one pytree, or leave the optimizer out."
         )
 
     def update(leaves: Sequence[Any], gradients: Sequence[Any]) -> Any:
-        moving = [leaves[index] for index in loss.moving]
+        moving = [leaves[index] for index in loss.split.moving]
         parameters = loss.rebuild(leaves, moving)
         tree = loss.rebuild(leaves, gradients)
         updates, _ = optimizer.update(tree, optimizer.init(parameters), parameters)
         return updates
 
-    return trace(update, list(leaves), [leaves[index] for index in loss.moving])
+    return trace(update, list(leaves), [leaves[index] for index in loss.split.moving])
 
 
 def _in_float64(function: Callable[..., Any], *args: Any) -> Any:

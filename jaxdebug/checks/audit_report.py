@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from jaxdebug.checks.audit_document import audit_document
+from jaxdebug.checks.finding_record import finding_record
 from jaxdebug.findings import Finding
 from jaxdebug.gradients.verdict import LeafVerdict
 from jaxdebug.programs.places import Site
-from jaxdebug.reports import Verdict, render_json, render_text, save_report
+from jaxdebug.reports import Verdict, render_html, render_json, render_text, save_report
 
 SCHEMA = "jaxdebug.audit/1"
 
@@ -118,16 +119,14 @@ class AuditReport:
         return self.text()
 
     def _repr_html_(self) -> str:
-        text = self.text(width=100)
-        escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f"<pre>{escaped}</pre>"
+        return render_html(self.text(width=100))
 
     def _payload(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "verdict": self.verdict,
-            "findings": [_finding(finding) for finding in self.findings],
-            "silenced": [_finding(finding) for finding in self.silenced],
+            "findings": [finding_record(finding) for finding in self.findings],
+            "silenced": [finding_record(finding) for finding in self.silenced],
             "loss": self.loss,
             "loss_float64": self.wide_loss,
             "leaves": [
@@ -167,19 +166,6 @@ class AuditReport:
             "seed": self.seed,
             "cost": dict(self.cost),
         }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "where": finding.where,
-        "line": finding.line,
-        "message": finding.message,
-        "meaning": finding.meaning,
-        "remedies": finding.remedies,
-        "evidence": dict(finding.evidence),
-    }
 
 
 def _plain(numbers: Mapping[str, Any]) -> dict[str, Any]:

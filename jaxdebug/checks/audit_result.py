@@ -31,9 +31,14 @@ def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ..
     """The verdict on each leaf from one measurement."""
     differences = measured.differences
     slopes, sizes, errors = [], [], []
-    for wide, native, direction in zip(
-        differences.gradients, measured.gradients, moves.directions, strict=True
+    for wide, native, boost, unit in zip(
+        differences.gradients,
+        measured.gradients,
+        measured.boosts,
+        moves.directions,
+        strict=True,
     ):
+        direction = boost * unit
         axes = tuple(range(1, wide.ndim))
         with np.errstate(over="ignore", invalid="ignore"):
             slopes.append(np.sum(np.real(wide * direction), axis=axes))
@@ -42,7 +47,7 @@ def judge(plan: Plan, measured: Measured, moves: Moves) -> tuple[LeafVerdict, ..
         sizes.append(norms * rms(direction))
         errors.append(gap / norms[0] if norms[0] > 0 else gap)
     return judge_leaves(
-        plan.loss.names,
+        plan.loss.split.names,
         np.asarray(differences.loss),
         np.stack(slopes, 1),
         np.stack(sizes, 1),
@@ -79,10 +84,14 @@ def build_report(
     layers = list(measured.layers)
 
     def rules_after(index: int) -> tuple[CustomRule, ...]:
-        return users_rules_after(plan.graph, plan.graph.inputs[loss.moving[index]])
+        return users_rules_after(
+            plan.graph, plan.graph.inputs[loss.split.moving[index]]
+        )
 
     inputs = examine_inputs(
-        leaves, list(zip(loss.moving, loss.names, strict=True)), loss.fixed
+        leaves,
+        list(zip(loss.split.moving, loss.split.names, strict=True)),
+        loss.split.fixed,
     )
     severed = _severed(plan, verdicts)
     findings = [
@@ -96,7 +105,7 @@ def build_report(
             severed=severed,
         ),
     ]
-    parameters = [leaves[index] for index in loss.moving]
+    parameters = [leaves[index] for index in loss.split.moving]
     numbers = {
         "parameter": [*map(_with_likeness, parameters)],
         "gradient": [
@@ -110,14 +119,14 @@ def build_report(
     findings += layer_findings(
         plan,
         layers,
-        [*leaf_measurements(loss.paths, parameters, numbers)],
+        [*leaf_measurements(loss.split.paths, parameters, numbers)],
         findings,
     )
     findings.sort(key=lambda finding: list(Severity).index(finding.severity))
     kept, quiet = silenced(findings, silence)
     rows = zip(
-        loss.names,
-        loss.moving,
+        loss.split.names,
+        loss.split.moving,
         verdicts,
         numbers["parameter"],
         numbers["gradient"],

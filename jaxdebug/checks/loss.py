@@ -27,26 +27,24 @@ class ArgumentTypeError(TypeError, AuditInputError):
 
 
 @dataclass(frozen=True, eq=False)
-class Loss:
-    """A scalar loss of flat arrays, some of which are parameters.
+class Split:
+    """Arguments as flat arrays, some of which are differentiated by.
 
     Attributes:
-        scalar: the loss of all flat arrays.
+        tree: of the arguments.
+        count: how many flat arrays there are.
         moving: indices of the inexact leaves of the parameters, of a module those
             that its framework trains.
         paths: path of each of those, in the user's spelling.
         fixed: index and path of every other leaf.
-        rebuild: the parameters' pytree from all flat arrays with others moving,
-            of the first argument that holds parameters; of a module the tree its
-            framework gives an optimiser.
         arguments: positions of the arguments that hold parameters.
     """
 
-    scalar: Callable[..., Any]
+    tree: Any
+    count: int
     moving: tuple[int, ...]
     paths: tuple[tuple[str, ...], ...]
     fixed: tuple[tuple[int, str], ...]
-    rebuild: Callable[[Sequence[Any], Sequence[Any]], Any]
     arguments: tuple[int, ...]
 
     @property
@@ -54,20 +52,50 @@ class Loss:
         """Paths as one string each."""
         return tuple("/".join(path) or "(params)" for path in self.paths)
 
-    def gradient(self, *leaves: Any) -> tuple[Any, list[Any]]:
-        """Value and gradient by the moving leaves."""
-
-        def moved(moving: list[Any]) -> Any:
-            return self.scalar(*self.with_moving(leaves, moving))
-
-        return jax.value_and_grad(moved)([leaves[i] for i in self.moving])
-
     def with_moving(self, leaves: Sequence[Any], moving: Sequence[Any]) -> list[Any]:
         """All flat arrays with the moving ones replaced."""
         every = list(leaves)
         for position, leaf in zip(self.moving, moving, strict=True):
             every[position] = leaf
         return every
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A scalar loss of flat arrays, some of which are parameters.
+
+    Attributes:
+        split: which of them.
+        scalar: the loss of all flat arrays.
+    """
+
+    split: Split
+    scalar: Callable[..., Any]
+
+    def gradient(self, *leaves: Any) -> tuple[Any, list[Any]]:
+        """Value and gradient by the moving leaves."""
+
+        def moved(moving: list[Any]) -> Any:
+            return self.scalar(*self.split.with_moving(leaves, moving))
+
+        return jax.value_and_grad(moved)([leaves[i] for i in self.split.moving])
+
+    def rebuild(self, leaves: Sequence[Any], moving: Sequence[Any]) -> Any:
+        """The parameters' pytree, of the first argument that holds some.
+
+        Of a module the tree that its framework gives an optimiser.
+        """
+        every = self.split.with_moving(leaves, moving)
+        arguments = jax.tree.unflatten(self.split.tree, every)[0]
+        return modules.parameters(arguments[self.split.arguments[0]])
+
+
+def require_seed(tool: str, seed: int) -> None:
+    """Refuse what is no seed, when a tool is applied and not later."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"{tool} expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."
+        )
 
 
 def place_arguments(
@@ -115,6 +143,21 @@ def split_loss(
             differentiate by, or if the loss is not a real scalar.
         TypeError: if `argnums` is not made of integers.
     """
+    split = split_arguments(argnums, args, kwargs)
+
+    @wraps(loss_fn, updated=())
+    def scalar(*flat: Any) -> Any:
+        args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
+        result = observed(loss_fn)(*args, **kwargs)
+        return _scalar_of(result, has_aux)
+
+    return Loss(split, scalar)
+
+
+def split_arguments(
+    argnums: int | Sequence[int], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Split:
+    """Split arguments at the parameters among them; raises as `split_loss`."""
     numbers = _positions(argnums, len(args))
     leaves, tree = jax.tree.flatten((args, kwargs))
     paths = path_names((args, kwargs))
@@ -136,20 +179,7 @@ def split_loss(
             "parameters as argnums, and parameters of a floating dtype. A model that "
             "the function closes over is a constant: hand it in as an argument."
         )
-
-    @wraps(loss_fn, updated=())
-    def scalar(*flat: Any) -> Any:
-        args, kwargs = modules.rebuild(jax.tree.unflatten(tree, flat))
-        result = observed(loss_fn)(*args, **kwargs)
-        return _scalar_of(result, has_aux)
-
-    def rebuild(flat: Sequence[Any], parameters: Sequence[Any]) -> Any:
-        every = list(flat)
-        for position, leaf in zip(moving, parameters, strict=True):
-            every[position] = leaf
-        return modules.parameters(jax.tree.unflatten(tree, every)[0][numbers[0]])
-
-    return Loss(scalar, tuple(moving), tuple(names), tuple(fixed), rebuild, numbers)
+    return Split(tree, len(leaves), tuple(moving), tuple(names), tuple(fixed), numbers)
 
 
 def _dtypes_of(

@@ -13,6 +13,7 @@ from jaxdebug.findings.pages import (
     gradients,
     parameters,
     program,
+    rules,
     values,
 )
 
@@ -20,6 +21,7 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
     {
         "Values that are not finite": values.PAGES,
         "Gradients compared with finite differences": gradients.PAGES,
+        "Custom rules and precision": rules.PAGES,
         "Scale over depth": depth.PAGES,
         "Activations": activations.PAGES,
         "Parameters and updates": parameters.PAGES,

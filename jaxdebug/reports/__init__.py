@@ -1,6 +1,7 @@
 """Reports as data, and the renderers that draw them; knows nothing of JAX."""
 
 from jaxdebug.reports.document import Column, Document, Section, Table
+from jaxdebug.reports.html import render_html
 from jaxdebug.reports.json_text import render_json
 from jaxdebug.reports.literal import show_name
 from jaxdebug.reports.numbers import format_number
@@ -15,6 +16,7 @@ __all__ = [
     "Table",
     "Verdict",
     "format_number",
+    "render_html",
     "render_json",
     "render_text",
     "save_report",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+from jax._src import custom_derivatives
 from jax._src.interpreters import partial_eval
 from jax._src.sharding_impls import UNSPECIFIED
 from jax.extend.core import ClosedJaxpr, JaxprEqn
@@ -190,3 +191,16 @@ def custom_rule_name(equation: JaxprEqn) -> tuple[str, str]:
     info = view_custom_rule(equation).body.jaxpr.debug_info.func_src_info
     name, _, place = info.partition(" at ")
     return name, place
+
+
+_MADE_BY_JAX = custom_derivatives.__file__
+"""Where rules are defined that JAX makes of `defjvps` or `custom_gradient`."""
+
+
+def derivative_definition(equation: JaxprEqn) -> str:
+    """`file:line` of the function that is the rule, or "" if JAX made it."""
+    params = equation.params
+    rule = params["bwd"] if "bwd" in params else params["jvp_jaxpr_fun"]
+    info = getattr(getattr(rule, "debug_info", None), "func_src_info", None) or ""
+    place = info.partition(" at ")[2]
+    return "" if place.startswith(_MADE_BY_JAX) else place

@@ -219,5 +219,22 @@ def _of_some(
     return moved
 
 
+Apply = Callable[[Equation, list[Value], Tool, Run], Outcome]
+
+
+def body_of_some(apply: Apply, keeps: Callable[[Equation], bool]) -> Apply:
+    """Runs the body in the place of a call, unless that one keeps its rule."""
+
+    def applied(
+        equation: Equation, operands: list[Value], tool: Tool, run: Run
+    ) -> Outcome:
+        if keeps(equation):
+            return apply(equation, operands, tool, run)
+        view = calls.view_custom_rule(equation.raw)
+        return run(view.body, operands, equation.inside(0))
+
+    return applied
+
+
 CUSTOM_JVP = Rule(_bodies, _apply_jvp)
 CUSTOM_VJP = Rule(_bodies, _apply_vjp)

@@ -1,0 +1,63 @@
+"""Pages on custom derivative rules, and on what a gradient's precision costs."""
+
+from __future__ import annotations
+
+from jaxdebug.findings.page import Page
+from jaxdebug.findings.severity import Severity
+
+PAGES = (
+    Page(
+        "wrong-rule",
+        "A custom derivative rule is not the derivative of its function",
+        Severity.ERROR,
+        "Every gradient that goes through the function is wrong, whatever the rest "
+        "of the model does.",
+        "At the operands of each call, in float64: the pullback by the rule against "
+        "that of the function's body without custom rules, coordinate by coordinate; "
+        "whether the pullback is linear; the value that the rule computes. At a kink "
+        "the rule's slope must lie between the one-sided slopes.",
+        "None on the healthy models of the tests; always on rules that are meant to "
+        "differ, until they are named as expected.",
+        (
+            "Compare the rule with the formula of the function, at the operand that "
+            "is named.",
+            "If the rule is meant to differ (straight-through, clipping, reversal), "
+            'name it: check_gradients(..., expected=("name",)).',
+        ),
+        "Operands that no call of this batch had; a rule that a derivative inside the "
+        "function has used already.",
+    ),
+    Page(
+        "modes-disagree",
+        "Forward and reverse mode give different derivatives",
+        Severity.ERROR,
+        "One of the two is wrong, or not finite where the other is: what transforms "
+        "the function by the other mode (`jax.jvp`, `jax.hessian`) goes wrong.",
+        "The slope along one direction by `jax.jvp` and by the gradient, both in "
+        "float64; functions with a custom_vjp have no forward mode and are left out.",
+        "None on the healthy models of the tests.",
+        (
+            "Look for a root, a log or a division at the edge of its domain, whose "
+            "operand a relu or a where holds there: guard the operand.",
+            "Look for a custom linear solve whose transposed solve is another one.",
+        ),
+        "Directions other than the one that was drawn.",
+    ),
+    Page(
+        "precision-loss",
+        "A gradient loses its digits in the working precision",
+        Severity.WARNING,
+        "The gradient's logic is right, but what the optimiser is given is far from "
+        "it.",
+        "The gradient in the model's own precision against the same gradient in "
+        "float64: the norm of the difference is more than a tenth of the norm, in a "
+        "leaf whose gradient is not negligible.",
+        "None on the healthy float32 and bfloat16 models of the tests.",
+        (
+            "Keep sums, means, norms and the loss in float32.",
+            "Look for a difference of nearly equal numbers in front of this "
+            "parameter's layer.",
+        ),
+        "Which operation loses them.",
+    ),
+)

@@ -1,0 +1,74 @@
+"""The calls of functions with custom rules that a derivative goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxdebug.programs._jax import calls, ir
+from jaxdebug.programs.coverage import FOREIGN
+from jaxdebug.programs.custom_rules import PRIMITIVES
+from jaxdebug.programs.equation import Address, Equation
+from jaxdebug.programs.graph import Graph, reached
+from jaxdebug.programs.places import is_inexact
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """One call of a function with a custom rule, in the program."""
+
+    address: Address
+    equation: Equation
+    moving: tuple[int, ...]
+    """Operands that depend on what is differentiated by."""
+    body: str
+    """How the body can be differentiated: "reverse", "forward" or "differences"."""
+
+
+def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
+    """The calls of functions with custom rules that a derivative goes through.
+
+    Args:
+        graph: the flow of the program.
+        inputs: indices of the flat inputs that are differentiated by.
+    """
+
+    def after(node: int) -> list[int]:
+        steps = [s for s in graph.readers.get(node, ()) if not s.opened]
+        return [*graph.feeds.get(node, ()), *(n for s in steps for n in s.results)]
+
+    moved = set(reached([graph.inputs[index] for index in inputs], after))
+    found = []
+    for step in graph.steps:
+        if step.equation.primitive not in PRIMITIVES:
+            continue
+        moving = tuple(
+            index
+            for index, node in enumerate(step.operands)
+            if node in moved and is_inexact(graph.avals[node])
+        )
+        if moving:
+            body = calls.view_custom_rule(step.equation.raw).body
+            found.append(
+                CallSite(step.address, step.equation, moving, differentiable(body))
+            )
+    return found
+
+
+def differentiable(jaxpr: ir.ClosedJaxpr) -> str:
+    """How a body without custom rules can be differentiated."""
+    kinds = {_kind(equation) for equation in jaxpr.jaxpr.eqns}
+    for kind in ("differences", "forward"):
+        if kind in kinds:
+            return kind
+    return "reverse"
+
+
+def _kind(equation: ir.JaxprEqn) -> str:
+    name = equation.primitive.name
+    if name in FOREIGN:
+        return "differences"
+    inside = {differentiable(jaxpr) for jaxpr in ir.nested_jaxprs(equation)}
+    if "differences" in inside:
+        return "differences"
+    return "forward" if name == "while" or "forward" in inside else "reverse"

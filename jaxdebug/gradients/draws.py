@@ -1,0 +1,159 @@
+"""Gaussian directions drawn on the device, keyed on the paths of leaves.
+
+A direction is drawn where it is used and never stored: a certificate for ten
+million parameters needs the memory of one direction. The key of a leaf is made
+from its path, so that adding a leaf re-rolls nothing. All leaves are one draw:
+one for each leaf takes seconds to compile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, UInt32
+
+from jaxdebug.gradients.directions import FALLBACK_SCALE
+
+BLOCK = 256
+"""Numbers that are drawn from one key: a leaf has as many keys as it needs."""
+
+
+class Draws(NamedTuple):
+    """What the directions of all leaves are drawn from; an argument of a program."""
+
+    words: UInt32[Any, "blocks 2"]
+    """The key of the leaf that a block belongs to."""
+    blocks: UInt32[Any, " blocks"]
+    """The block's index in its leaf."""
+
+
+def draws(
+    paths: Sequence[Sequence[str]], leaves: Sequence[Any], seed: int | str
+) -> Draws:
+    """Keys for directions of these leaves.
+
+    Args:
+        paths: of each leaf.
+        leaves: arrays or avals.
+        seed: of all leaves.
+    """
+    words, blocks = [], []
+    for path, leaf in zip(paths, leaves, strict=True):
+        text = "\0".join((str(seed), *path)).encode("utf-8", "surrogatepass")
+        key = np.frombuffer(hashlib.sha256(text).digest(), np.uint32)[:2]
+        count = -(-_numbers(leaf) // BLOCK)
+        words.append(np.broadcast_to(key, (count, 2)))
+        blocks.append(np.arange(count, dtype=np.uint32))
+    return Draws(np.concatenate(words), np.concatenate(blocks))
+
+
+def direction(drawn: Draws, index: Any, leaves: Sequence[Any]) -> list[Array]:
+    """One standard normal direction, for use inside a trace with float64.
+
+    Args:
+        drawn: the keys.
+        index: which direction, from 0; may be traced.
+        leaves: arrays of the shapes and dtypes of the result.
+    """
+
+    def block(words: Any, count: Any) -> Array:
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        key = jax.random.fold_in(jax.random.fold_in(key, count), index)
+        return jax.random.normal(key, (BLOCK,), jnp.float32)
+
+    flat = jax.vmap(block)(drawn.words, drawn.blocks).reshape(-1)
+    parts, start = [], 0
+    for leaf in leaves:
+        count = _numbers(leaf)
+        part = lax.slice(flat, (start,), (start + count,)).astype(jnp.float64)
+        if jnp.iscomplexobj(leaf):
+            part = lax.complex(part[: count // 2], part[count // 2 :])
+        parts.append(part.reshape(leaf.shape))
+        start += -(-count // BLOCK) * BLOCK
+    return parts
+
+
+def _numbers(leaf: Any) -> int:
+    """Real numbers in a leaf."""
+    complex_ = jax.dtypes.issubdtype(leaf.dtype, np.complexfloating)
+    return int(np.prod(leaf.shape, dtype=np.int64)) * (2 if complex_ else 1)
+
+
+def scales(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
+    """By how much each leaf moves for each unit of a direction.
+
+    Its root mean square; but a leaf that is tiny, such as a bias drawn with a
+    deviation of 1e-6, moves as far as gives it a part in the slope, up to what the
+    first updates would move it by. Else its gradient would have no weight.
+
+    Args:
+        leaves: float64 or complex128.
+        gradients: of the function by each.
+    """
+    sizes = [_rms(leaf) for leaf in leaves]
+    norms = [jnp.linalg.norm(gradient.reshape(-1)) for gradient in gradients]
+    slopes = [s * n for s, n in zip(sizes, norms, strict=True)]
+    whole = jnp.max(jnp.nan_to_num(jnp.stack(slopes), posinf=0.0))
+
+    def of(size: Array, norm: Array) -> Array:
+        fair = (whole > 0) & (norm > 0) & jnp.isfinite(norm)
+        far = jnp.where(fair, whole / jnp.where(fair, norm, 1), FALLBACK_SCALE)
+        return jnp.maximum(size, jnp.minimum(FALLBACK_SCALE, far))
+
+    return [of(size, norm) for size, norm in zip(sizes, norms, strict=True)]
+
+
+def boosts(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
+    """By how much `gaussian` directions grow to have the scales of `scales`."""
+    sizes = [_rms(leaf) for leaf in leaves]
+    return [
+        scale / jnp.where(size > 0, size, FALLBACK_SCALE)
+        for scale, size in zip(scales(leaves, gradients), sizes, strict=True)
+    ]
+
+
+def _rms(leaf: Array) -> Array:
+    """Root mean square of the finite elements; 0 if there are none."""
+    size = jnp.abs(leaf)
+    finite = jnp.isfinite(size)
+    largest = jnp.max(jnp.where(finite, size, 0), initial=0)
+    safe = jnp.where(largest > 0, largest, 1)
+    total = jnp.sum(jnp.where(finite, size / safe, 0) ** 2)
+    return largest * jnp.sqrt(total / jnp.maximum(jnp.sum(finite), 1))
+
+
+def noise(like: Sequence[Any], seed: Any) -> list[Any]:
+    """Numbers of either sign between 1/2 and 3/2, by a hash of their index.
+
+    What compares coordinates needs no more; a draw of JAX's takes a second to
+    compile, and each call needs several.
+    """
+    drawn = []
+    for position, array in enumerate(like):
+        start = jnp.uint32(seed) + jnp.uint32(0x9E3779B9 * (position + 1) % 2**32)
+        parts = [
+            _hashed(array, start + jnp.uint32(part))
+            for part in range(1 + jnp.iscomplexobj(array))
+        ]
+        whole = parts[0] if len(parts) == 1 else lax.complex(*parts)
+        drawn.append(whole.astype(array.dtype))
+    return drawn
+
+
+def _hashed(array: Any, start: Array) -> Array:
+    """The finalizer of MurmurHash3 (Appleby), a bijection of 32-bit integers."""
+    bits = lax.iota(jnp.uint32, array.size).reshape(array.shape) * jnp.uint32(
+        0x85157AF5
+    )
+    bits = bits + start
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
+    bits = bits ^ (bits >> 16)
+    size = 0.5 + (bits >> 1).astype(jnp.float64) * 2.0**-31
+    return jnp.where(bits & 1, size, -size)

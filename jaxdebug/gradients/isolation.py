@@ -1,0 +1,75 @@
+"""Each custom derivative rule against its own function, where it is called.
+
+The program runs in float64 on the operands the calls really receive. At each
+call the derivative by the rule and the one of the body without rules are pulled
+back from the same random cotangents, and compared coordinate by coordinate. A
+rule is also a linear map of its cotangent; whether it is needs no other witness.
+
+Nothing leaves the device but a few numbers for each call; in a loop of more than
+128 iterations those of its worst one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxdebug.gradients.call_gaps import Gaps, call_gaps
+from jaxdebug.gradients.custom_calls import CallSite
+from jaxdebug.programs.equation import Equation
+from jaxdebug.programs.shadow import shadow_tool
+from jaxdebug.programs.tool import Accumulator, Outcome, Tool, Value
+
+ROWS = 128
+"""Loops up to this length keep the numbers of each iteration."""
+
+
+def isolation_tool(sites: Collection[CallSite], ran_native: dict[str, None]) -> Tool:
+    """The float64 shadow, which compares rules with bodies on its way.
+
+    Args:
+        sites: the calls to compare.
+        ran_native: receives the primitives that ran in their native dtype.
+
+    Cost:
+        For each call about six pullbacks by the rule and three by the body.
+    """
+    shadow = shadow_tool(ran_native)
+    by_address = {site.address: site for site in sites}
+
+    def visit(
+        equation: Equation,
+        operands: list[Value],
+        proceed: Callable[[Equation, list[Value]], Outcome],
+    ) -> Outcome:
+        results, records = proceed(equation, operands)
+        site = by_address.get(equation.address)
+        if site is not None:
+            records = {**records, site.address: call_gaps(site, operands, shadow)}
+        return results, records
+
+    return shadow._replace(
+        visit=visit, accumulate=Accumulator(_empty, _worse, lambda n: n <= ROWS)
+    )
+
+
+def _empty(struct: Any) -> Any:
+    return jax.tree.map(lambda aval: jnp.zeros(aval.shape, aval.dtype), struct)
+
+
+def _worse(total: Gaps, made: Gaps, _: Any) -> Gaps:
+    """The numbers of the iteration that is further off."""
+    take = (badness(made) > badness(total)) | (total.calls == 0)
+    chosen = jax.tree.map(lambda new, old: jnp.where(take, new, old), made, total)
+    return chosen._replace(calls=total.calls + made.calls)
+
+
+def badness(gaps: Gaps) -> Array:
+    """One number by which iterations of one call are ranked."""
+    gap = jnp.minimum(gaps.at.gap, gaps.near.gap).max(-1)
+    worst = jnp.maximum(jnp.maximum(gaps.value, gaps.linear), gap)
+    return jnp.maximum(worst, gaps.lawless) + gaps.at.broken.sum(-1)

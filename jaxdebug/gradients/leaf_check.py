@@ -1,0 +1,247 @@
+"""The verdict on each leaf's gradient, from all witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdebug.gradients.evidence import Evidence
+from jaxdebug.gradients.judgement import Judgement, judge
+from jaxdebug.gradients.kinks import Kind, Point
+from jaxdebug.reports import Verdict
+
+COORDINATE = 1e-7
+"""Relative gap of a coordinate up to which two gradients agree in float64."""
+
+ROUNDING = 1e-13
+"""Of the whole gradient, each leaf in its scale: below it a gap is rounding."""
+
+AGREEMENT = 1e-6
+"""Relative to the leaf's typical slope: what differences tell apart at best."""
+
+NEGLIGIBLE = 1e-8
+"""A slope below this part of the whole gradient's is zero but for rounding."""
+
+SATURATED = 1e-12
+"""So is one below this part of the function's value: float64 tells no more."""
+
+SOLVED = 1e-2
+"""Behind a loop that stops at a tolerance, value and gradient are approximations:
+up to this part of the typical slope a gap may be the tolerance's."""
+
+
+@dataclass(frozen=True)
+class LeafCheck:
+    """Whether one leaf's gradient is right.
+
+    Attributes:
+        path: of the leaf, in the user's spelling.
+        shape: of the leaf.
+        dtype: of the leaf.
+        verdict: pass, fail or inconclusive.
+        reason: `agrees`, `kink`, `edge`, `expected`, `negligible`, `no-effect`,
+            `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
+            `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
+            `not-differentiable` or `contradictory`.
+        witness: which one decided: `coordinates` (against the gradient without
+            custom rules), `differences` or `values`.
+        error: relative gap of the worst coordinate.
+        index: of that coordinate; empty for scalars.
+        found: the gradient there.
+        expected: without custom rules.
+        slope: by the gradient, along the leaf's direction.
+        difference: by finite differences.
+        bar: bound on the error of `difference`.
+        size: slope that the direction has typically.
+        precision: relative error of the gradient in the working precision.
+        causes: the rules that make it wrong.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    verdict: Verdict
+    reason: str
+    witness: str
+    error: float
+    index: tuple[int, ...]
+    found: float
+    expected: float
+    slope: float
+    difference: float
+    bar: float
+    size: float
+    precision: float
+    causes: tuple[str, ...] = ()
+
+
+class Leaf(NamedTuple):
+    """A leaf that is differentiated by."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    wrong: tuple[str, ...]
+    """Rules it goes through that are wrong."""
+    meant: bool
+    """Whether it goes through a rule that is meant to differ."""
+    cut: bool
+    """Whether a stop_gradient lies on its way."""
+    iterates: bool
+    """Whether it goes through a loop that stops at a tolerance."""
+    kinked: bool
+    """Whether a custom rule on its way may lawfully differ from its function."""
+
+
+class Seen(NamedTuple):
+    """What differences say of a leaf: near the point, and at it if that was asked."""
+
+    near: Point
+    given: Point | None = None
+
+
+def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
+    """The verdict on one leaf.
+
+    Args:
+        leaf: what is known of it.
+        index: its position among the leaves.
+        evidence: on the host; of the given point and of one near it.
+        seen: along the first direction, the leaf alone.
+    """
+    whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
+    gaps = [_Gap.of(evidence, point, index, whole) for point in (0, 1)]
+    verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
+    shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
+    place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
+    return LeafCheck(
+        leaf.path,
+        leaf.shape,
+        leaf.dtype,
+        verdict,
+        reason,
+        witness,
+        shown.relative if shown.counts else 0.0,
+        tuple(map(int, place)),
+        shown.found,
+        shown.expected,
+        float(evidence.slopes[1, 0, index]),
+        seen.near.central.slope,
+        seen.near.central.bar,
+        slope_size(evidence, index),
+        float(evidence.precision[index]),
+        leaf.wrong if verdict is Verdict.FAIL else (),
+    )
+
+
+def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
+    """The slope that a direction of a leaf typically has."""
+    slope = float(evidence.slopes[point, 0, leaf])
+    return max(float(evidence.size[point, leaf]), abs(slope))
+
+
+class _Gap(NamedTuple):
+    """A leaf's gradient against the one without custom rules, at one point."""
+
+    relative: float
+    place: int
+    found: float
+    expected: float
+    counts: bool
+    """Whether it is more than rounding."""
+
+    @staticmethod
+    def of(evidence: Evidence, point: int, leaf: int, whole: float) -> _Gap:
+        each = evidence.coordinates
+        relative = float(each.gap[point, leaf])
+        absolute = float(each.absolute[point, leaf] * evidence.scales[leaf])
+        return _Gap(
+            relative,
+            int(each.worst[point, leaf]),
+            float(each.found[point, leaf]),
+            float(each.expected[point, leaf]),
+            relative > COORDINATE and absolute > ROUNDING * whole,
+        )
+
+
+def _decide(
+    leaf: Leaf,
+    index: int,
+    evidence: Evidence,
+    seen: Seen,
+    gaps: Sequence[_Gap],
+    whole: float,
+) -> tuple[Verdict, str, str]:
+    if 0 in leaf.shape:
+        return Verdict.PASS, "empty", "values"
+    slopes, value = evidence.slopes[:, 0, index], evidence.value
+    outside = np.isfinite(value[0]) and not np.isfinite(value[1])
+    seen_numbers = [slopes[0], value[0], evidence.precision[index]]
+    seen_numbers += [] if outside else [slopes[1]]
+    broken = evidence.coordinates.broken[: 1 if outside else 2, index]
+    if not np.isfinite(seen_numbers).all() or broken.any():
+        return Verdict.FAIL, "not-finite", "values"
+    given, near = (gap.counts for gap in gaps)
+    if (given or near) and (leaf.wrong or not leaf.kinked):
+        return Verdict.FAIL, "disagrees", "coordinates"
+    if leaf.meant:
+        if near:
+            return Verdict.INCONCLUSIVE, "contradictory", "coordinates"
+        return Verdict.PASS, "expected", "coordinates"
+    if outside:
+        return *_at_edge(float(slopes[0]), seen.given), "differences"
+    found = judge_near(index, evidence, seen.near, whole)
+    if found.verdict is Verdict.PASS and seen.given is not None:
+        found = _judge_given(float(slopes[0]), seen.given, found)
+    if found.reason == "agrees" and (given or near):
+        found = found._replace(reason="kink")
+    gap = abs(float(slopes[1]) - seen.near.central.slope)
+    if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
+        found = Judgement(Verdict.INCONCLUSIVE, "iterates")
+    return found.verdict, found.reason, "differences"
+
+
+def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
+    """Where the function ends beside the point, so that nothing is known near it."""
+    if point is None or point.kind not in (Kind.EDGE, Kind.SMOOTH):
+        return Verdict.INCONCLUSIVE, "edge"
+    found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
+    passed = found.verdict is Verdict.PASS
+    return found.verdict, "edge" if passed else found.reason
+
+
+def judge_near(index: int, evidence: Evidence, point: Point, whole: float) -> Judgement:
+    """The slope along a leaf's direction, at the point where no kink lies."""
+    slope, size = float(evidence.slopes[1, 0, index]), slope_size(evidence, index)
+    known = point.central
+    if size == 0.0 and abs(known.slope) <= known.bar:
+        return Judgement(Verdict.PASS, "flat" if point.changes else "no-effect")
+    found = judge(slope, point, scale=size, tolerance=AGREEMENT)
+    undecided = found.verdict is not Verdict.FAIL
+    value = SATURATED * abs(float(evidence.value[1]))
+    if undecided and abs(slope) + known.bar <= max(NEGLIGIBLE * whole, value):
+        return Judgement(Verdict.PASS, "negligible")
+    return found
+
+
+def _judge_given(slope: float, point: Point, near: Judgement) -> Judgement:
+    """At the given point: only what is certain there overrules what is near it.
+
+    Where both one-sided slopes are the same, the function has a derivative. Where
+    they differ, the gradient may lawfully lie outside them: a network has many
+    kinks at once, and each one's own derivative is judged where it is.
+    """
+    if point.kind in (Kind.JUMP, Kind.CUSP):
+        return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
+    if point.kind is Kind.KINK:
+        return Judgement(Verdict.PASS, "kink")
+    if point.kind is Kind.EDGE:
+        return judge(slope, point, tolerance=AGREEMENT)
+    if point.kind is Kind.SMOOTH:
+        found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
+        if found.verdict is Verdict.FAIL:
+            return Judgement(Verdict.FAIL, "differentiable-here")
+    return near

@@ -1,0 +1,179 @@
+"""The verdict on each custom derivative rule, from its calls in a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdebug.gradients.call_gaps import Gaps
+from jaxdebug.gradients.custom_calls import CallSite
+from jaxdebug.programs._jax import calls
+from jaxdebug.reports import Verdict
+
+AGREEMENT = 1e-7
+"""Relative gap of a coordinate up to which a rule and its body agree in float64."""
+
+ALONG = 1e-5
+"""The same where only slopes by differences are to be had."""
+
+LINEAR = 1e-9
+"""Relative gap up to which a pullback is a linear map: it is one but for rounding."""
+
+LAWFUL = 1e-4
+"""A slope so far outside the one-sided slopes, relative to it, is unlawful: what
+steps of 1e-6 resolve."""
+
+SOLVED = 1e-2
+"""A body that iterates to a tolerance has a derivative only up to it."""
+
+
+@dataclass(frozen=True)
+class RuleVerdict:
+    """Whether a custom rule is the derivative of its function.
+
+    Attributes:
+        name: of the decorated function.
+        defined: `file:line` of the decorated function.
+        rule: `file:line` of the bwd or jvp function; empty if JAX made it.
+        calls: `file:line` of each call that was compared, each once.
+        verdict: pass, fail or inconclusive.
+        reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
+            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`
+            or `elsewhere`.
+        error: the gap that decided.
+        operand: position of the operand whose derivative it is; -1 for none.
+        index: flat index of its coordinate; -1 for none.
+        by_rule: the derivative there.
+        by_body: what it should be.
+        iteration: of the loop around the call, if it is in one.
+    """
+
+    name: str
+    defined: str
+    rule: str
+    calls: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    error: float
+    operand: int = -1
+    index: int = -1
+    by_rule: float = 0.0
+    by_body: float = 0.0
+    iteration: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.rule or self.defined})"
+
+
+class Judged(NamedTuple):
+    """What one call at one point and in one iteration says."""
+
+    verdict: Verdict
+    reason: str
+    error: float
+    operand: int = -1
+    index: int = -1
+    by_rule: float = 0.0
+    by_body: float = 0.0
+    iteration: tuple[int, ...] = ()
+
+
+def judge_calls(
+    sites: Sequence[CallSite],
+    gaps: Sequence[Gaps],
+    value_tolerance: Sequence[float],
+    expected: Sequence[bool],
+) -> dict[CallSite, Judged]:
+    """What each call says of its rule.
+
+    Args:
+        sites: the calls.
+        gaps: of each call; leading axes of points and iterations.
+        value_tolerance: relative, of each call's value: its own precision.
+        expected: whether the rule of each call is meant to differ.
+    """
+    return {
+        site: _judge_call(site, found, tolerance, meant)
+        for site, found, tolerance, meant in zip(
+            sites, gaps, value_tolerance, expected, strict=True
+        )
+    }
+
+
+def judge_rules(judged: Mapping[CallSite, Judged]) -> tuple[RuleVerdict, ...]:
+    """One verdict for each rule: that of its worst call."""
+    groups: dict[tuple[str, str, str], list[CallSite]] = {}
+    for site in judged:
+        groups.setdefault(_definition(site), []).append(site)
+    verdicts = []
+    for key, members in groups.items():
+        worst = max((judged[site] for site in members), key=_rank)
+        lines = dict.fromkeys(str(s.equation.line) for s in members if s.equation.line)
+        verdicts.append(RuleVerdict(*key, tuple(lines), *worst))
+    return tuple(verdicts)
+
+
+def _definition(site: CallSite) -> tuple[str, str, str]:
+    raw = site.equation.raw
+    return *calls.custom_rule_name(raw), calls.derivative_definition(raw)
+
+
+def rule_name(site: CallSite) -> str:
+    """A call's rule as findings name it: `name (file:line)`, where it is defined."""
+    name, defined, rule = _definition(site)
+    return f"{name} ({rule or defined})"
+
+
+def _rank(judged: Judged) -> tuple[int, float]:
+    order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
+    return order.index(judged.verdict), judged.error
+
+
+def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) -> Judged:
+    reached = np.asarray(gaps.calls)
+    if not (reached > 0).any():
+        return Judged(Verdict.INCONCLUSIVE, "not-reached", 0.0)
+    found = []
+    for place in np.argwhere(reached > 0):
+        row = _row(gaps, tuple(place))
+        found.append(_judge_row(site, row, tolerance)._replace(iteration=(*place[1:],)))
+    worst = max(found, key=_rank)
+    if expected and worst.verdict is not Verdict.PASS:
+        return worst._replace(verdict=Verdict.PASS, reason="expected")
+    return worst
+
+
+def _row(gaps: Gaps, place: tuple[int, ...]) -> Gaps:
+    return jax.tree.map(lambda part: np.asarray(part)[place], gaps)
+
+
+def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
+    if row.value > tolerance:
+        return Judged(Verdict.FAIL, "value-differs", float(row.value))
+    if row.linear > LINEAR:
+        return Judged(Verdict.FAIL, "not-linear", float(row.linear))
+    if row.at.broken.any():
+        operand = int(np.argmax(row.at.broken))
+        return Judged(Verdict.FAIL, "not-finite", np.inf, operand)
+    bar = ALONG if site.body == "differences" else AGREEMENT
+    operand = int(np.argmax(row.at.gap))
+    place = (
+        operand,
+        int(row.at.worst[operand]),
+        float(row.at.found[operand]),
+        float(row.at.expected[operand]),
+    )
+    gap, near = float(row.at.gap[operand]), float(row.near.gap.max(initial=0.0))
+    if gap <= bar:
+        return Judged(Verdict.PASS, "agrees", gap, *place)
+    if near <= bar:
+        if row.lawless <= LAWFUL:
+            return Judged(Verdict.PASS, "kink", 0.0, *place)
+        return Judged(Verdict.FAIL, "unlawful-at-kink", float(row.lawless), *place)
+    if site.body != "reverse" and gap <= SOLVED:
+        return Judged(Verdict.INCONCLUSIVE, "iterates", gap, *place)
+    return Judged(Verdict.FAIL, "disagrees", gap, *place)

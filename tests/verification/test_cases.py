@@ -1,0 +1,32 @@
+"""The verdict on each case is a right one, in float32 and in float64."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdebug as jd
+from tests.slow import quick_cases
+from tests.verification.case import cast
+from tests.verification.points import POINTS
+from tests.verification.right import RIGHT
+from tests.verification.wrong import WRONG
+
+CASES = {**RIGHT, **WRONG, **POINTS}
+QUICK = ["network", "off by 1e-6", "relu at 0", "value of the rule"]
+
+
+@pytest.mark.parametrize("precision", quick_cases(["float32", "float64"], ["float32"]))
+@pytest.mark.parametrize("name", quick_cases(CASES, QUICK))
+def test_the_verdict_is_right(name: str, precision: str) -> None:
+    case = CASES[name]
+    with jax.enable_x64(precision == "float64"):
+        args = cast(case.args, jnp.dtype(precision))
+        report = jd.check_gradients(case.function, **case.options)(*args)
+    assert report.verdict in case.verdicts, str(report)
+    if case.reason:
+        reasons = {check.reason for check in (*report.leaves, *report.rules)}
+        assert case.reason in reasons, str(report)
+    assert report.ok == (report.verdict == "pass")
+    assert bool(report.findings) >= (report.verdict == "fail")
