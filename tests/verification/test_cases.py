@@ -21,9 +21,14 @@ QUICK = ["network", "off by 1e-6", "relu at 0", "value of the rule"]
 @pytest.mark.parametrize("name", quick_cases(CASES, QUICK))
 def test_the_verdict_is_right(name: str, precision: str) -> None:
     case = CASES[name]
-    with jax.enable_x64(precision == "float64"):
+    # Callbacks run in threads of their own, which see global settings alone.
+    before = jax.config.read("jax_enable_x64")
+    jax.config.update("jax_enable_x64", precision == "float64")
+    try:
         args = cast(case.args, jnp.dtype(precision))
         report = jd.check_gradients(case.function, **case.options)(*args)
+    finally:
+        jax.config.update("jax_enable_x64", before)
     assert report.verdict in case.verdicts, str(report)
     if case.reason:
         reasons = {check.reason for check in (*report.leaves, *report.rules)}
