@@ -110,7 +110,7 @@ def build_report(
         "parameter": [*map(_with_likeness, parameters)],
         "gradient": [
             _with_likeness(array) | severed.get(name, {})
-            for name, array in zip(loss.names, measured.gradients, strict=True)
+            for name, array in zip(loss.split.names, measured.gradients, strict=True)
         ],
         "update": None
         if measured.updates is None
@@ -184,7 +184,7 @@ def _severed(plan: Plan, verdicts: Sequence[LeafVerdict]) -> dict[str, dict[str,
     found = {}
     for index in zero:
         if is_constant(derivatives, derivatives.outputs[1 + index]):
-            source = plan.graph.inputs[plan.loss.moving[index]]
+            source = plan.graph.inputs[plan.loss.split.moving[index]]
             read = reads(plan.graph, plan.graph.outputs[0], source)
             found[verdicts[index].path] = {"severed": "read" if read else "unused"}
     return found

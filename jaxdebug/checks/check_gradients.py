@@ -82,13 +82,18 @@ def check_gradients(
         >>> @jax.custom_jvp
         ... def double(x):
         ...     return 2.0 * x
-        >>> double.defjvp(lambda primals, tangents: (2 * primals[0], 3 * tangents[0]))
+        >>> _ = double.defjvp(lambda x, t: (2 * x[0], 3 * t[0]))
         >>> report = check_gradients(lambda w: jnp.sum(double(w)))(jnp.ones(3))
         >>> report.verdict.value, report.rules[0].name
         ('fail', 'double')
     """
     require_function("check_gradients", fn)
     expected = (expected,) if isinstance(expected, str) else tuple(expected)
+    if not all(isinstance(name, str) for name in expected):
+        raise TypeError(
+            "check_gradients expects expected to be names of functions whose rule is "
+            f"meant to differ, as in expected=('ste',); found {expected!r}."
+        )
     require_seed("check_gradients", seed)
 
     @by_signature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
@@ -111,27 +112,34 @@ def make_gradient_plan(
     graph = build_graph(program.jaxpr)
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
-    those = witnesses(program, gradient, problem.split.moving, sites, meant)
+    with _own_settings():
+        those = witnesses(program, gradient, problem.split.moving, sites, meant)
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         return gradient(*leaves, *cotangents)
 
     def wide(leaves: Any, cotangents: Any, drawn: Draws, native: Any) -> Evidence:
-        return gather(
-            those, leaves, cotangents, native, drawn, directions, (GIVEN, NEAR)
-        )
+        points = (GIVEN, NEAR)
+        with _own_settings():
+            return gather(those, leaves, cotangents, native, drawn, directions, points)
 
     def plain(_: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
         return those.function.apply(leaves)
 
     def moved(leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves) -> Any:
-        return evaluate(those, plain, leaves, cotangents, drawn, sizes, to, directions)
+        with _own_settings():
+            return evaluate(
+                those, plain, leaves, cotangents, drawn, sizes, to, directions
+            )
 
     def frozen(
         leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves
     ) -> Any:
         still = frozen_function(program)
-        return evaluate(those, still, leaves, cotangents, drawn, sizes, to, directions)
+        with _own_settings():
+            return evaluate(
+                those, still, leaves, cotangents, drawn, sizes, to, directions
+            )
 
     return GradientPlan(
         problem,
@@ -143,6 +151,14 @@ def make_gradient_plan(
         jax.jit(moved),
         jax.jit(frozen),
     )
+
+
+def _own_settings() -> AbstractContextManager[Any]:
+    """JAX's defaults for what is ours; the user's function was traced with theirs."""
+    stack = ExitStack()
+    stack.enter_context(jax.numpy_dtype_promotion("standard"))
+    stack.enter_context(jax.numpy_rank_promotion("allow"))
+    return stack
 
 
 def is_expected(site: CallSite, names: Sequence[str]) -> bool:

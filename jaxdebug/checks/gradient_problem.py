@@ -108,7 +108,14 @@ def split_problem(
     def handed_in(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
         found = gradient(*args, **kwargs) if callable(gradient) else gradient
-        return [*outputs(flat), *_fitting(found, split, flat)]
+        results = outputs(flat)
+        if [result.shape for result in results] != [()]:
+            raise AuditInputError(
+                "expected a function that returns a scalar, because gradient is given; "
+                f"found {len(results)} arrays of shapes "
+                f"{[result.shape for result in results]}."
+            )
+        return [*results, *_fitting(found, split, flat)]
 
     def whole(*arrays: Any) -> list[Any]:
         flat, cotangents = arrays[: split.count], arrays[split.count :]

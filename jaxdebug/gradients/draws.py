@@ -125,7 +125,8 @@ def _rms(leaf: Array) -> Array:
     largest = jnp.max(jnp.where(finite, size, 0), initial=0)
     safe = jnp.where(largest > 0, largest, 1)
     total = jnp.sum(jnp.where(finite, size / safe, 0) ** 2)
-    return largest * jnp.sqrt(total / jnp.maximum(jnp.sum(finite), 1))
+    count = jnp.sum(finite).astype(jnp.float64)
+    return largest * jnp.sqrt(total / jnp.maximum(count, 1))
 
 
 def noise(like: Sequence[Any], seed: Any) -> list[Any]:

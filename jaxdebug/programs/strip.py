@@ -67,7 +67,7 @@ def strip(fn: Callable[..., Any]) -> Callable[..., Any]:
         >>> @jax.custom_jvp
         ... def double(x):
         ...     return 2.0 * x
-        >>> double.defjvp(lambda primals, tangents: (2 * primals[0], 3 * tangents[0]))
+        >>> _ = double.defjvp(lambda x, t: (2 * x[0], 3 * t[0]))
         >>> float(jax.grad(double)(1.0)), float(jax.grad(strip(double))(1.0))
         (3.0, 2.0)
     """

@@ -43,7 +43,7 @@ def gradients(loss: Any, *args: Any) -> dict[str, np.ndarray]:
     args, kwargs = place_arguments(args, {})
     parts = split_loss(loss, 0, False, args, kwargs)
     _, made = parts.gradient(*jax.tree.leaves((args, kwargs)))
-    return dict(zip(parts.names, map(np.asarray, made), strict=True))
+    return dict(zip(parts.split.names, map(np.asarray, made), strict=True))
 
 
 @pytest.mark.slow

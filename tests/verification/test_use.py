@@ -1,0 +1,180 @@
+"""`check_gradients` as it is used: modules, settings, wrong input, its report."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxdebug as jd
+from jaxdebug.checks.gradient_report import GradientsFailed
+from tests.checks.faulty_rules import factor
+
+X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+W = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
+
+
+def _loss(params: Any, x: Any) -> Any:
+    return jnp.mean((x @ params["w"] + 1) ** 2)
+
+
+@pytest.fixture(scope="module")
+def failed() -> jd.GradientReport:
+    def loss(params: Any, x: Any) -> Any:
+        right = jnp.mean((x @ params["right"]) ** 2)
+        return right + jnp.mean((factor(x @ params["[red]w/../x"]) + 1) ** 2)
+
+    params = {"right": jnp.asarray(W), "[red]w/../x": jnp.asarray(W)}
+    return jd.check_gradients(loss)(params, X)
+
+
+def test_the_wrong_rule_is_named_with_its_definition(failed: jd.GradientReport) -> None:
+    assert failed.verdict == "fail"
+    (finding,) = failed.findings
+    _, start = inspect.getsourcelines(factor)
+    place, line = str(finding.line).rsplit(":", 1)
+    assert (finding.code, finding.where) == ("wrong-rule", "factor")
+    assert place.endswith("faulty_rules.py")
+    assert start < int(line) < start + 15  # the bwd function, below the function
+    verdicts = {leaf.path: leaf.verdict.value for leaf in failed.leaves}
+    assert verdicts == {"right": "pass", "[red]w/../x": "fail"}
+    (rule,) = failed.rules
+    assert rule.error == pytest.approx(0.01, rel=1e-2)
+    assert rule.calls[0].split(":")[0] == __file__
+
+
+def test_its_report_is_text_json_and_a_file(
+    failed: jd.GradientReport, tmp_path: Any
+) -> None:
+    text = failed.text(width=100)
+    assert "wrong-rule" in text
+    assert "[red]w/../x" in text
+    assert max(map(len, text.splitlines())) <= 100
+    read = json.loads(failed.to_json())
+    assert read["schema"] == "jaxdebug.gradients/1"
+    assert read["verdict"] == "fail"
+    assert {leaf["path"] for leaf in read["leaves"]} == {"right", "[red]w/../x"}
+    assert failed.save(tmp_path / "gradients.json").read_text() == failed.to_json()
+    assert "<pre>" in failed._repr_html_()
+    with pytest.raises(GradientsFailed, match="wrong-rule"):
+        failed.raise_if_failed()
+
+
+@pytest.mark.slow
+def test_modules_are_taken_where_parameters_stand() -> None:
+    def nnx_loss(model: Any, x: Any) -> Any:
+        return jnp.mean(model(x) ** 2)
+
+    linear = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    report = jd.check_gradients(nnx_loss)(linear, X)
+    assert report.ok
+    assert {leaf.path for leaf in report.leaves} == {"kernel", "bias"}
+
+    def eqx_loss(model: Any, x: Any) -> Any:
+        return jnp.mean(jax.vmap(model)(x) ** 2)
+
+    mlp = eqx.nn.MLP(3, 2, 4, 1, key=jax.random.key(0))
+    report = jd.check_gradients(eqx_loss)(mlp, X)
+    assert report.ok
+    assert "layers/0/weight" in {leaf.path for leaf in report.leaves}
+
+
+@pytest.mark.slow
+def test_the_users_settings_do_not_matter_and_stay() -> None:
+    with (
+        jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.transfer_guard("disallow"),
+        jax.debug_nans(True),
+    ):
+        args = jax.device_put(({"w": W}, X))
+        report = jd.check_gradients(
+            lambda p, x: jnp.mean(jnp.square(jax.nn.relu(x @ p["w"])))
+        )(*args)
+        assert jax.config.jax_numpy_dtype_promotion == "strict"
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+def test_nothing_is_left_behind_and_nothing_is_random() -> None:
+    """The same gradient before and after, and the same report twice."""
+    params = {"w": jnp.asarray(W)}
+    before = jax.grad(_loss)(params, X)
+    check = jd.check_gradients(_loss)
+    first, second = check(params, X), check(params, X)
+    np.testing.assert_array_equal(before["w"], jax.grad(_loss)(params, X)["w"])
+    assert first.leaves == second.leaves
+    assert first.certificate == second.certificate
+    assert first.leaves != jd.check_gradients(_loss, seed=1)(params, X).leaves
+
+
+@pytest.mark.slow
+def test_outputs_of_any_form_and_several_arguments() -> None:
+    def function(w: Any, x: Any, n: Any) -> Any:
+        return {"y": x @ w, "n": n + 1, "z": (jnp.sum(w), x[0])}
+
+    report = jd.check_gradients(function, argnums=(0, 1))(W, X, np.int32(3))
+    assert report.ok
+    assert [leaf.path for leaf in report.leaves] == ["0", "1"]
+
+
+WRONG_INPUT: dict[str, tuple[Any, str]] = {
+    "no function": (
+        lambda: jd.check_gradients(3),
+        "check_gradients expects a function",
+    ),
+    "a seed that is none": (
+        lambda: jd.check_gradients(_loss, seed=-1),
+        "check_gradients expects seed",
+    ),
+    "no argument": (
+        lambda: jd.check_gradients(_loss, argnums=5)({"w": W}, X),
+        "expected argnums",
+    ),
+    "integers": (
+        lambda: jd.check_gradients(_loss)({"w": np.ones((3, 2), int)}, X),
+        "expected floating-point arrays",
+    ),
+    "a string": (
+        lambda: jd.check_gradients(_loss)({"w": "kernel"}, X),
+        "expected arguments that are pytrees of arrays",
+    ),
+    "no aux": (
+        lambda: jd.check_gradients(_loss, has_aux=True)({"w": W}, X),
+        "has_aux=True",
+    ),
+    "a gradient of another shape": (
+        lambda: jd.check_gradients(_loss, gradient={"w": np.ones(3)})({"w": W}, X),
+        "expected a gradient with the shapes",
+    ),
+    "a gradient of no scalar": (
+        lambda: jd.check_gradients(lambda w: w**2, gradient=lambda w: 2 * w)(W),
+        "expected a function that returns a scalar",
+    ),
+    "expected that is no name": (
+        lambda: jd.check_gradients(_loss, expected=(3,)),
+        "expected to be names",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INPUT)
+def test_wrong_input_is_refused_with_what_was_expected(name: str) -> None:
+    call, text = WRONG_INPUT[name]
+    with pytest.raises((TypeError, ValueError), match=text):
+        call()
+
+
+def test_an_exception_of_the_users_passes_through() -> None:
+    def loss(params: Any, x: Any) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        jd.check_gradients(loss)({"w": W}, X)
