@@ -22,7 +22,7 @@ from jaxdebug.programs.derivatives import (
 )
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.neighbours import Derivative, Use, closest, uses_of
-from jaxdebug.programs.packed import Parts, parts_of
+from jaxdebug.programs.packed import Parts, parts_of, reshaped
 from jaxdebug.programs.places import Place
 from jaxdebug.programs.same_values import Values
 from jaxdebug.programs.updates import Trail, added_to, is_gradient, trail_of
@@ -190,11 +190,12 @@ def _rightful(
     graph = claimant.graph
     taken = {node for other in every for node in other.claims}
     shape = graph.avals[claimant.start].shape
+    alike = reshaped(graph, claimant.parts, claimant.start)
     return [
         node
         for node in gradients
         if node not in taken
-        and graph.avals[node].shape == shape
+        and (node in alike or graph.avals[node].shape == shape)
         and claimant in owners_of(graph, node, every)
     ]
 

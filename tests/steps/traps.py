@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from tests.steps.train_step import TrainStep, X, Y, mse, parameters
 
@@ -91,6 +92,19 @@ def clipped_for_each_example() -> TrainStep:
         return jax.tree.map(lambda p, g: p - 0.1 * mean(g), params, rows)
 
     return _by_hand(step, "each example has a gradient of its own")
+
+
+def private_optimizer() -> TrainStep:
+    """The same by Optax, which mixes the examples by a product."""
+    optimizer = optax.contrib.differentially_private_aggregate(1.0, 0.1, key=0)
+    state = optimizer.init(parameters())
+
+    def step(params: Any, x: Any, y: Any) -> Any:
+        rows = jax.vmap(jax.grad(mse), (None, 0, 0))(params, x, y)
+        grads, _ = optimizer.update(rows, state, params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    return _by_hand(step, NONE)
 
 
 def forward_gradient() -> TrainStep:
@@ -202,6 +216,7 @@ TRAPS = {
         gradients_at_dependent_points,
         scaled_by_curvature,
         clipped_for_each_example,
+        private_optimizer,
         forward_gradient,
         exchanged_gradients,
         forward_array_for_a_gradient,
