@@ -110,7 +110,7 @@ def build_report(
         "parameter": [*map(_with_likeness, parameters)],
         "gradient": [
             _with_likeness(array) | severed.get(name, {})
-            for name, array in zip(loss.names, measured.gradients, strict=True)
+            for name, array in zip(loss.split.names, measured.gradients, strict=True)
         ],
         "update": None
         if measured.updates is None
