@@ -10,12 +10,14 @@ function does to the copy does not reach the user's object.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 from jax.tree_util import register_pytree_with_keys_class
+
+from jaxdebug.frameworks.held import is_held
 
 ModulePath = tuple[str, ...]
 
@@ -110,26 +112,42 @@ def split(tree: Any) -> Any:
     return take_apart(tree).tree
 
 
-def take_apart(tree: Any, known: Any = None) -> Walk:
-    """As `split`; NNX objects that are `known` refer to those of that walk."""
+def take_apart(
+    tree: Any, known: Any = None, other: Callable[[Any], Any] | None = None
+) -> Walk:
+    """As `split`; NNX objects that are `known` refer to those of that walk.
+
+    Args:
+        tree: any pytree.
+        known: the objects of another walk.
+        other: what takes each leaf that is no such module; by default it stays as
+            it is, and a Linen module is refused.
+    """
+    take_other = other or _refuse_linen
     splitters, objects = _splitters(known)
 
     def take(node: Any) -> Any:
         for is_module, form_of in splitters:
             if is_module(node):
                 return form_of(node)
-        if _is_linen(node):
-            raise NoArraysError(
-                "expected parameters; found a Linen module, "
-                f"{type(node).__name__}, which holds none. Give its variables, as "
-                "model.init(key, x)['params'], and call model.apply in the function."
-            )
-        return node
+        return take_other(node)
 
-    def is_module(node: Any) -> bool:
-        return any(check(node) for check, _ in splitters)
+    def is_leaf(node: Any) -> bool:
+        # JAX warns of an iterator that it is not told to leave alone.
+        is_module = any(check(node) for check, _ in splitters)
+        return is_module or isinstance(node, Iterator)
 
-    return Walk(jax.tree.map(take, tree, is_leaf=is_module), objects)
+    return Walk(jax.tree.map(take, tree, is_leaf=is_leaf), objects)
+
+
+def _refuse_linen(node: Any) -> Any:
+    if _is_linen(node):
+        raise NoArraysError(
+            "expected parameters; found a Linen module, "
+            f"{type(node).__name__}, which holds none. Give its variables, as "
+            "model.init(key, x)['params'], and call model.apply in the function."
+        )
+    return node
 
 
 def rebuild(tree: Any) -> Any:
@@ -138,10 +156,18 @@ def rebuild(tree: Any) -> Any:
 
 
 def put_together(tree: Any, known: Any = None) -> Walk:
-    """As `rebuild`; objects that refer to those `known` become the same objects."""
+    """As `rebuild`; objects that refer to those `known` become the same objects.
+
+    What is held fixed is there again as well.
+    """
     objects = _new_objects(known)
-    made = _replace(tree, lambda taken: taken.form.rebuild(taken.arrays, objects))
-    return Walk(made, objects)
+
+    def make(node: Any) -> Any:
+        if is_held(node):
+            return node.value
+        return node.form.rebuild(node.arrays, objects)
+
+    return Walk(_replace(tree, make, _is_replaced), objects)
 
 
 def parameters(tree: Any) -> Any:
@@ -166,11 +192,19 @@ def is_taken(node: Any) -> bool:
     return isinstance(node, ModuleArrays)
 
 
-def _replace(tree: Any, make: Callable[[ModuleArrays], Any]) -> Any:
-    if not any(map(is_taken, jax.tree.leaves(tree, is_leaf=is_taken))):
+def _is_replaced(node: Any) -> bool:
+    return is_taken(node) or is_held(node)
+
+
+def _replace(
+    tree: Any,
+    make: Callable[[Any], Any],
+    replaced: Callable[[Any], bool] = is_taken,
+) -> Any:
+    if not any(map(replaced, jax.tree.leaves(tree, is_leaf=replaced))):
         return tree  # a copy would keep to itself what is changed in place
     return jax.tree.map(
-        lambda node: make(node) if is_taken(node) else node, tree, is_leaf=is_taken
+        lambda node: make(node) if replaced(node) else node, tree, is_leaf=replaced
     )
 
 

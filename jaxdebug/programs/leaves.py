@@ -9,6 +9,7 @@ not identified, and the reason is given.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -68,6 +69,17 @@ def path_names(tree: object) -> list[tuple[str, ...]]:
             inner = [below[1:] for below, _ in leaves]
         names += [tuple(n for key in (*path, *end) for n in _key(key)) for end in inner]
     return names
+
+
+def short_paths(
+    paths: Sequence[tuple[str, ...]],
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Paths without the argument they are in, where no two become the same."""
+    times = Counter(path[1:] for path in paths)
+    return {
+        path: path[1:] if len(path) > 1 and times[path[1:]] == 1 else path
+        for path in paths
+    }
 
 
 def _key(key: Any) -> tuple[str, ...]:

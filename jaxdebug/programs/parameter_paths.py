@@ -10,12 +10,12 @@ apart, as Linen's, are left alone; so is what cannot be told.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.leaves import LeafGradient
+from jaxdebug.programs.leaves import LeafGradient, short_paths
 from jaxdebug.programs.parameter_cotangents import (
     Cotangent,
     backward_of,
@@ -36,9 +36,12 @@ class Parameters(NamedTuple):
     """The inputs of a program that are parameters."""
 
     paths: dict[int, ModulePath]
-    """By index among the flat inputs: the path, without the argument's position."""
+    """By index among the flat inputs: the path, without the argument's position where
+    no other argument has the same path."""
     gradients: dict[int, int]
     """Node of the gradient of each one whose gradient the program makes."""
+    arguments: frozenset[ModulePath] = frozenset()
+    """Positions of arguments that are the first key of a path."""
 
 
 class Named(NamedTuple):
@@ -67,10 +70,11 @@ def find_parameters(
         outputs: path of each output.
         trained: leaves of a train step's state, with their gradients.
     """
+    short = short_paths(inputs)
     paths: dict[int, ModulePath] = {}
     gradients: dict[int, int] = {}
     for leaf, place in ((found.leaf, found.place) for found in trained):
-        paths[leaf.input] = leaf.path[1:]
+        paths[leaf.input] = short[leaf.path]
         if place is not None:
             step = graph.step_at(place.address)
             node = place.of(step.operands, step.results)
@@ -78,18 +82,20 @@ def find_parameters(
                 gradients[leaf.input] = node
     if not paths:
         for index, node in _returned_gradients(graph, inputs, outputs):
-            paths[index] = inputs[index][1:]
+            paths[index] = short[inputs[index]]
             gradients[index] = node
     if not paths:
         first = inputs[0][:1] if inputs else ()
         if any(path[:1] != first for path in inputs):
             paths = {
-                index: path[1:]
+                index: short[path]
                 for index, path in enumerate(inputs)
                 if path[:1] == first and is_inexact(graph.avals[graph.inputs[index]])
             }
     # An argument that is one array has no name.
-    return Parameters({index: path for index, path in paths.items() if path}, gradients)
+    named = {index: path for index, path in paths.items() if len(inputs[index]) > 1}
+    kept = (inputs[index] for index, path in named.items() if path == inputs[index])
+    return Parameters(named, gradients, frozenset(path[:1] for path in kept))
 
 
 def _returned_gradients(
@@ -145,7 +151,7 @@ def with_parameter_paths(
     calls = by_leaf(layers)
     covering = _covering(layers, shared)
     plain = _plain_paths(graph, covering)
-    named = _names(layers, parameters.paths)
+    named = _names(layers, parameters.paths, parameters.arguments)
     paths: dict[Step, ModulePath] = {**plain}
     unidentified: list[tuple[ModulePath, str]] = []
     entering: dict[ModulePath, list[Cotangent]] = defaultdict(list)
@@ -202,7 +208,9 @@ def _plain_paths(
 
 
 def _names(
-    layers: Sequence[ParameterLayer], paths: Mapping[int, ModulePath]
+    layers: Sequence[ParameterLayer],
+    paths: Mapping[int, ModulePath],
+    arguments: Collection[ModulePath],
 ) -> dict[ParameterLayer, str]:
     """What each layer is called: its owner, or the leaves that are its own."""
     owned: dict[ModulePath, set[int]] = defaultdict(set)
@@ -213,6 +221,8 @@ def _names(
         ends = ["/".join(paths[leaf][len(layer.owner) :]) for leaf in layer.leaves]
         last = "+".join(ends)
         whole = layer.owner and layer.leaves.keys() == owned[layer.owner]
+        # A position alone, of an argument that has the paths of another, is no name.
+        whole = whole and layer.owner not in arguments
         named[layer] = "/".join(layer.owner if whole else (*layer.owner, last))
     return named
 

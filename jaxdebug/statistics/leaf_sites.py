@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.leaves import LeafGradient
+from jaxdebug.programs.leaves import LeafGradient, short_paths
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.scopes import Direction
 
@@ -106,17 +105,6 @@ def _input_name(
         if matching:
             return short[matching[0]] if len(matching) == 1 else path
     return path
-
-
-def short_paths(
-    paths: list[tuple[str, ...]],
-) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Paths without the argument they are in, where no two become the same."""
-    times = Counter(path[1:] for path in paths)
-    return {
-        path: path[1:] if len(path) > 1 and times[path[1:]] == 1 else path
-        for path in paths
-    }
 
 
 def _leaf_site(graph: Graph, node: int, path: tuple[str, ...], kind: str) -> Site:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
 from jaxdebug.frameworks.in_place import changes_of, result_of, returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.programs.activations import activations
@@ -54,7 +55,8 @@ def probe(
 
     Args:
         fn: a function of pytrees of arrays: a model, a loss, a train step. It
-            may be jitted already.
+            may be jitted already. What else is among its arguments is held fixed:
+            its static arguments, functions, strings, optimisers.
         statistics: what to measure beyond the core: `"spread"` (zeros and the
             smallest magnitude), `"updates"` (new minus old value of each
             parameter, and its ratio to the parameter), `"units"` (of activation
@@ -76,7 +78,7 @@ def probe(
     Raises:
         ValueError: if a statistic's name is not known.
         TypeError: if `fn` is no function; when called, if it changes NNX objects
-            that are not among its arguments.
+            that are not among its arguments, or is given an iterator.
 
     Cost:
         One pass over each array that is measured; one more trace of `fn`. In a
@@ -105,6 +107,8 @@ def probe(
     asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
     _require_known(asked)
 
+    take = hold_leaf(fn)
+
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Probed:
         require_rules("probe")
@@ -114,7 +118,9 @@ def probe(
 
     @wraps(fn, updated=())
     def probed(*args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
-        (args, kwargs), objects = modules.take_apart((args, kwargs))
+        arguments = hold_static(fn, args, kwargs)
+        (args, kwargs), objects = modules.take_apart(arguments, other=take)
+        require_constants("probe", (args, kwargs))
         planned = plan(*args, **kwargs)
         if planned.changes_objects:
             objects.require_changeable()

@@ -155,3 +155,42 @@ def test_a_wrong_array_is_found() -> None:
     found, _ = seen(jax.value_and_grad(lambda p, b: loss(plain, p, b)), params, batch)
     with pytest.raises(AssertionError):
         check_same(found, wanted)
+
+
+def test_two_networks_with_the_same_paths_are_told_apart() -> None:
+    """A layer is named as its parameters are: after the argument that has them."""
+
+    def net(params: Any, x: Any) -> Any:
+        return jnp.tanh(x @ params["w1"] + params["b1"]) @ params["w2"]
+
+    def loss(first: Any, second: Any, x: Any) -> Any:
+        return jnp.sum(net(second, net(first, x)) ** 2)
+
+    def step(first: Any, second: Any, x: Any) -> Any:
+        grads = jax.grad(loss, argnums=(0, 1))(first, second, x)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, (first, second), grads)
+
+    first = {"w1": networks.normal(4, 3), "b1": networks.normal(3)}
+    first["w2"] = networks.normal(3, 4)
+    second = jax.tree.map(lambda array: 2 * array, first)
+    found, unidentified = seen(step, first, second, networks.X)
+    assert not unidentified
+
+    def tapped(tap: Any, params: Any, x: Any) -> Any:
+        for place, p in enumerate(params):
+            h = jnp.tanh(tap(f"{place}/w1+b1", x @ p["w1"] + p["b1"]))
+            x = tap(f"{place}/w2", h @ p["w2"])
+        return jnp.sum(x**2)
+
+    check_same(found, told(tapped, (first, second), networks.X))
+
+
+def test_a_single_layer_is_not_called_by_its_argument_alone() -> None:
+    def loss(first: Any, second: Any, x: Any) -> Any:
+        for params in (first, second):
+            x = jnp.tanh(x @ params["w"] + params["b"])
+        return jnp.sum(x)
+
+    one, other = networks.dense(4, 4), networks.dense(4, 4)
+    found, _ = seen(jax.value_and_grad(loss, argnums=(0, 1)), one, other, networks.X)
+    assert {name for name, _ in found} == {"0/w+b", "1/w+b"}

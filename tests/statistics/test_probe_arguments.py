@@ -1,8 +1,15 @@
 """What the probe refuses, and under which names it reports."""
 
+import re
+from typing import Any
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 from jaxdebug.statistics.probe import probe
 
@@ -22,3 +29,93 @@ def test_a_returned_gradient_has_the_name_of_its_parameter() -> None:
     )
     names = {(site.name, site.kind) for site in statistics.sites}
     assert {("a/w", "input"), ("a/w", "gradient")} <= names
+
+
+PARAMS = {"w": jnp.ones((3, 2))}
+X = jnp.ones((4, 3))
+TX = optax.sgd(0.1)
+
+
+def step(params: Any, x: Any, tx: Any, mode: Any) -> Any:
+    """A train step that can be traced only if `tx` and `mode` are Python's."""
+    assert mode == "train"
+    grads = jax.grad(lambda p: jnp.sum((x @ p["w"]) ** 2))(params)
+    updates, _ = tx.update(grads, tx.init(params))
+    return optax.apply_updates(params, updates)
+
+
+@pytest.mark.parametrize(
+    "jit",
+    [
+        lambda f: f,
+        lambda f: jax.jit(f, static_argnames=("tx", "mode")),
+        lambda f: jax.jit(f, static_argnums=(2, -1)),
+        eqx.filter_jit,
+    ],
+)
+def test_what_is_no_array_is_held_fixed(jit: Any) -> None:
+    (new, statistics) = probe(jit(step))(PARAMS, X, TX, "train")
+    np.testing.assert_array_equal(new["w"], step(PARAMS, X, TX, "train")["w"])
+    names = {(site.name, site.kind) for site in statistics.sites}
+    assert {("w", "parameter"), ("w", "gradient"), ("w", "cotangent")} <= names
+
+
+def test_static_arguments_may_be_numbers() -> None:
+    def power(x: Any, count: Any) -> Any:
+        for _ in range(count):
+            x = x * x
+        return x
+
+    for jitted in (jax.jit(power, static_argnames="count"), eqx.filter_jit(power)):
+        probed = probe(jitted)
+        assert [float(probed(jnp.float32(2), n)[0]) for n in (1, 2)] == [4, 16]
+        assert float(probed(jnp.float32(2), count=3)[0]) == 256
+
+
+def test_a_flag_of_an_nnx_step_is_held_fixed_and_the_model_is_trained() -> None:
+    model = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    other = nnx.clone(model)
+
+    def train(model: Any, x: Any, mode: Any) -> None:
+        assert mode == "train"
+        grads = nnx.grad(lambda m: jnp.sum(m(x) ** 2))(model)
+        state = jax.tree.map(lambda p, g: p - 0.1 * g, nnx.state(model), grads)
+        nnx.update(model, state)
+
+    train(other, X, "train")
+    probe(nnx.jit(train, static_argnames="mode"))(model, X, mode="train")
+    np.testing.assert_allclose(model.kernel[...], other.kernel[...], rtol=1e-6)
+
+
+def test_equal_constants_are_traced_once() -> None:
+    seen = []
+    probed = probe(lambda x, mode: seen.append(mode) or x)
+    for mode in ("train", "train", "test", 1, 1.0):
+        probed(X, mode)
+    # Numbers are arrays, unless the function has them as static.
+    assert seen[:2] == ["train", "test"]
+    assert all(isinstance(mode, jax.Array) for mode in seen[2:])
+
+
+class Holder:
+    """No pytree."""
+
+    def __init__(self) -> None:
+        self.array = X
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (lambda: (X for _ in range(2)), "generator. Hand in one batch"),
+        (lambda: iter([X]), "list_iterator. Hand in one batch"),
+        (lambda: np.array(["a"]), "ndarray of <U1"),
+        (Holder, "Holder, which holds arrays and is no pytree"),
+    ],
+)
+def test_what_would_change_unseen_is_refused(value: Any, found: str) -> None:
+    where = re.escape("argument 1, field x a leaf of type " + found)
+    with pytest.raises(TypeError, match=where):
+        probe(lambda p, b: p["w"])(PARAMS, {"x": value()})
+    with pytest.raises(TypeError, match=re.escape("found at b a leaf of type")):
+        probe(lambda p, b: p["w"])(PARAMS, b=value())
