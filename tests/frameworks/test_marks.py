@@ -130,8 +130,10 @@ GRID = [
     [
         case
         if case[1] == "grad" and "remat" not in case[0]
-        else pytest.param(*case, marks=pytest.mark.slow)
-        for case in GRID
+        else pytest.param(
+            *case, marks=pytest.mark.acceptance if place % 3 else pytest.mark.slow
+        )
+        for place, case in enumerate(GRID)
     ],
 )
 def test_marks_are_an_identity(name: str, how: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from jaxdebug.programs.graph import build_graph
 from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.program import trace
+from tests.slow import quick_cases
 from tests.steps.arrays_at import arrays_at
 from tests.steps.train_step import X, Y, mse, parameters
 
@@ -113,9 +114,8 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("clipped", [False, True])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", quick_cases(OPTIMIZERS, [], slice_of=4))
 def test_the_gradient_is_found_under_every_optimizer(name: str, clipped: bool) -> None:
     """All leaves, scalars too, have the gradient that `jax.grad` gives, and Δ."""
     optimizer = OPTIMIZERS[name]()

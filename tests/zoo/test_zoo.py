@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.slow import quick_cases
 from tests.zoo import PROGRAMS
 
 QUICK_COMPILATION = {
@@ -30,8 +31,7 @@ def _equal(old, new) -> bool:
     return np.array_equal(old, new)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=5))
 def test_program_trains(name):
     """Loss, gradient and two steps are finite, and the parameters move."""
     program = PROGRAMS[name]()
