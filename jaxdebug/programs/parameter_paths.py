@@ -259,12 +259,4 @@ def _renamed(graph: Graph, paths: Mapping[Step, ModulePath]) -> Graph:
         else replace(step, path=at[step.address])
         for step in graph.steps
     }
-    return replace(
-        graph,
-        made_by=[None if step is None else new[step] for step in graph.made_by],
-        entered={
-            node: (new[step], operand)
-            for node, (step, operand) in graph.entered.items()
-        },
-        steps=[new[step] for step in graph.steps],
-    )
+    return graph.with_steps(new)

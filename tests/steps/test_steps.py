@@ -34,6 +34,7 @@ from tests.steps.optax_steps import OPTAX_STEPS
 from tests.steps.packed_steps import PACKED_STEPS, PACKED_TRAPS
 from tests.steps.plain_steps import PLAIN_STEPS
 from tests.steps.sum_steps import SUM_STEPS
+from tests.steps.taken_out_steps import TAKEN_OUT_STEPS
 from tests.steps.train_step import TrainStep, named
 from tests.steps.traps import TRAPS as TRAPS_APART
 
@@ -49,6 +50,7 @@ STEPS = {
     **PACKED_STEPS,
     **EXAMPLE_STEPS,
     **ADAPTED_STEPS,
+    **TAKEN_OUT_STEPS,
 }
 TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
@@ -70,6 +72,7 @@ QUICK = {
     "exchanged_gradients",
     "state_of_the_loss",
     "packed_gradient",
+    "broadcast_before_the_loop",
 }
 QUICK_TRACES = ("written_out", "heads", "linear_in_remat", "shifts", "recurrent")
 TRACED = [
