@@ -139,7 +139,7 @@ def with_parameter_paths(
     """
     if graph.marks or not parameters.paths:
         return Named(graph, ())
-    flow = parameter_flow(graph, parameters.paths)
+    flow = parameter_flow(graph, parameters.paths, parameters.gradients)
     layers = parameter_layers(graph, flow, parameters.paths)
     backward = backward_of(graph, flow, parameters.gradients)
     calls = by_leaf(layers)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 
 from tests.modules import plain_networks as networks
 from tests.modules.layer_arrays import check_same, plain, seen, told
@@ -155,3 +156,20 @@ def test_a_wrong_array_is_found() -> None:
     found, _ = seen(jax.value_and_grad(lambda p, b: loss(plain, p, b)), params, batch)
     with pytest.raises(AssertionError):
         check_same(found, wanted)
+
+
+def test_in_a_loop_of_train_steps() -> None:
+    """What a loop of steps carries is the parameters still; here its last step."""
+    loss, params, batch = networks.NETWORKS["mlp"]
+
+    def step(params: Any, batch: Any) -> Any:
+        grads = jax.grad(lambda p: loss(plain, p, batch))(params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    def steps(params: Any, batch: Any) -> Any:
+        return lax.fori_loop(0, 2, lambda _, params: step(params, batch), params)
+
+    found, unidentified = seen(steps, params, batch)
+    assert not unidentified
+    wanted = told(loss, jax.jit(step)(params, batch), batch)
+    check_same({key: rows[-1] for key, rows in found.items()}, wanted)
