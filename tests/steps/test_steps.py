@@ -29,6 +29,7 @@ from tests.steps.exchange_steps import EXCHANGED_IN_A_LOOP, LAYERS_IN_A_LOOP
 from tests.steps.flax_steps import FLAX_STEPS
 from tests.steps.library_steps import LIBRARY_STEPS
 from tests.steps.loop_steps import LOOP_STEPS
+from tests.steps.mapped_steps import MAPPED_STEPS
 from tests.steps.network_steps import NETWORK_STEPS
 from tests.steps.optax_steps import OPTAX_STEPS
 from tests.steps.packed_steps import PACKED_STEPS, PACKED_TRAPS
@@ -51,6 +52,7 @@ STEPS = {
     **EXAMPLE_STEPS,
     **ADAPTED_STEPS,
     **TAKEN_OUT_STEPS,
+    **MAPPED_STEPS,
 }
 TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
@@ -73,6 +75,7 @@ QUICK = {
     "state_of_the_loss",
     "packed_gradient",
     "broadcast_before_the_loop",
+    "mapped_over_devices",
 }
 QUICK_TRACES = ("written_out", "heads", "linear_in_remat", "shifts", "recurrent")
 TRACED = [
