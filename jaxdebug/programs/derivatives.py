@@ -71,7 +71,8 @@ def readers_below_derivatives(graph: Graph, start: int) -> Readers:
                 follows = primitive in SUMS and _like(graph, step, node)
                 still = own
             else:
-                follows = primitive == "concatenate" or _like(graph, step, node)
+                grows = primitive in ("broadcast_in_dim", "concatenate")
+                follows = grows or _like(graph, step, node)
                 still = own and primitive in _SAME_ELEMENTS
             if follows:
                 onward.update({n: still for n in step.results if n not in onward})

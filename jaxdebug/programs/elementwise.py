@@ -76,8 +76,17 @@ class Region:
     @property
     def primitives(self) -> str:
         """What it is made of."""
-        made_of = (step.equation.primitive for step in self.steps)
+        made_of = _primitives(step.equation.raw for step in self.steps)
         return _joined(name for name in made_of if name not in _UNNAMED)
+
+
+def _primitives(equations: Iterable[Any]) -> Iterator[str]:
+    """What equations are, and those in the functions that they call."""
+    for raw in equations:
+        yield raw.primitive.name
+        if raw.primitive.name in FUNCTION_CALLS:
+            for body in ir.nested_jaxprs(raw):
+                yield from _primitives(body.jaxpr.eqns)
 
 
 def _joined(names: Iterable[str]) -> str:

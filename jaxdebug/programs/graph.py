@@ -7,12 +7,13 @@ it, or, where it enters a body, the values that feed it. Nothing is run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs._jax.source import call_chain
 from jaxdebug.programs.equation import TOP, Address, Equation, Level
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
@@ -30,7 +31,8 @@ class Step:
     """Nodes it reads; None for literals."""
     results: tuple[int, ...]
     differentiated: bool
-    """Whether it stands below a derivative, forward or backward."""
+    """Whether it stands below a derivative, forward or backward, or JAX took it out
+    of a loop that does."""
     opened: bool
     """Whether a rule leads into its bodies."""
     base: ModulePath = ()
@@ -141,6 +143,20 @@ class Graph:
 
         return reached([node], earlier)
 
+    def with_steps(self, changed: Mapping[Step, Step]) -> Graph:
+        """The graph with others in the place of some steps; itself if of none."""
+        if not changed:
+            return self
+        return replace(
+            self,
+            made_by=[s if s is None else changed.get(s, s) for s in self.made_by],
+            entered={
+                node: (changed.get(step, step), operand)
+                for node, (step, operand) in self.entered.items()
+            },
+            steps=[changed.get(step, step) for step in self.steps],
+        )
+
     def steps_after(self, node: int) -> Iterator[Step]:
         """Every equation whose operands depend on a node."""
         seen, queue = {node}, [node]
@@ -165,7 +181,41 @@ def build_graph(jaxpr: ir.ClosedJaxpr, rules: RuleTable = DEFAULT_RULES) -> Grap
     graph = Graph()
     graph.inputs = [graph.node(var.aval) for var in jaxpr.jaxpr.invars]
     graph.outputs = _add_level(graph, jaxpr, graph.inputs, TOP, rules)
-    return graph
+    taken_out = {step: replace(step, differentiated=True) for step in _taken_out(graph)}
+    return graph.with_steps(taken_out)
+
+
+def _taken_out(graph: Graph) -> Iterator[Step]:
+    """Equations of a differentiated loop that JAX computes once, before it.
+
+    They lose the name of the derivative and stand beside the loop. But JAX traces
+    a body with tracebacks that begin at the body's function.
+    """
+    loops = {
+        step.address: step
+        for step in graph.steps
+        if step.differentiated and step.equation.primitive == "scan"
+    }
+    functions: dict[Address, set[Any]] = defaultdict(set)
+    for step in graph.steps:
+        loop = loops.get(step.address[:-2])
+        if loop is not None:
+            level = loop.address[:-1]
+            functions[level] |= _outermost(step.equation) - _outermost(loop.equation)
+    if not functions:
+        return
+    for step in graph.steps:
+        around = (*step.equation.enclosing, step.equation)
+        if not step.differentiated and any(
+            _outermost(each) & functions.get(each.address[:-1], set())
+            for each in around
+        ):
+            yield step
+
+
+def _outermost(equation: Equation) -> set[tuple[object, ...]]:
+    """File and name of the function in which the traceback begins, if it has one."""
+    return {frame[:2] for frame in call_chain(equation.raw)[:1]}
 
 
 def _add_level(

@@ -21,6 +21,7 @@ from jaxdebug.programs.gradient_sums import sum_of
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.packed import packed_gradient, parts_of
 from jaxdebug.programs.places import Place, is_inexact
+from jaxdebug.programs.reshaped import inner_end, inner_forms, inner_pair
 from jaxdebug.programs.updates import trail_of
 
 UNCHANGED = "its new value is its old one"
@@ -117,14 +118,17 @@ def state_leaves(
     for index, node in enumerate(graph.outputs):
         if node is not None and is_inexact(graph.avals[node]):
             parts = (part.node for part in parts_of(graph, node).onward)
-            for earlier in {**trail_of(graph, node).nodes, **dict.fromkeys(parts)}:
+            trail = trail_of(graph, inner_end(graph, node)).nodes
+            for earlier in {**trail, **dict.fromkeys(parts)}:
                 readable.setdefault(earlier, []).append(index)
     pairs = []
     for index, path in enumerate(inputs):
         node = graph.inputs[index]
+        forms = inner_forms(graph, node)
+        reading = {out for form in forms for out in readable.get(form, ())}
         ranked = sorted(
             (_likeness(graph, node, path, out, outputs[out]), out)
-            for out in readable.get(node, ())
+            for out in reading
             if _shape(graph, graph.outputs[out]) == _shape(graph, node)
         )
         if not ranked:
@@ -179,7 +183,7 @@ def leaf_gradients(graph: Graph, leaves: Sequence[Leaf]) -> list[LeafGradient]:
 def _old_and_new(graph: Graph, leaf: Leaf) -> tuple[int, int]:
     new = graph.outputs[leaf.output]
     assert new is not None, "a leaf's new value is computed from its old one"
-    return graph.inputs[leaf.input], new
+    return inner_pair(graph, graph.inputs[leaf.input], new)
 
 
 def _gradient_of(

@@ -7,7 +7,10 @@ penalty, is a number and no weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step, reached
@@ -38,14 +41,23 @@ class Flow(NamedTuple):
     """Nodes that depend on an input that is no parameter."""
 
 
-def parameter_flow(graph: Graph, parameters: Iterable[int]) -> Flow:
+NO_GRADIENTS: Mapping[int, int] = MappingProxyType({})
+
+
+def parameter_flow(
+    graph: Graph,
+    parameters: Iterable[int],
+    gradients: Mapping[int, int] = NO_GRADIENTS,
+) -> Flow:
     """Follow parameters and data through a program.
 
     Args:
         graph: the flow of the program.
         parameters: indices of the inputs that are parameters.
+        gradients: node of the gradient of each one whose gradient the program makes.
     """
     known = frozenset(parameters)
+    graph = _without_updates(graph, gradients)
     given = [node for i, node in enumerate(graph.inputs) if i not in known]
     if not given:
         # All the data the program has was captured when it was traced.
@@ -57,6 +69,32 @@ def parameter_flow(graph: Graph, parameters: Iterable[int]) -> Flow:
         data = _closure(graph, [*given, *states])
         made_of = _made_of(graph, known, data)
     return Flow(made_of, data)
+
+
+def _without_updates(graph: Graph, gradients: Mapping[int, int]) -> Graph:
+    """The graph without what comes back to a parameter that a loop of steps carries.
+
+    Its new value is that parameter still, and no data, although it depends on them.
+    """
+    cut = set[tuple[int, int]]()
+    for index, gradient in gradients.items():
+        updated = _closure(graph, [gradient])
+        queue = [graph.inputs[index]]
+        for node in queue:
+            for later in graph.feeds.get(node, ()):
+                if later not in graph.entered or later in queue:
+                    continue
+                loop, _ = graph.entered[later]
+                back = [n for n in graph.fed_by[later] if n != node]
+                if not back or (not loop.differentiated and updated.issuperset(back)):
+                    queue.append(later)
+                    cut.update((source, later) for source in back)
+    if not cut:
+        return graph
+    feeds = defaultdict[int, list[int]](list)
+    for source, targets in graph.feeds.items():
+        feeds[source] = [n for n in targets if (source, n) not in cut]
+    return replace(graph, feeds=feeds)
 
 
 def _first_states(

@@ -145,7 +145,7 @@ def with_parameter_paths(
     """
     if graph.marks or not parameters.paths:
         return Named(graph, ())
-    flow = parameter_flow(graph, parameters.paths)
+    flow = parameter_flow(graph, parameters.paths, parameters.gradients)
     layers = parameter_layers(graph, flow, parameters.paths)
     backward = backward_of(graph, flow, parameters.gradients)
     calls = by_leaf(layers)
@@ -269,12 +269,4 @@ def _renamed(graph: Graph, paths: Mapping[Step, ModulePath]) -> Graph:
         else replace(step, path=at[step.address])
         for step in graph.steps
     }
-    return replace(
-        graph,
-        made_by=[None if step is None else new[step] for step in graph.made_by],
-        entered={
-            node: (new[step], operand)
-            for node, (step, operand) in graph.entered.items()
-        },
-        steps=[new[step] for step in graph.steps],
-    )
+    return graph.with_steps(new)

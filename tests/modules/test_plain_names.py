@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 
 from tests.modules import plain_networks as networks
 from tests.modules.layer_arrays import check_same, plain, seen, told
@@ -194,3 +195,20 @@ def test_a_single_layer_is_not_called_by_its_argument_alone() -> None:
     one, other = networks.dense(4, 4), networks.dense(4, 4)
     found, _ = seen(jax.value_and_grad(loss, argnums=(0, 1)), one, other, networks.X)
     assert {name for name, _ in found} == {"0/w+b", "1/w+b"}
+
+
+def test_in_a_loop_of_train_steps() -> None:
+    """What a loop of steps carries is the parameters still; here its last step."""
+    loss, params, batch = networks.NETWORKS["mlp"]
+
+    def step(params: Any, batch: Any) -> Any:
+        grads = jax.grad(lambda p: loss(plain, p, batch))(params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    def steps(params: Any, batch: Any) -> Any:
+        return lax.fori_loop(0, 2, lambda _, params: step(params, batch), params)
+
+    found, unidentified = seen(steps, params, batch)
+    assert not unidentified
+    wanted = told(loss, jax.jit(step)(params, batch), batch)
+    check_same({key: rows[-1] for key, rows in found.items()}, wanted)

@@ -29,11 +29,13 @@ from tests.steps.exchange_steps import EXCHANGED_IN_A_LOOP, LAYERS_IN_A_LOOP
 from tests.steps.flax_steps import FLAX_STEPS
 from tests.steps.library_steps import LIBRARY_STEPS
 from tests.steps.loop_steps import LOOP_STEPS
+from tests.steps.mapped_steps import MAPPED_STEPS
 from tests.steps.network_steps import NETWORK_STEPS
 from tests.steps.optax_steps import OPTAX_STEPS
 from tests.steps.packed_steps import PACKED_STEPS, PACKED_TRAPS
 from tests.steps.plain_steps import PLAIN_STEPS
 from tests.steps.sum_steps import SUM_STEPS
+from tests.steps.taken_out_steps import TAKEN_OUT_STEPS
 from tests.steps.train_step import TrainStep, named
 from tests.steps.traps import TRAPS as TRAPS_APART
 
@@ -49,6 +51,8 @@ STEPS = {
     **PACKED_STEPS,
     **EXAMPLE_STEPS,
     **ADAPTED_STEPS,
+    **TAKEN_OUT_STEPS,
+    **MAPPED_STEPS,
 }
 TRAPS = {**TRAPS_APART, **PACKED_TRAPS, **EXCHANGED_IN_A_LOOP}
 # Compiling takes nearly all the time: one step of each kind is run in the quick tests.
@@ -70,6 +74,8 @@ QUICK = {
     "exchanged_gradients",
     "state_of_the_loss",
     "packed_gradient",
+    "broadcast_before_the_loop",
+    "mapped_over_devices",
 }
 QUICK_TRACES = ("written_out", "heads", "linear_in_remat", "shifts", "recurrent")
 TRACED = [
