@@ -44,6 +44,10 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
                 from jaxdebug.frameworks import linen
 
                 stack.enter_context(linen.marking())
+            if "haiku" in sys.modules:
+                from jaxdebug.frameworks import haiku
+
+                stack.enter_context(haiku.marking())
             if "flax.nnx" in sys.modules:
                 from jaxdebug.frameworks import nnx_marking
 

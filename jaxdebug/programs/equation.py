@@ -14,6 +14,9 @@ Address = tuple[int, ...]
 equation index, body index, equation index, ..."""
 
 
+_CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call"})
+
+
 @dataclass(frozen=True, eq=False)
 class Equation:
     """An equation together with the equations that enclose it, outermost first."""
@@ -31,7 +34,14 @@ class Equation:
     def stack(self) -> tuple[source.Scope, ...]:
         """The whole name stack: of the enclosing equations, then its own."""
         own = source.name_stack(self.raw)
-        return self.enclosing[-1].stack + own if self.enclosing else own
+        if not self.enclosing:
+            return own
+        around = self.enclosing[-1]
+        if around.primitive in _CUSTOM:
+            # In a differentiated loop, JAX 0.12 repeats the rule's scopes in its body.
+            again = source.name_stack(around.raw)
+            own = own[len(again) :] if own[: len(again)] == again else own
+        return around.stack + own
 
     @cached_property
     def line(self) -> source.Line | None:

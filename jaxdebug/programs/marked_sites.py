@@ -70,7 +70,9 @@ def marked_sites(graph: Graph) -> MarkedSites:
 
 def _stacks(mark: Step) -> Iterable[ModulePath]:
     """Name stacks that are those of the module, and of the ones it is in."""
-    path, stack = _label(mark).path, mark.path
+    path, stack, opened = _label(mark).path, mark.path, _label(mark).opened
+    if opened and stack[-len(opened) :] == opened:
+        yield from (stack[: len(stack) - count] for count in range(len(opened)))
     if stack[-1:] == path[-1:] or not path:
         yield stack
     if path and stack[-len(path) :] == path:
@@ -104,7 +106,7 @@ def _all(marks: dict[Label, list[Step]]) -> Iterable[Step]:
 def _path(marks: list[Step]) -> ModulePath:
     """The module's path, below the scopes that the user opened around it."""
     path, stack = _label(marks[0]).path, marks[0].path
-    if stack[-len(path) :] != path:
+    if stack[-len(path) :] != path or _label(marks[0]).opened:
         return path
     around = stack[: -len(path)]
     # A method that another method of the same module calls is in its scope.

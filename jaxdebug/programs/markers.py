@@ -31,6 +31,8 @@ class Label(NamedTuple):
     index: int
     """Position among the leaves of what the call returned."""
     call: Call
+    opened: ModulePath = ()
+    """Name scopes of the call, where they are not spelled as the path is."""
 
 
 class Mark(NamedTuple):
@@ -50,6 +52,7 @@ def mark_outputs(
     outputs: Any,
     path: ModulePath,
     is_leaf: Callable[[Any], bool] | None = None,
+    opened: ModulePath = (),
 ) -> Any:
     """Mark every inexact array of what a call of a module returned.
 
@@ -60,13 +63,16 @@ def mark_outputs(
         outputs: any pytree.
         path: of the module; empty for a scope of the framework that is none.
         is_leaf: what must not be taken apart, because it would be copied.
+        opened: name scopes of the call; the path is then whole as it is.
     """
     leaves, tree = jax.tree.flatten(outputs, is_leaf=is_leaf)
     if not any(map(mark.is_markable, leaves)):
         return outputs
     call = Call()
     marked = [
-        mark.mark(leaf, Label(path, index, call)) if mark.is_markable(leaf) else leaf
+        mark.mark(leaf, Label(path, index, call, opened))
+        if mark.is_markable(leaf)
+        else leaf
         for index, leaf in enumerate(leaves)
     ]
     return _in_order(outputs, jax.tree.unflatten(tree, marked))

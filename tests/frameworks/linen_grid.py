@@ -1,4 +1,4 @@
-"""Linen models for the tests of marks, and what Flax itself says of their layers."""
+"""Linen's own word for the layers of the models in `linen_models`."""
 
 from __future__ import annotations
 
@@ -11,50 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from tests.frameworks.linen_modules import (
-    ConvNet,
-    Deep,
-    Family,
-    Inline,
-    Lifted,
-    Mapped,
-    Methods,
-    Nested,
-    Recurrent,
-    RematScan,
-    Scanned,
-    SetUp,
-    Shared,
-    Tied,
-    Unwrapped,
-)
-
-RNG = np.random.default_rng(0)
-ROWS = RNG.normal(size=(4, 8)).astype(np.float32)
-IMAGES = RNG.normal(size=(2, 5, 5, 1)).astype(np.float32)
-SEQUENCES = RNG.normal(size=(2, 3, 4)).astype(np.float32)
-WORDS = np.array([[1, 5, 0], [3, 0, 2]], np.int32)
-
-POLICIES = jax.checkpoint_policies
-MODELS: dict[str, tuple[nn.Module, np.ndarray]] = {
-    "nested": (Nested(), SEQUENCES),
-    "scan": (Scanned(), SEQUENCES),
-    "scan_of_remat": (Scanned(remat=POLICIES.nothing_saveable), SEQUENCES),
-    "scan_of_dots": (Scanned(remat=POLICIES.dots_saveable), SEQUENCES),
-    "remat_scan": (RematScan(), SEQUENCES),
-    "vmap": (Mapped(), ROWS),
-    "shared": (Shared(), ROWS),
-    "setup": (SetUp(), ROWS),
-    "inherited": (Family(), ROWS),
-    "tied": (Tied(), WORDS),
-    "conv": (ConvNet(), IMAGES),
-    "lstm": (Recurrent(), SEQUENCES),
-    "inline": (Inline(), ROWS),
-    "unwrapped": (Unwrapped(), ROWS),
-    "methods": (Methods(), ROWS),
-    "deep": (Deep(), ROWS),
-    "lifted": (Lifted(), ROWS),
-}
+from tests.frameworks.linen_models import MODELS
 
 
 def initial(name: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import pytest
 from flax import linen as nn
 
 import jaxdebug as jd
-from tests.frameworks.linen_grid import ROWS, contract
-from tests.frameworks.linen_modules import Coder, Dense
+from tests.frameworks.linen_grid import contract
+from tests.frameworks.linen_models import ROWS, Coder, Dense
 from tests.frameworks.recorded import Arrays, by_name, recorded
 
 

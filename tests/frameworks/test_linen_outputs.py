@@ -9,7 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from tests.frameworks.linen_grid import MODELS, captured, initial, loss, perturbed
+from tests.frameworks.linen_grid import captured, initial, loss, perturbed
+from tests.frameworks.linen_models import MODELS
 from tests.frameworks.recorded import (
     QUICK_COMPILATION,
     Arrays,

@@ -124,6 +124,20 @@ def test_an_ambiguous_cotangent_is_not_taken() -> None:
     assert unidentified <= {"layer"}
 
 
+def test_a_custom_rule_in_a_differentiated_loop_is_in_its_scope_once() -> None:
+    def step(x: jax.Array, _: None) -> tuple[jax.Array, None]:
+        with jax.named_scope("layer"):
+            return jax.nn.relu(x), None
+
+    def loss(x: jax.Array) -> jax.Array:
+        return jax.lax.scan(step, x, None, length=3)[0].sum()
+
+    graph = build_graph(trace(jax.grad(loss), jnp.ones(3)).jaxpr)
+    paths = {step.path for step in graph.steps}
+    assert ("layer",) in paths
+    assert max(map(len, paths)) == 1
+
+
 def test_a_missing_cotangent_is_named() -> None:
     """Two outputs of one shape, one of them without a cotangent."""
 

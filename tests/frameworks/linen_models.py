@@ -1,12 +1,19 @@
-"""Linen modules of every form that a module can have."""
+"""Linen models for the tests of marks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import flax.linen as nn
+import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
 
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(4, 8)).astype(np.float32)
+IMAGES = RNG.normal(size=(2, 5, 5, 1)).astype(np.float32)
+SEQUENCES = RNG.normal(size=(2, 3, 4)).astype(np.float32)
+WORDS = np.array([[1, 5, 0], [3, 0, 2]], np.int32)
 AXES: Any = {"params": 0, "intermediates": 0, "perturbations": 0}
 APART = {"params": True, "dropout": True}
 
@@ -216,3 +223,25 @@ class Lifted(nn.Module):
         shared: Any = {**AXES, "params": None}
         mapped = nn.vmap(Dense, variable_axes=shared, split_rngs={"params": False})
         return mapped(name="mapped")(x)
+
+
+POLICIES = jax.checkpoint_policies
+MODELS: dict[str, tuple[nn.Module, np.ndarray]] = {
+    "nested": (Nested(), SEQUENCES),
+    "scan": (Scanned(), SEQUENCES),
+    "scan_of_remat": (Scanned(remat=POLICIES.nothing_saveable), SEQUENCES),
+    "scan_of_dots": (Scanned(remat=POLICIES.dots_saveable), SEQUENCES),
+    "remat_scan": (RematScan(), SEQUENCES),
+    "vmap": (Mapped(), ROWS),
+    "shared": (Shared(), ROWS),
+    "setup": (SetUp(), ROWS),
+    "inherited": (Family(), ROWS),
+    "tied": (Tied(), WORDS),
+    "conv": (ConvNet(), IMAGES),
+    "lstm": (Recurrent(), SEQUENCES),
+    "inline": (Inline(), ROWS),
+    "unwrapped": (Unwrapped(), ROWS),
+    "methods": (Methods(), ROWS),
+    "deep": (Deep(), ROWS),
+    "lifted": (Lifted(), ROWS),
+}
