@@ -9,7 +9,7 @@ whether a unit is active or saturated.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +20,11 @@ from jaxdebug.programs import elementwise
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.activation_names import known_name
 from jaxdebug.programs.elementwise import Region
-from jaxdebug.programs.graph import Graph, Step, reached
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.layer_values import comes_from_a_layer
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.places import Place, Site
-from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING
+from jaxdebug.programs.primitives import CONTRACTIONS
 from jaxdebug.programs.scopes import Direction, ModulePath
 
 NEAR = np.linspace(-10.0, 10.0, 401)
@@ -60,10 +61,16 @@ class Activation(NamedTuple):
     """Axis that counts the units: channels of a convolution, else the last."""
 
 
-def activations(graph: Graph) -> list[Activation]:
+def activations(graph: Graph, data: Container[int] | None = None) -> list[Activation]:
     """The activation functions of a program's forward part, in its order.
 
+    Args:
+        graph: the flow of the program.
+        data: nodes that depend on an input that is no parameter, if that is known:
+            what is a function of parameters alone has no examples.
+
     Limits:
+        Pooled features are told by their axes: examples first, units last.
         Functions without a bound on their slope (square, exp) or not defined
         everywhere (log, sqrt) are none, nor those that no layer reads.
     """
@@ -75,7 +82,9 @@ def activations(graph: Graph) -> list[Activation]:
         hidden = _feeds_a_layer(graph, region.output)
         if not (step.path or hidden):
             continue
-        if not _comes_from_a_layer(graph, region.root):
+        if data is not None and region.root not in data:
+            continue
+        if not comes_from_a_layer(graph, region.root):
             continue
         shape = _shape_of(region, graph)
         if shape is None:
@@ -186,28 +195,6 @@ def _feeds_a_layer(graph: Graph, node: int) -> bool:
         step.equation.primitive in CONTRACTIONS
         for step in graph.steps_after(node)
         if step.direction is Direction.FORWARD
-    )
-
-
-PASSED = elementwise.ELEMENTWISE | RESHAPING
-
-
-def _comes_from_a_layer(graph: Graph, root: int) -> bool:
-    """Whether more than inputs and reductions is in it: no variance, no weight."""
-
-    def makers(node: int) -> list[int]:
-        step = graph.made_by[node]
-        through = step is not None and step.equation.primitive in PASSED
-        nodes = step.operands if step is not None and through else ()
-        return [*graph.fed_by.get(node, ()), *(n for n in nodes if n is not None)]
-
-    steps = (graph.made_by[node] for node in reached([root], makers))
-    return any(
-        step is not None
-        and not step.opened
-        and step.equation.primitive not in PASSED
-        and not step.equation.primitive.startswith(("reduce_", "arg"))
-        for step in steps
     )
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs._jax.source import call_chain
@@ -43,9 +43,10 @@ class Step:
         return self.equation.address
 
 
-def reached(
-    start: Iterable[int], after: Callable[[int], Iterable[int]]
-) -> Iterator[int]:
+_N = TypeVar("_N")
+
+
+def reached(start: Iterable[_N], after: Callable[[_N], Iterable[_N]]) -> Iterator[_N]:
     """Nodes, and every node that comes after one of them, each once.
 
     Args:

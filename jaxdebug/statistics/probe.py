@@ -17,6 +17,7 @@ from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.lookups import lookups
+from jaxdebug.programs.parameter_flow import parameter_flow
 from jaxdebug.programs.parameter_paths import (
     Parameters,
     find_parameters,
@@ -206,7 +207,9 @@ def _probe_sites(
     layers = layer_sites(graph)
     own: list[tuple[Site, Place, Statistic]] = []
     if "units" in statistics:
-        own += [(a.site, a.place, unit_activity(a)) for a in activations(graph)]
+        paths = parameters.paths
+        data = parameter_flow(graph, paths).data if paths else None
+        own += [(a.site, a.place, unit_activity(a)) for a in activations(graph, data)]
         own += [(s.site, s.place, confidence(s)) for s in softmaxes(graph)]
         tables = lookups(graph, parameters.paths)
         own += [(one.site, one.place, row_lookups(one)) for one in tables]

@@ -262,3 +262,29 @@ def test_cross_entropy_is_no_softmax() -> None:
 
     _, stats = jax.jit(jd.probe(jax.value_and_grad(loss)))(jnp.ones((4, 3)))
     assert [site for site in stats.sites if site.kind == "softmax"] == []
+
+
+def _pooled(params: Any, x: Any) -> Any:
+    h = jnp.tanh(jnp.sum(x @ params["w"], axis=1))
+    return jnp.sum((h @ params["o"]) ** 2)
+
+
+def _normed(params: Any, x: Any) -> Any:
+    h = x @ params["w"]
+    variance = jnp.maximum(jnp.mean(h * h, 1) - jnp.mean(h, 1) ** 2, 0)
+    scale = jnp.sqrt(variance + 1e-5)
+    return jnp.sum(((h / scale[:, None]) @ params["o"]) ** 2)
+
+
+def _clipped(params: Any, x: Any) -> Any:
+    return jnp.sum(((x @ params["w"]) * jnp.clip(params["s"], -5, 2)) @ params["o"])
+
+
+@pytest.mark.parametrize(
+    ("model", "names"), [(_pooled, ["tanh"]), (_normed, []), (_clipped, [])]
+)
+def test_pooled_features_have_one_and_statistics_none(model: Any, names: Any) -> None:
+    params = {"w": WEIGHTS, "o": OUT, "s": jnp.ones(5)}
+    images = INPUTS.reshape(8, 5, 6)
+    found = _activations(jax.value_and_grad(model), params, images)
+    assert [site.primitive for site, _ in found] == names
