@@ -14,6 +14,7 @@ import optax
 import pytest
 
 import jaxdebug as jd
+from tests.slow import quick_cases
 
 # Settings that do not touch each other share an audit.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ def params() -> Any:
     return jax.device_get(jax.jit(Net().init)(jax.random.key(0), X))
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", quick_cases(SETTINGS, ["strict"]))
 def test_it_works_and_restores(name: str, params: Any) -> None:
     settings = SETTINGS[name]
     before = {setting: getattr(jax.config, setting) for setting in settings}
@@ -122,6 +123,7 @@ def test_a_second_audit_traces_nothing(params: Any) -> None:
     assert second.ok
 
 
+@pytest.mark.slow
 def test_it_works_without_jit() -> None:
     with jax.disable_jit():
         report = jd.audit(lambda w: jnp.sum(jnp.sin(w)))(np.arange(3.0))

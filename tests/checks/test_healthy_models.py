@@ -39,6 +39,7 @@ class ConvNet(nn.Module):
         return nn.Dense(3)(x.reshape(x.shape[0], -1))
 
 
+@pytest.mark.slow
 def test_relu_and_pool_on_their_kinks() -> None:
     net = ConvNet()
     params = jax.jit(net.init)(jax.random.key(0), IMAGES)
@@ -92,6 +93,7 @@ def test_batchnorm_dropout_and_embedding_in_bfloat16() -> None:
     assert max(rounding[1:]) > 1e-4
 
 
+@pytest.mark.slow
 def test_leaves_of_every_kind() -> None:
     """Integers and keys among the parameters, empty, scalar, complex, tied, unused."""
 

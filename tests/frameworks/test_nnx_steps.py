@@ -21,7 +21,7 @@ from tests.frameworks.nnx_steps import (
 )
 from tests.slow import quick_cases
 
-QUICK = ["restructured"]
+QUICK = ["plain"]
 
 
 def bits(tree: Any) -> dict[str, bytes]:
@@ -59,7 +59,7 @@ def largest(array: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    "name", quick_cases([n for n, case in STEPS.items() if case.loss], ["plain"])
+    "name", quick_cases([n for n, case in STEPS.items() if case.loss], [])
 )
 def test_every_leaf_has_its_gradient_and_its_update(name: str) -> None:
     """Against nnx.grad, and against the parameters before and after."""
@@ -103,6 +103,7 @@ def kinds(statistics: Any, name: str) -> set[str]:
     return {site.kind for site in statistics.sites if site.name == name}
 
 
+@pytest.mark.slow
 def test_two_models_in_one_step_keep_their_names() -> None:
     case = STEPS["adversarial"]
     _, statistics = jax.eval_shape(jd.probe(case.step), *case.make())
@@ -244,6 +245,7 @@ def test_under_grad() -> None:
     assert bits(model) == bits(copy)
 
 
+@pytest.mark.slow
 def test_under_vmap() -> None:
     linear = nnx.Linear(8, 3, rngs=nnx.Rngs(0))
     probed = jax.vmap(core(lambda m, x: m(x)), in_axes=(None, 0))

@@ -22,6 +22,7 @@ def samplers(key: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_samplers_draw_the_same_numbers() -> None:
     found = jd.shadow(samplers)(KEY)
     native = jax.device_get(jax.jit(samplers)(KEY))

@@ -49,8 +49,10 @@ def step(params: Any, x: Any, tx: Any, mode: Any) -> Any:
     [
         lambda f: f,
         lambda f: jax.jit(f, static_argnames=("tx", "mode")),
-        lambda f: jax.jit(f, static_argnums=(2, -1)),
-        eqx.filter_jit,
+        pytest.param(
+            lambda f: jax.jit(f, static_argnums=(2, -1)), marks=pytest.mark.slow
+        ),
+        pytest.param(eqx.filter_jit, marks=pytest.mark.slow),
     ],
 )
 def test_what_is_no_array_is_held_fixed(jit: Any) -> None:
