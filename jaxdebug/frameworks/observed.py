@@ -48,16 +48,24 @@ def observed(function: Callable[..., Any]) -> Callable[..., Any]:
                 from jaxdebug.frameworks import haiku
 
                 stack.enter_context(haiku.marking())
+            restore = []
+            if "equinox" in sys.modules:
+                from jaxdebug.frameworks import equinox_marking
+
+                stack.enter_context(equinox_marking.marking((args, kwargs)))
+                restore.append(equinox_marking.restored)
             if "flax.nnx" in sys.modules:
                 from jaxdebug.frameworks import nnx_marking
 
                 stack.enter_context(
                     nnx_marking.marking((args, kwargs), _noticing.get())
                 )
-                result = nnx_marking.restored(function(*args, **kwargs))
-                nnx_marking.restored((args, kwargs))
-                return result
-            return function(*args, **kwargs)
+                restore.append(nnx_marking.restored)
+            result = function(*args, **kwargs)
+            for own_classes in restore:
+                # What a step changed in place is a result too.
+                result, (args, kwargs) = own_classes((result, (args, kwargs)))
+            return result
 
     return marked
 
@@ -68,15 +76,16 @@ def trace_observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> O
     Where modules of NNX that it does not get as arguments made equations, it is
     traced again by a slower way that marks modules which it builds itself.
 
-    Some functions cannot be marked: those that ask whether two NNX modules are of
-    one class, such as `jax.tree.map` over several layers. They are traced as they
-    are, and the reason is handed on.
+    Some functions cannot be marked: those that ask whether two modules are of one
+    class, such as `jax.tree.map` over several layers, or `eqx.combine` with a half
+    that they close over. They are traced as they are, and the reason is handed on.
     """
     try:
         program = trace(function, *args, **kwargs)
     except Exception as error:
         program = None
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        because = f"{type(error).__name__}: {error}".partition("\n")[0]
+        reason = f"could not be marked: {because}"
     if program is None:
         with _set(_marking, False):
             # A mistake of the function's own is raised here, as without us.

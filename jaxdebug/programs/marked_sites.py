@@ -70,7 +70,11 @@ def marked_sites(graph: Graph) -> MarkedSites:
 
 def _stacks(mark: Step) -> Iterable[ModulePath]:
     """Name stacks that are those of the module, and of the ones it is in."""
-    path, stack, opened = _label(mark).path, mark.path, _label(mark).opened
+    label, stack = _label(mark), mark.path
+    path, opened = label.path, label.opened
+    if label.of_parameters:
+        yield ("/".join(path),)  # as layers are called that only parameters name
+        return
     if opened and stack[-len(opened) :] == opened:
         yield from (stack[: len(stack) - count] for count in range(len(opened)))
     if stack[-1:] == path[-1:] or not path:

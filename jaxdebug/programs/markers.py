@@ -33,6 +33,8 @@ class Label(NamedTuple):
     call: Call
     opened: ModulePath = ()
     """Name scopes of the call, where they are not spelled as the path is."""
+    of_parameters: bool = False
+    """Whether no scope but only the path of its parameters tells the module."""
 
 
 class Mark(NamedTuple):
@@ -53,6 +55,7 @@ def mark_outputs(
     path: ModulePath,
     is_leaf: Callable[[Any], bool] | None = None,
     opened: ModulePath = (),
+    of_parameters: bool = False,
 ) -> Any:
     """Mark every inexact array of what a call of a module returned.
 
@@ -64,13 +67,14 @@ def mark_outputs(
         path: of the module; empty for a scope of the framework that is none.
         is_leaf: what must not be taken apart, because it would be copied.
         opened: name scopes of the call; the path is then whole as it is.
+        of_parameters: whether the path is that of parameters and no scope's.
     """
     leaves, tree = jax.tree.flatten(outputs, is_leaf=is_leaf)
     if not any(map(mark.is_markable, leaves)):
         return outputs
     call = Call()
     marked = [
-        mark.mark(leaf, Label(path, index, call, opened))
+        mark.mark(leaf, Label(path, index, call, opened, of_parameters))
         if mark.is_markable(leaf)
         else leaf
         for index, leaf in enumerate(leaves)

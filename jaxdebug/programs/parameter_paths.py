@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.leaves import LeafGradient, short_paths
+from jaxdebug.programs.markers import Label, mark_of
 from jaxdebug.programs.parameter_cotangents import (
     Cotangent,
     backward_of,
@@ -141,10 +142,13 @@ def with_parameter_paths(
             such as "eqx.nn."; they name no layer whose parameters do.
 
     Limits:
-        A program with marks is left as it is: its modules have exact names.
+        A program whose scopes have marks is left as it is: its modules have exact
+        names. So have modules that are marked by the path of their parameters.
     """
-    if graph.marks or not parameters.paths:
+    labels = _labels(graph)
+    if not parameters.paths or any(not label.of_parameters for label in labels):
         return Named(graph, ())
+    marked = {"/".join(label.path) for label in labels}
     flow = parameter_flow(graph, parameters.paths, parameters.gradients)
     layers = parameter_layers(graph, flow, parameters.paths)
     backward = backward_of(graph, flow, parameters.gradients)
@@ -164,6 +168,8 @@ def with_parameter_paths(
             continue
         path = (*scopes[layer], named[layer])
         paths.update(dict.fromkeys(layer.members, path))
+        if path[-1] in marked:
+            continue
         once = all(len(calls[leaf]) == 1 for leaf in layer.leaves)
         entering[path].append(cotangent_of(backward, layer, once))
     for path, cotangents in entering.items():
@@ -174,6 +180,11 @@ def with_parameter_paths(
         for cotangent in cotangents:
             paths.update(dict.fromkeys(cotangent.readers, path))
     return Named(_renamed(graph, paths), tuple(unidentified))
+
+
+def _labels(graph: Graph) -> set[Label]:
+    marks = (mark_of(step.equation.raw) for step in graph.marks)
+    return {mark.label for mark in marks if mark is not None}
 
 
 def _covering(
@@ -212,7 +223,10 @@ def _names(
     paths: Mapping[int, ModulePath],
     arguments: Collection[ModulePath],
 ) -> dict[ParameterLayer, str]:
-    """What each layer is called: its owner, or the leaves that are its own."""
+    """What each layer is called: its owner, or the leaves that are its own.
+
+    What holds other layers too is not called after one of them.
+    """
     owned: dict[ModulePath, set[int]] = defaultdict(set)
     for layer in layers:
         owned[layer.owner].update(layer.leaves)
@@ -220,11 +234,16 @@ def _names(
     for layer in layers:
         ends = ["/".join(paths[leaf][len(layer.owner) :]) for leaf in layer.leaves]
         last = "+".join(ends)
-        whole = layer.owner and layer.leaves.keys() == owned[layer.owner]
+        alone = not any(_is_inside(other, layer.owner) for other in owned)
+        whole = alone and layer.owner and layer.leaves.keys() == owned[layer.owner]
         # A position alone, of an argument that has the paths of another, is no name.
         whole = whole and layer.owner not in arguments
         named[layer] = "/".join(layer.owner if whole else (*layer.owner, last))
     return named
+
+
+def _is_inside(path: ModulePath, owner: ModulePath) -> bool:
+    return len(path) > len(owner) and path[: len(owner)] == owner
 
 
 def _tells_apart(

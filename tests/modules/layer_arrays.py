@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.in_place import returning_changes
+from jaxdebug.frameworks.observed import observed, trace_observed
 from jaxdebug.programs.graph import build_graph
 from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.parameter_paths import find_parameters, with_parameter_paths
@@ -25,9 +28,16 @@ def plain(name: str, x: Any) -> Any:
     return x
 
 
-def seen(function: Any, *args: Any, shared: Any = ()) -> tuple[Arrays, dict[str, str]]:
+def seen(
+    function: Any, *args: Any, shared: Any = (), marks: bool = False
+) -> tuple[Arrays, dict[str, str]]:
     """The arrays at the layers' sites by name and kind, and what was not told."""
-    program = trace(function, *args)
+    if marks:
+        args = modules.split(args)
+        program, unmarked = trace_observed(returning_changes(observed(function)), *args)
+        assert unmarked == ""
+    else:
+        program = trace(function, *args)
     graph = build_graph(program.jaxpr)
     inputs = [path[1:] for path in path_names((args, {}))]
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
