@@ -60,13 +60,13 @@ class LeafGradient(NamedTuple):
 
 def path_names(tree: object) -> list[tuple[str, ...]]:
     """The path of every leaf of a pytree, key by key, as its framework spells it."""
-    nodes, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_variable)
+    nodes, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_box)
     names = []
     for path, node in nodes:
         inner = [()]
-        if _is_variable(node):
+        if _is_box(node):
             leaves, _ = jax.tree_util.tree_flatten_with_path(node)
-            # The array itself is `value` of the variable: no name of the user's.
+            # The array itself is `value` of its box: no name of the user's.
             inner = [below[1:] for below, _ in leaves]
         names += [tuple(n for key in (*path, *end) for n in _key(key)) for end in inner]
     return names
@@ -89,14 +89,17 @@ def _key(key: Any) -> tuple[str, ...]:
     return (jax.tree_util.keystr((key,), simple=True),) if names is None else names
 
 
-def _is_variable(node: object) -> bool:
-    """Whether it is an NNX variable; imports no Flax."""
-    return _is_variable_class(type(node))
+def _is_box(node: object) -> bool:
+    """Whether it is an NNX variable or a boxed Linen parameter; imports no Flax."""
+    return _is_box_class(type(node))
+
+
+_BOXES = ("flax.nnx.variablelib", "flax.core.meta")
 
 
 @cache
-def _is_variable_class(cls: type) -> bool:
-    return any(base.__module__ == "flax.nnx.variablelib" for base in cls.__mro__)
+def _is_box_class(cls: type) -> bool:
+    return any(base.__module__ in _BOXES for base in cls.__mro__)
 
 
 def state_leaves(

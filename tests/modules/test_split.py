@@ -105,6 +105,8 @@ def test_plain_nnx_states_are_spelled_alike() -> None:
     assert ("layers", "0", "kernel") in path_names(nnx.split(net)[1])
     assert ("layers", "0", "kernel") in path_names(net)
     assert path_names({"value": {"value": X}}) == [("value", "value")]
+    boxed = nn.Partitioned(X, names=("in", "out"))
+    assert path_names({"Dense_0": {"kernel": boxed}}) == [("Dense_0", "kernel")]
 
 
 def test_a_rebuilt_nnx_module_is_a_copy() -> None:
