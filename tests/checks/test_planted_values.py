@@ -148,6 +148,7 @@ def test_gradients_that_are_nan_although_the_loss_is_not() -> None:
     assert {f.where for f in report.findings if f.severity == "error"} == bad
 
 
+@pytest.mark.slow
 def test_a_gradient_not_finite_only_in_the_models_precision() -> None:
     """float32 underflows inside a norm and float16 overflows; float64 does neither."""
 
@@ -169,6 +170,7 @@ def test_a_gradient_not_finite_only_in_the_models_precision() -> None:
     assert not report.ok
 
 
+@pytest.mark.slow
 def test_a_loss_that_overflows_only_in_the_models_precision() -> None:
     def loss(params: Any, x: jax.Array) -> jax.Array:
         with jax.named_scope("scale"):

@@ -55,6 +55,7 @@ class Chosen(nn.Module):
         return jnp.tanh(nn.switch(index, branches, self, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [0, True])
 def test_only_the_branch_taken_counts(index: int | bool) -> None:
     model = Chosen()
@@ -169,6 +170,7 @@ def test_modules_that_share_a_scope() -> None:
     assert_close(found, renamed)
 
 
+@pytest.mark.slow
 def test_bound_modules_and_methods_by_name() -> None:
     model = Coder()
     variables = initial(model)

@@ -148,6 +148,7 @@ def test_a_step_that_ran_before_without_the_probe() -> None:
     assert type(args[0].linear1) is nnx.Linear
 
 
+@pytest.mark.slow
 def test_a_cached_partial_of_the_probed_step() -> None:
     alone, probed = new_plain(), new_plain()
     step = nnx.cached_partial(nnx.jit(plain), *alone[:2])
@@ -158,6 +159,7 @@ def test_a_cached_partial_of_the_probed_step() -> None:
     assert bits(alone) == bits(probed)
 
 
+@pytest.mark.slow
 def test_results_are_the_users_own_objects() -> None:
     model = nnx.Linear(8, 3, rngs=nnx.Rngs(0))
     variable = model.kernel
@@ -202,7 +204,9 @@ def test_nothing_of_a_step_that_fails_is_done() -> None:
         assert bits(args) == before
 
 
-@pytest.mark.parametrize("wrap", [nnx.jit, lambda step: step])
+@pytest.mark.parametrize(
+    "wrap", [pytest.param(nnx.jit, marks=pytest.mark.slow), lambda step: step]
+)
 def test_objects_that_are_no_arguments_are_refused_and_not_lost(wrap: Any) -> None:
     """Flax empties them before it refuses."""
     model, optimizer, x, y = new_plain()

@@ -60,6 +60,7 @@ def test_no_class_and_no_object_of_the_user_changes() -> None:
     assert Told.subclasses == 0
 
 
+@pytest.mark.slow
 def test_results_are_of_the_users_classes() -> None:
     model = Nested(nnx.Rngs(0))
 
@@ -144,6 +145,7 @@ def test_a_profiler_at_work_is_left_alone() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_modules_made_inside_have_marks() -> None:
     """Merged from a pure dictionary, or built; under the names of the outermost."""
     model = Nested(nnx.Rngs(0))

@@ -59,6 +59,7 @@ def test_nnx_gradients_are_those_of_nnx_grad() -> None:
         np.testing.assert_allclose(array, by_path[path], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_equinox_gradients_are_those_of_filter_grad() -> None:
     model = eqx.nn.MLP(3, 3, 4, 1, key=jax.random.key(0))
     wanted = eqx.filter_grad(equinox_loss)(model, BATCH)
@@ -96,6 +97,7 @@ def test_an_nnx_module_passes_and_is_left_untouched() -> None:
     assert type(model) is Net
 
 
+@pytest.mark.slow
 def test_an_equinox_module_passes_in_a_workload() -> None:
     model = eqx.nn.MLP(3, 3, 4, 1, key=jax.random.key(0))
     workload = jd.Workload(

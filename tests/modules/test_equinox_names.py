@@ -211,6 +211,7 @@ def test_batch_norm_between_its_neighbours() -> None:
     check_same(found, told(told_by, X), error=2e-6)
 
 
+@pytest.mark.slow
 def test_what_has_no_parameters_keeps_its_scope() -> None:
     model = eqx.nn.Sequential(
         [
@@ -249,6 +250,7 @@ def test_a_cell_with_several_weights_names_them() -> None:
     assert set(unidentified) == {"cell/bias_n"}
 
 
+@pytest.mark.slow
 def test_haiku_keeps_its_scopes() -> None:
     """Haiku names scopes after its modules: nothing is to be refined."""
     net = hk.without_apply_rng(

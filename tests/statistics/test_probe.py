@@ -127,6 +127,7 @@ def test_one_trace_for_each_signature(compiled: bool) -> None:
     assert traced == [(4, 3), (2, 3)]
 
 
+@pytest.mark.slow
 def test_another_setting_or_dtype_is_another_signature() -> None:
     traced = []
 

@@ -108,6 +108,7 @@ def test_a_loss_is_no_layer() -> None:
     assert _activations(jax.value_and_grad(loss), WEIGHTS) == []
 
 
+@pytest.mark.slow
 def test_the_channels_of_a_convolution_are_its_units() -> None:
     kernel = jax.random.normal(KEY, (7, 3, 3, 3))  # out, in, height, width
 
@@ -129,6 +130,7 @@ def test_the_channels_of_a_convolution_are_its_units() -> None:
     assert int(numbers["examples"]) == 2 * 8 * 8
 
 
+@pytest.mark.slow
 def test_each_iteration_of_a_scan_over_layers_has_its_own_counts() -> None:
     stacked = jnp.stack([jnp.eye(4), -jnp.eye(4), jnp.eye(4)])
 
@@ -221,7 +223,7 @@ MASKS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("mask", quick_cases(MASKS, ("infinite",)))
+@pytest.mark.parametrize("mask", quick_cases(MASKS, ()))
 def test_rows_without_a_choice_do_not_count(mask: str) -> None:
     """Causal, and every fourth sequence is one token with padding behind it."""
     causal = jnp.tril(jnp.ones((8, 8), bool))

@@ -181,30 +181,6 @@ def data_parallel_checked() -> TrainStep:
     return data_parallel(checked=True)
 
 
-def data_parallel_by_pmap() -> TrainStep:
-    """Every device has its own copy of the parameters, along a first axis."""
-    optimizer = optax.adam(1e-2)
-
-    def replica(params: Any, opt_state: Any, x: Any, y: Any) -> Any:
-        grads = lax.pmean(jax.grad(mse)(params, x, y), "batch")
-        updates, opt_state = optimizer.update(grads, opt_state)
-        return optax.apply_updates(params, updates), opt_state
-
-    def total(params: Any, state: Any, x: Any, y: Any) -> Any:
-        first = jax.tree.map(lambda p: p[0], params)
-        grads = jax.grad(mse)(first, x.reshape(4, 3), y.reshape(4, 3))
-        # Each of the two devices counts its own copy of the sum.
-        return jax.tree.map(lambda g: 4 * g, grads)
-
-    params = parameters()
-    copies = jax.tree.map(lambda p: jnp.stack([p, p]), (params, optimizer.init(params)))
-    return TrainStep(
-        jax.pmap(replica, axis_name="batch", devices=jax.devices()[:2]),
-        (*copies, X.reshape(2, 2, 3), Y.reshape(2, 2, 3)),
-        total,
-    )
-
-
 SUM_STEPS = {
     step.__name__: step
     for step in (
@@ -216,6 +192,5 @@ SUM_STEPS = {
         mean_of_examples,
         data_parallel,
         data_parallel_checked,
-        data_parallel_by_pmap,
     )
 }

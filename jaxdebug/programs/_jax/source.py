@@ -123,17 +123,24 @@ def users_line(equation: JaxprEqn) -> Line | None:
     return None
 
 
-def traced_in(jaxpr: ClosedJaxpr) -> Iterator[Iterator[CodeType]]:
+def traced_in(jaxpr: ClosedJaxpr) -> Iterator[tuple[CodeType, ...]]:
     """The calls that equations of a program were traced in, outermost first.
 
-    Equations of one line and call have them once.
+    Equations of one line and call have them once. The frames of an equation in a body
+    may end at the body: those of the enclosing one come first.
     """
     seen: set[int] = set()
-    queue = [jaxpr]
-    for current in queue:
+    queue: list[tuple[ClosedJaxpr, tuple[CodeType, ...]]] = [(jaxpr, ())]
+    for current, around in queue:
         for equation in current.jaxpr.eqns:
-            queue += nested_jaxprs(equation)
             traceback = equation.source_info.traceback
-            if traceback is not None and id(traceback) not in seen:
+            bodies = list(nested_jaxprs(equation))
+            fresh = traceback is not None and id(traceback) not in seen
+            if not (fresh or bodies):
+                continue
+            own = () if traceback is None else reversed(traceback.raw_frames()[0])
+            frames = (*around, *own)
+            queue += [(body, frames) for body in bodies]
+            if fresh:
                 seen.add(id(traceback))
-                yield reversed(traceback.raw_frames()[0])
+                yield frames
