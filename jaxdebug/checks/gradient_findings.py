@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from jaxdebug.findings import Finding, found
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
@@ -13,34 +15,69 @@ PRECISION = 0.1
 """Relative error of the native gradient above which its digits count as lost."""
 
 
-def findings_of(
-    leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict]
+def wrong_gradients(
+    leaves: Sequence[LeafCheck],
+    rules: Sequence[RuleVerdict],
+    *,
+    follows: bool = False,
 ) -> list[Finding]:
-    """One finding for each wrong rule, and one for each leaf that none explains."""
+    """One finding for each wrong rule, and one for each leaf that none explains.
+
+    Args:
+        leaves: every leaf.
+        rules: every custom rule.
+        follows: whether what goes in, or the value, is not finite already; then a
+            gradient that is not finite is no finding of its own.
+    """
     findings = [
         _wrong_rule(rule, [leaf.path for leaf in leaves if str(rule) in leaf.causes])
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
     for leaf in leaves:
-        if leaf.verdict is Verdict.FAIL and not leaf.causes:
+        known = leaf.causes or (follows and leaf.reason == "not-finite")
+        if leaf.verdict is Verdict.FAIL and not known:
             findings.append(_wrong_leaf(leaf))
-        elif leaf.verdict is Verdict.PASS and _loses_digits(leaf):
-            findings.append(
-                found(
-                    "precision-loss",
-                    leaf.path,
-                    f"the {leaf.dtype} gradient is {format_number(leaf.precision)} of "
-                    "its norm away from the float64 one",
-                    evidence={"error": leaf.precision, "threshold": PRECISION},
-                )
-            )
     return findings
 
 
-def _loses_digits(leaf: LeafCheck) -> bool:
-    counted = leaf.reason in ("agrees", "kink", "expected")
-    return counted and leaf.precision > PRECISION
+def lost_digits(leaves: Sequence[LeafCheck]) -> list[Finding]:
+    """One finding for each right gradient whose working precision loses digits."""
+    return [
+        found(
+            "precision-loss",
+            leaf.path,
+            f"the {leaf.dtype} gradient is {format_number(leaf.precision)} of "
+            "its norm away from the float64 one",
+            evidence={"error": leaf.precision, "threshold": PRECISION},
+        )
+        for leaf in leaves
+        if leaf.reason in ("agrees", "kink", "expected") and leaf.precision > PRECISION
+    ]
+
+
+_REMARKS = {
+    "flat": (
+        "flat-gradient",
+        "the gradient is zero, and so is every small change of the loss, but a large "
+        "change of the parameter does change the loss",
+    ),
+    "no-effect": (
+        "no-effect",
+        "the loss does not depend on it on this batch: the gradient is zero, and no "
+        "change of the parameter changes anything",
+    ),
+}
+
+
+def remarks(leaves: Sequence[LeafCheck]) -> list[Finding]:
+    """What is worth saying of gradients that are right and zero."""
+    return [
+        found(code, leaf.path, message, evidence=_numbers(leaf))
+        for leaf in leaves
+        if leaf.reason in _REMARKS
+        for code, message in (_REMARKS[leaf.reason],)
+    ]
 
 
 _WRONG = {
@@ -82,28 +119,10 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
 
 
 def _wrong_leaf(leaf: LeafCheck) -> Finding:
-    numbers = {
-        "slope": leaf.slope,
-        "difference": leaf.difference,
-        "bar": leaf.bar,
-        "error": leaf.error,
-        "precision": leaf.precision,
-    }
     if leaf.reason == "not-finite":
-        return found(
-            "nonfinite-gradient",
-            leaf.path,
-            "the gradient is not finite, in float64 or in its own precision",
-            evidence=numbers,
-        )
-    if leaf.reason == "lost-gradient":
-        return found(
-            "lost-gradient",
-            leaf.path,
-            f"the gradient is zero, differences in float64 give a slope of "
-            f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}",
-            evidence=numbers,
-        )
+        return _nonfinite(leaf)
+    if leaf.reason in ("lost-gradient", "stopped"):
+        return _lost_gradient(leaf)
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     return found(
         "wrong-gradient",
@@ -111,8 +130,47 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         f"{where}the gradient gives a slope of {format_number(leaf.slope)}, "
         f"differences in float64 give {format_number(leaf.difference)} ± "
         f"{format_number(leaf.bar)}; no custom rule explains it",
-        evidence=numbers,
+        evidence=_numbers(leaf),
     )
+
+
+def _lost_gradient(leaf: LeafCheck) -> Finding:
+    """That a gradient is zero where the function has a slope."""
+    stopped = "; a stop_gradient lies on its way" if leaf.reason == "stopped" else ""
+    return found(
+        "lost-gradient",
+        leaf.path,
+        f"the gradient is zero, differences in float64 give a slope of "
+        f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}{stopped}",
+        evidence=_numbers(leaf),
+    )
+
+
+def _nonfinite(leaf: LeafCheck) -> Finding:
+    if not np.isfinite(leaf.slope):
+        message = "the gradient is not finite"
+        return found("nonfinite-gradient", leaf.path, message, evidence=_numbers(leaf))
+    return found(
+        "nonfinite-gradient",
+        leaf.path,
+        "the gradient is not finite in the model's precision; in float64 it is",
+        remedies=(
+            "Look for an overflow, or a square that underflows to zero below a root "
+            "or a division.",
+            "Compute that part in float32, or scale its operand first.",
+        ),
+        evidence=_numbers(leaf),
+    )
+
+
+def _numbers(leaf: LeafCheck) -> dict[str, object]:
+    return {
+        "slope": leaf.slope,
+        "difference": leaf.difference,
+        "bar": leaf.bar,
+        "error": leaf.error,
+        "precision": leaf.precision,
+    }
 
 
 def _at_point(leaf: LeafCheck) -> bool:

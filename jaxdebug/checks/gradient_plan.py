@@ -11,11 +11,12 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
-from jaxdebug.frameworks.observed import trace_observed
+from jaxdebug.frameworks.observed import Observed, trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
-from jaxdebug.gradients.draws import Draws, draws
+from jaxdebug.gradients.draws import Draws, draws, scales
 from jaxdebug.gradients.evidence import (
     Evidence,
+    Values,
     Witnesses,
     evaluate,
     gather,
@@ -39,9 +40,11 @@ class GradientPlan(NamedTuple):
     graph: Graph
     outputs: tuple[Any, ...]
     """Avals of the flat outputs."""
+    gradient: Observed
+    """Of all flat arguments and cotangents: outputs, then the gradient."""
     witnesses: Witnesses
     native: Callable[..., Any]
-    wide: Callable[..., Evidence]
+    wide: Callable[..., tuple[Evidence, list[Any]]]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
 
@@ -52,16 +55,51 @@ class GradientPlan(NamedTuple):
         return [*those.function.constants, *those.gradient.constants]
 
     def at(self, leaves: Sequence[Any], seed: int) -> Asked:
-        """Ask the witnesses about one set of arguments."""
+        """Ask the witnesses about JAX's gradient at one set of arguments."""
+        cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
+        native = self.native(leaves, cotangents)[len(self.outputs) :]
+        return self.ask(leaves, native, seed)
+
+    def ask(self, leaves: Sequence[Any], native: Sequence[Any], seed: int) -> Asked:
+        """Ask the witnesses about a gradient in the working precision.
+
+        Where the device lacks float64, or the memory for it, they run on the CPU.
+        """
         split = self.problem.split
-        cotangents = self.problem.cotangents(self.outputs, seed)
-        native = self.native(leaves, jax.device_put(cotangents))[len(self.outputs) :]
         drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
-        wide = jax.device_get((leaves, cotangents, native))
-        with jax.enable_x64(True):
-            *given, native = jax.device_put(jax.tree.map(widen_on_host, wide))
-            given = (*given, jax.device_put(drawn))
-            return Asked(self, given, jax.device_get(self.wide(*given, native)))
+        cotangents = self.problem.cotangents(self.outputs, seed)
+        wide = jax.device_get((list(leaves), cotangents, list(native)))
+        every, cotangents, native = jax.tree.map(widen_on_host, wide)
+        sizes = scales([every[index] for index in split.moving], native)
+
+        def on(device: Any) -> Asked:
+            with in_float64(device):
+                given = jax.device_put((every, cotangents, drawn, sizes))
+                found, shift = self.wide(*given, jax.device_put(native))
+                return Asked(self, (*given, shift), jax.device_get(found), device)
+
+        cpu = jax.devices("cpu")[0]
+        if not _has_float64():
+            return on(cpu)
+        try:
+            return on(None)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return on(cpu)
+
+
+def in_float64(device: Any) -> AbstractContextManager[Any]:
+    """64-bit numbers, on a device or on the default one."""
+    stack = ExitStack()
+    stack.enter_context(jax.enable_x64(True))
+    if device is not None:
+        stack.enter_context(jax.default_device(device))
+    return stack
+
+
+def _has_float64() -> bool:
+    return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")
 
 
 class Asked(NamedTuple):
@@ -70,6 +108,8 @@ class Asked(NamedTuple):
     plan: GradientPlan
     given: tuple[Any, ...]
     evidence: Evidence
+    device: Any
+    """Where they were asked; None for the default."""
 
     def evaluate(
         self, ladders: Sequence[Rungs], *, frozen: bool = False
@@ -84,12 +124,11 @@ class Asked(NamedTuple):
         moves = moves_of(ladders)
         count = len(moves.amount)
         values = []
-        with jax.enable_x64(True):
-            sizes = jax.device_put(self.evidence.scales)
+        with in_float64(self.device):
             for start in range(0, count, CHUNK):
                 rows = np.arange(start, start + CHUNK) % count
                 part = Moves(*(column[rows] for column in moves))
-                values.append(function(*self.given, sizes, jax.device_put(part)))
+                values.append(function(*self.given, jax.device_put(part)))
             flat = np.concatenate(jax.device_get(values))[:count]
         return in_ladders(flat, ladders)
 
@@ -108,48 +147,50 @@ def make_gradient_plan(
     program = trace_observed(problem.function, *leaves).program
     outputs = tuple(program.jaxpr.out_avals)
     cotangents = problem.cotangents(outputs, 0)
-    gradient = trace_observed(problem.gradient, *leaves, *cotangents).program
+    gradient = trace_observed(problem.gradient, *leaves, *cotangents)
     graph = build_graph(program.jaxpr)
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
     with _own_settings():
-        those = witnesses(program, gradient, problem.split.moving, sites, meant)
+        those = witnesses(
+            program,
+            gradient.program,
+            problem.split.moving,
+            sites,
+            meant,
+            handed_in=problem.handed_in,
+            primitives={step.equation.primitive for step in graph.steps},
+        )
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        return gradient(*leaves, *cotangents)
+        return gradient.program(*leaves, *cotangents)
 
-    def wide(leaves: Any, cotangents: Any, drawn: Draws, native: Any) -> Evidence:
+    def wide(
+        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, native: Any
+    ) -> Any:
         points = (GIVEN, NEAR)
         with _own_settings():
-            return gather(those, leaves, cotangents, native, drawn, directions, points)
-
-    def plain(_: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-        return those.function.apply(leaves)
-
-    def moved(leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves) -> Any:
-        with _own_settings():
-            return evaluate(
-                those, plain, leaves, cotangents, drawn, sizes, to, directions
+            return gather(
+                those, leaves, cotangents, native, drawn, sizes, directions, points
             )
 
-    def frozen(
-        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves
-    ) -> Any:
-        still = frozen_function(program)
-        with _own_settings():
-            return evaluate(
-                those, still, leaves, cotangents, drawn, sizes, to, directions
-            )
+    def evaluating(function: Callable[[], Values]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            with _own_settings():
+                return evaluate(those, function(), *given)
+
+        return jax.jit(run)
 
     return GradientPlan(
         problem,
         graph,
         outputs,
+        gradient,
         those,
         jax.jit(native),
         jax.jit(wide),
-        jax.jit(moved),
-        jax.jit(frozen),
+        evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
+        evaluating(lambda: frozen_function(program)),
     )
 
 

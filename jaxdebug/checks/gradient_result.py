@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxdebug.checks.gradient_differences import Differences
-from jaxdebug.checks.gradient_findings import findings_of
+from jaxdebug.checks.gradient_findings import lost_digits, wrong_gradients
 from jaxdebug.checks.gradient_plan import (
     Asked,
     GradientPlan,
@@ -17,6 +18,7 @@ from jaxdebug.checks.gradient_plan import (
 )
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.findings import Finding, Severity, found
+from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf_check import (
@@ -25,7 +27,9 @@ from jaxdebug.gradients.leaf_check import (
     check_leaf,
 )
 from jaxdebug.gradients.rule_verdict import (
-    Judged,
+    Judged as JudgedCall,
+)
+from jaxdebug.gradients.rule_verdict import (
     RuleVerdict,
     judge_calls,
     judge_rules,
@@ -41,17 +45,25 @@ PLAIN = ("agrees", "not-reached")
 """Calls of which no more is to be said; the others may differ from their function."""
 
 
-def build_gradient_report(
-    asked: Asked, name: str, expected: Sequence[str], seed: int, started: float
-) -> GradientReport:
+class Judged(NamedTuple):
+    """What the witnesses of a gradient say, judged."""
+
+    leaves: tuple[LeafCheck, ...]
+    rules: tuple[RuleVerdict, ...]
+    modes: tuple[Finding, ...]
+    """That forward and reverse mode differ, if they do."""
+    certificate: Certificate
+    values: int
+    gradients: int
+    """Evaluations in float64."""
+
+
+def judge_gradient(asked: Asked, expected: Sequence[str]) -> Judged:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
     Args:
         asked: the plan at its arguments.
-        name: of the function.
         expected: rules that are meant to differ.
-        seed: of directions.
-        started: when the check began, in seconds.
     """
     evidence = asked.evidence
     calls = _judged_calls(asked.plan, evidence, expected)
@@ -61,29 +73,54 @@ def build_gradient_report(
         check_leaf(leaf, index, evidence, look.seen(index))
         for index, leaf in enumerate(leaves)
     )
-    rules = judge_rules(calls)
-    modes = _modes(evidence)
-    findings = findings_of(checks, rules)
-    findings += [] if modes is None else [modes]
+    certificate = look.certificate()
+    return Judged(
+        checks,
+        judge_rules(calls),
+        _modes(evidence),
+        certificate,
+        look.values + len(evidence.value),
+        2 * len(evidence.value),
+    )
+
+
+def build_gradient_report(
+    asked: Asked, name: str, expected: Sequence[str], seed: int, started: float
+) -> GradientReport:
+    """Judge a gradient and report it.
+
+    Args:
+        asked: the plan at its arguments.
+        name: of the function.
+        expected: rules that are meant to differ.
+        seed: of directions.
+        started: when the check began, in seconds.
+    """
+    judged = judge_gradient(asked, expected)
+    findings = [
+        *wrong_gradients(judged.leaves, judged.rules),
+        *judged.modes,
+        *lost_digits(judged.leaves),
+    ]
     return GradientReport(
         name,
-        Verdict.FAIL if modes else _verdict(checks, rules, evidence),
+        _verdict(judged, asked.evidence),
         tuple(sorted(findings, key=lambda f: [*Severity].index(f.severity))),
-        checks,
-        rules,
-        look.certificate(),
-        _unchecked(asked.plan),
+        judged.leaves,
+        judged.rules,
+        judged.certificate,
+        unchecked(asked.plan),
         seed,
         {
-            "values": look.values + len(evidence.value),
-            "gradients": 2 * len(evidence.value),
+            "values": judged.values,
+            "gradients": judged.gradients,
             "seconds": time.perf_counter() - started,
         },
     )
 
 
 def _known_leaves(
-    plan: GradientPlan, calls: dict[CallSite, Judged], expected: Sequence[str]
+    plan: GradientPlan, calls: dict[CallSite, JudgedCall], expected: Sequence[str]
 ) -> list[Leaf]:
     """What the program's flow says of each leaf."""
     graph, split = plan.graph, plan.problem.split
@@ -111,43 +148,41 @@ def _known_leaves(
 
 def _judged_calls(
     plan: GradientPlan, evidence: Evidence, expected: Sequence[str]
-) -> dict[CallSite, Judged]:
+) -> dict[CallSite, JudgedCall]:
     sites = plan.witnesses.sites
     meant = [is_expected(site, expected) for site in sites]
     return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
 
 
-def _modes(evidence: Evidence) -> Finding | None:
+def _modes(evidence: Evidence) -> tuple[Finding, ...]:
     """Whether forward and reverse mode give one slope."""
     if evidence.forward is None:
-        return None
-    for point in range(len(evidence.value)):
-        reverse = float(evidence.slopes[point, 0].sum())
-        forward = float(evidence.forward[point])
+        return ()
+    for point, (forward, reverse) in enumerate(evidence.forward.tolist()):
         whole = float(np.sqrt(np.nansum(evidence.size[point] ** 2)))
         if np.isfinite(reverse) and not abs(forward - reverse) <= MODES * whole:
-            return found(
+            differ = found(
                 "modes-disagree",
                 "gradient",
                 f"along one direction forward mode gives {format_number(forward)}, "
                 f"reverse mode {format_number(reverse)}",
                 evidence={"forward": forward, "reverse": reverse, "point": point},
             )
-    return None
+            return (differ,)
+    return ()
 
 
-def _verdict(
-    leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict], evidence: Evidence
-) -> Verdict:
-    verdicts = {check.verdict for check in (*leaves, *rules)}
-    if Verdict.FAIL in verdicts or not np.isfinite(evidence.value[0]):
+def _verdict(judged: Judged, evidence: Evidence) -> Verdict:
+    verdicts = {check.verdict for check in (*judged.leaves, *judged.rules)}
+    broken = judged.modes or not np.isfinite(evidence.value[0])
+    if Verdict.FAIL in verdicts or broken:
         return Verdict.FAIL
     if Verdict.INCONCLUSIVE in verdicts:
         return Verdict.INCONCLUSIVE
     return Verdict.PASS
 
 
-def _unchecked(plan: GradientPlan) -> tuple[str, ...]:
+def unchecked(plan: GradientPlan) -> tuple[str, ...]:
     """What the witnesses did not see into."""
     parts = unseen(plan.graph)
     listed = [str(part) for part in parts]

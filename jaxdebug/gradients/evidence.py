@@ -8,27 +8,30 @@ of the function along random directions, whose differences need no derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from jaxdebug.gradients.call_gaps import Gaps
-from jaxdebug.gradients.coordinates import Coordinates, compared
+from jaxdebug.gradients.coordinates import NO_GAP, Coordinates, compared
 from jaxdebug.gradients.custom_calls import CallSite
-from jaxdebug.gradients.draws import Draws, direction, scales
+from jaxdebug.gradients.draws import Draws, direction
 from jaxdebug.gradients.isolation import isolation_tool
 from jaxdebug.gradients.moves import ALL, Moves
 from jaxdebug.programs._jax import dtypes
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import Program, Transformed, transform
 from jaxdebug.programs.shadow import Shadowed, shadow_program, shadow_tool
 from jaxdebug.programs.strip import stripped_rules
 
 Point = Sequence[Array]
+
+Values = Callable[[Point, Point], Sequence[Any]]
+"""The flat outputs at a moved point, from the flat arguments at a point and there."""
 
 
 class Witnesses(NamedTuple):
@@ -38,11 +41,15 @@ class Witnesses(NamedTuple):
     """The flat outputs."""
     gradient: Shadowed
     """Of all flat arguments and cotangents: outputs, then the gradient."""
-    isolation: Transformed
-    stripped: Transformed
+    isolation: Transformed | None
+    """The outputs, and what each call of a rule says; None if there is none."""
+    stripped: Transformed | None
+    """The outputs without custom rules; None if JAX's gradient has none to strip."""
     sites: tuple[CallSite, ...]
     moving: tuple[int, ...]
     """Indices of the arguments that are differentiated by."""
+    forward: bool
+    """Whether forward mode is heard."""
     native: tuple[str, ...]
     """Primitives that run in their native dtype also here."""
 
@@ -60,13 +67,18 @@ class Evidence(NamedTuple):
     """(points, leaves), against the gradient without custom rules."""
     rules: tuple[Gaps, ...]
     """One for each call of a custom rule."""
-    forward: Float[Any, " points"] | None
-    """Slope along the first direction, by forward mode; None where a custom_vjp on
-    the way has none."""
+    forward: Float[Any, "points 2"] | None
+    """Slope towards the point nearby, by forward mode, and the gradient's there; None
+    where both modes are one by construction."""
     precision: Any = None
     """(leaves,) relative error of the native gradient, at the given point."""
     scales: Any = None
     """(leaves,) by which a leaf moves for each unit of a direction."""
+
+
+TRANSPOSED = frozenset({"linear_call", "custom_linear_solve", "custom_transpose_call"})
+"""Primitives whose transpose somebody wrote: forward and reverse mode may differ. All
+others JAX transposes itself, also what a custom_jvp makes."""
 
 
 def witnesses(
@@ -75,6 +87,9 @@ def witnesses(
     moving: Sequence[int],
     sites: Sequence[CallSite],
     expected: frozenset[CallSite] = frozenset(),
+    *,
+    handed_in: bool = False,
+    primitives: Collection[str] = (),
 ) -> Witnesses:
     """Make the float64 programs.
 
@@ -84,16 +99,22 @@ def witnesses(
         moving: indices of the arguments that are differentiated by.
         sites: the calls of custom rules.
         expected: those whose rule is meant to differ from the function.
+        handed_in: whether the gradient is somebody else's and not JAX's.
+        primitives: of the program.
     """
     native: dict[str, None] = {}
     kept = {s.address for s in sites if s in expected or s.body != "reverse"}
-    rules = stripped_rules(lambda equation: equation.address in kept)
+    isolation = stripped = None
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
-        isolation = transform(program, isolation_tool(sites, native), avals=avals)
-        stripped = transform(program, shadow_tool(native), avals=avals, rules=rules)
+        if sites:
+            isolation = transform(program, isolation_tool(sites, native), avals=avals)
+        if handed_in or len(kept) < len(sites):
+            rules = stripped_rules(lambda equation: equation.address in kept)
+            stripped = transform(program, shadow_tool(native), avals=avals, rules=rules)
     shadow, shadow_gradient = shadow_program(program), shadow_program(gradient)
     names = {*native, *shadow.native, *shadow_gradient.native}
+    has_forward = all(s.equation.primitive != "custom_vjp_call" for s in sites)
     return Witnesses(
         shadow,
         shadow_gradient,
@@ -101,6 +122,7 @@ def witnesses(
         stripped,
         tuple(sites),
         tuple(moving),
+        has_forward and not TRANSPOSED.isdisjoint(primitives),
         tuple(sorted(names)),
     )
 
@@ -111,9 +133,10 @@ def gather(
     cotangents: Sequence[Array],
     native: Sequence[Array],
     drawn: Draws,
+    sizes: Float[Array, " leaves"],
     directions: int,
     points: Sequence[float],
-) -> Evidence:
+) -> tuple[Evidence, list[Array]]:
     """Ask every witness, inside a trace with float64.
 
     Args:
@@ -122,63 +145,63 @@ def gather(
         cotangents: of the inexact outputs, float64.
         native: the gradient in the working precision, widened.
         drawn: what directions are drawn from.
+        sizes: by which each leaf moves for each unit of a direction.
         directions: how many there are; the next one leads to the points.
         points: displacement of each point, relative to each leaf's scale.
 
+    Returns:
+        What they say, and the direction to the points, each leaf in its scale.
+
     Cost:
-        For each point two gradients, one value, and what
-        `isolation_tool` states; the memory of two gradients and four copies of the
-        leaves.
+        For each point one gradient; with custom rules another one, one value, and
+        what `isolation_tool` states. The memory of two gradients and five copies of
+        the leaves.
     """
     moving = [leaves[index] for index in those.moving]
-    sizes = scales(moving, native)
-    along = _mover(those, leaves, sizes, drawn)
+    shift = _scaled(direction(drawn, directions, moving), list(sizes))
     contracted = _contraction(those, cotangents)
 
-    def without_rules(every: Sequence[Any]) -> Any:
+    def moved(every: Point, run: Callable[[Point], Any]) -> tuple[Any, list[Array]]:
+        """A function of the moving leaves alone, and where they are."""
+
         def function(moving: Sequence[Any]) -> Array:
             full = list(every)
             for place, leaf in zip(those.moving, moving, strict=True):
                 full[place] = leaf
-            return contracted(those.stripped(full)[0])
+            return contracted(run(full))
 
-        return jax.grad(function)([every[place] for place in those.moving])
-
-    def forward(every: Point) -> Array | None:
-        if any(site.equation.primitive == "custom_vjp_call" for site in those.sites):
-            return None
-        start = [every[place] for place in those.moving]
-        drawn_ = direction(drawn, 0, moving)
-        moves = [s * d for s, d in zip(sizes, drawn_, strict=True)]
-
-        def function(moving: list[Array]) -> Array:
-            full = list(every)
-            for place, leaf in zip(those.moving, moving, strict=True):
-                full[place] = leaf
-            return contracted(those.function.apply(full))
-
-        return jax.jvp(function, (start,), (moves,))[1]
+        return function, [every[place] for place in those.moving]
 
     def at_point(displacement: Array) -> tuple[Evidence, Array]:
-        every = along(leaves, directions, [displacement] * len(moving))
-        results, records = those.isolation(every)
-        gradient = those.gradient.apply([*every, *cotangents])[len(results) :]
-        coordinates = [
-            compared(found, expected)
-            for found, expected in zip(gradient, without_rules(every), strict=True)
-        ]
+        every = _moved(those, leaves, shift, displacement)
+        made = those.gradient.apply([*every, *cotangents])
+        results, gradient = made[: -len(moving)], made[-len(moving) :]
+        records: Mapping[Any, Gaps] = {}
+        if those.isolation is not None:
+            results, records = those.isolation(every)
+        # Without custom rules there is no other gradient to compare with.
+        coordinates, forward = [NO_GAP] * len(moving), None
+        if those.stripped is not None:
+            stripped = those.stripped
+            function, start = moved(every, lambda full: stripped(full)[0])
+            pairs = zip(gradient, jax.grad(function)(start), strict=True)
+            coordinates = [compared(*pair) for pair in pairs]
+        if those.forward:
+            function, start = moved(every, those.function.apply)
+            _, slope = jax.jvp(function, (start,), (shift,))
+            forward = jnp.stack([slope, _pair(gradient, shift).sum()])
 
-        def slope(index: Array) -> Array:
-            pairs = zip(gradient, direction(drawn, index, moving), sizes, strict=True)
-            return jnp.stack([jnp.sum(jnp.real(g * (s * d))) for g, d, s in pairs])
+        def slopes(index: Array) -> Array:
+            along = _scaled(direction(drawn, index, moving), list(sizes))
+            return _pair(gradient, along)
 
         found = Evidence(
             contracted(results),
-            lax.map(slope, jnp.arange(directions)),
-            jnp.stack([_norm(g) * s for g, s in zip(gradient, sizes, strict=True)]),
+            lax.map(slopes, jnp.arange(directions)),
+            jnp.stack([*map(_norm, gradient)]) * sizes,
             _stacked(coordinates),
             tuple(records[site.address] for site in those.sites),
-            forward(every),
+            forward,
         )
         errors = [
             _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
@@ -187,63 +210,66 @@ def gather(
         return found, jnp.stack(errors)
 
     found, precision = lax.map(at_point, jnp.asarray(points))
-    return found._replace(precision=precision[0], scales=jnp.stack(sizes))
+    return found._replace(precision=precision[0], scales=sizes), shift
 
 
 def evaluate(
     those: Witnesses,
-    function: Callable[[Point, Point], Sequence[Any]],
+    function: Values,
     leaves: Point,
     cotangents: Sequence[Array],
     drawn: Draws,
     sizes: Array,
+    shift: Sequence[Array],
     moves: Moves,
-    directions: int,
 ) -> Float[Array, " moves"]:
     """The function after each move, contracted; inside a trace with float64.
 
     Args:
         those: the programs.
-        function: the flat outputs, of the flat arguments at a point and moved.
+        function: whose values they are.
         leaves: flat arguments, float64 where inexact.
         cotangents: of the inexact outputs.
         drawn: what directions are drawn from.
         sizes: by which each leaf moves for each unit of a direction.
+        shift: the direction to the points.
         moves: where to.
-        directions: the one that leads to the points.
 
     Cost:
         One value for each move, one after another.
     """
-    along = _mover(those, leaves, list(sizes), drawn)
     contracted = _contraction(those, cotangents)
     count = len(those.moving)
 
     def moved(move: Moves) -> Array:
         alone = jnp.arange(count) == move.leaf
         amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
-        start = along(leaves, directions, [move.point] * count)
-        return contracted(function(start, along(start, move.direction, list(amounts))))
+        start = _moved(those, leaves, shift, move.point)
+        along = direction(drawn, move.direction, shift)
+        steps = _scaled(_scaled(along, list(sizes)), list(amounts))
+        return contracted(function(start, _moved(those, start, steps, 1.0)))
 
     return lax.map(moved, moves)
 
 
-Mover = Callable[[Point, Any, Sequence[Any]], list[Array]]
+def _moved(
+    those: Witnesses, start: Point, along: Sequence[Any], amount: Any
+) -> list[Array]:
+    """All flat arguments, with the moving ones displaced."""
+    every = list(start)
+    for place, step in zip(those.moving, along, strict=True):
+        every[place] = start[place] + amount * step
+    return every
 
 
-def _mover(those: Witnesses, leaves: Point, scales: Point, drawn: Draws) -> Mover:
-    """Moves leaves from a point along a direction, each by its amount."""
-    like = [leaves[index] for index in those.moving]
+def _scaled(arrays: Sequence[Any], sizes: Sequence[Any]) -> list[Array]:
+    return [size * array for array, size in zip(arrays, sizes, strict=True)]
 
-    def along(start: Point, which: Any, amounts: Sequence[Any]) -> list[Array]:
-        every = list(start)
-        for place, d, amount, size in zip(
-            those.moving, direction(drawn, which, like), amounts, scales, strict=True
-        ):
-            every[place] = start[place] + amount * size * d
-        return every
 
-    return along
+def _pair(gradient: Sequence[Any], along: Sequence[Any]) -> Array:
+    """The slope that each leaf's gradient gives along a direction."""
+    pairs = zip(gradient, along, strict=True)
+    return jnp.stack([jnp.sum(jnp.real(g * step)) for g, step in pairs])
 
 
 def _contraction(
@@ -253,7 +279,7 @@ def _contraction(
     inexact = [
         index
         for index, aval in enumerate(those.function.program.jaxpr.out_avals)
-        if jax.dtypes.issubdtype(aval.dtype, np.inexact)
+        if is_inexact(aval)
     ]
 
     def contracted(results: Sequence[Any]) -> Array:

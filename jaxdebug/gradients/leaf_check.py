@@ -43,7 +43,7 @@ class LeafCheck:
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `edge`, `expected`, `negligible`, `no-effect`,
-            `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
+            `flat`, `stopped`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
             `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
             `not-differentiable` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
@@ -101,6 +101,8 @@ class Seen(NamedTuple):
 
     near: Point
     given: Point | None = None
+    plain: Point | None = None
+    """Near it, where nothing is held still; None if nothing was."""
 
 
 def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
@@ -115,6 +117,7 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
     gaps = [_Gap.of(evidence, point, index, whole) for point in (0, 1)]
     verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
+    point = seen.plain if reason == "stopped" and seen.plain else seen.near
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
     return LeafCheck(
@@ -129,8 +132,8 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         shown.found,
         shown.expected,
         float(evidence.slopes[1, 0, index]),
-        seen.near.central.slope,
-        seen.near.central.bar,
+        point.central.slope,
+        point.central.bar,
         slope_size(evidence, index),
         float(evidence.precision[index]),
         leaf.wrong if verdict is Verdict.FAIL else (),
@@ -196,12 +199,19 @@ def _decide(
     found = judge_near(index, evidence, seen.near, whole)
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
+    if found.reason in ("flat", "no-effect") and _changes(seen.plain):
+        found = found._replace(reason="stopped")
     if found.reason == "agrees" and (given or near):
         found = found._replace(reason="kink")
     gap = abs(float(slopes[1]) - seen.near.central.slope)
     if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
         found = Judgement(Verdict.INCONCLUSIVE, "iterates")
     return found.verdict, found.reason, "differences"
+
+
+def _changes(plain: Point | None) -> bool:
+    """Whether the function has a slope that a stop_gradient keeps from the gradient."""
+    return plain is not None and abs(plain.central.slope) > plain.central.bar
 
 
 def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
