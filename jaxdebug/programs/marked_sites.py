@@ -2,8 +2,8 @@
 
 A mark in the forward direction is an output; the mark that its transpose left
 is that output's cotangent. What remat computes again is not counted twice. A
-call that a program holds several times, in a function jitted once, has as many
-cotangents, which the backward pass meets in the opposite order.
+call that a program holds several times, in a function jitted once, has a
+cotangent for each of them that a loss differentiates.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from jaxdebug.programs._jax.source import Line
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.markers import COTANGENT, INNER, OUTPUT, Label, mark_of
+from jaxdebug.programs.paired_calls import calls_of_cotangents
 from jaxdebug.programs.places import Found, Place
 from jaxdebug.programs.scopes import Direction, ModulePath
 
@@ -58,12 +59,15 @@ def marked_sites(graph: Graph) -> MarkedSites:
         found.append(_found(graph, step, path, "output", indices[step], lines[step]))
     for label, entering in cotangents.items():
         made = outputs.get(label, [])
-        if len(made) != len(entering):
+        calls = calls_of_cotangents(graph, made, entering)
+        if calls is None:
             reason = f"{len(made)} calls, but cotangents of it: {len(entering)}"
+            if len(made) == len(entering):
+                reason = f"{len(made)} calls in several backward passes"
             unidentified[paths.get(label, label.path), reason] = None
             continue
-        for out, step in zip(made, reversed(entering), strict=True):
-            index, line = indices[out], lines[out]
+        for call, step in zip(calls, entering, strict=True):
+            index, line = indices[made[call]], lines[made[call]]
             found.append(_found(graph, step, paths[label], "cotangent", index, line))
     return MarkedSites(found, stacks, tuple(unidentified))
 

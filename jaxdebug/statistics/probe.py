@@ -203,8 +203,9 @@ def _probe_sites(
     statistics: Sequence[str | Statistic],
     parameters: Parameters,
 ) -> Probed:
-    graph, unnamed = with_parameter_paths(graph, parameters, modules.shared_scopes())
-    layers = layer_sites(graph)
+    named = with_parameter_paths(graph, parameters, modules.shared_scopes())
+    graph = named.graph
+    layers = layer_sites(graph, named.outputs)
     own: list[tuple[Site, Place, Statistic]] = []
     if "units" in statistics:
         paths = parameters.paths
@@ -231,7 +232,7 @@ def _probe_sites(
         measured.groups,
         measured.extras,
         (*leaves.inputs, *sorted(places, key=places.__getitem__), *leaves.updates),
-        (*missing, *unnamed, *layers.unidentified, *leaves.unidentified),
+        (*missing, *named.unidentified, *layers.unidentified, *leaves.unidentified),
         unseen(graph),
         leaves.summed,
     )
