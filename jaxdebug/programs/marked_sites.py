@@ -9,7 +9,7 @@ cotangent for each of them that a loss differentiates.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jaxdebug.programs._jax.source import Line
@@ -70,6 +70,27 @@ def marked_sites(graph: Graph) -> MarkedSites:
             index, line = indices[made[call]], lines[made[call]]
             found.append(_found(graph, step, paths[label], "cotangent", index, line))
     return MarkedSites(found, stacks, tuple(unidentified))
+
+
+def spelled(graph: Graph) -> Callable[[ModulePath], ModulePath]:
+    """From a name stack to the path of the innermost marked module that it is in.
+
+    Lifted transformations have modules in scopes that are not in their paths.
+    """
+    paths: dict[ModulePath, set[ModulePath]] = defaultdict(set)
+    for step in _all(_by_label(graph, OUTPUT)):
+        path = _label(step).path
+        if path and step.path[-1:] == path[-1:]:
+            paths[step.path].add(_path([step]))
+
+    def spell(stack: ModulePath) -> ModulePath:
+        for end in range(len(stack), 0, -1):
+            found = paths.get(stack[:end], ())
+            if len(found) == 1:
+                return (*next(iter(found)), *stack[end:])
+        return stack
+
+    return spell
 
 
 def _stacks(mark: Step) -> Iterable[ModulePath]:

@@ -93,6 +93,28 @@ def test_a_function_has_the_name_of_its_values(name: str, known: str) -> None:
     assert found.site.primitive == known
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (jax.nn.gelu, "gelu"),
+        (lambda h: jax.nn.gelu(h, approximate=False), "gelu"),
+        (lambda h: jax.nn.gelu(h.astype(jnp.float32)).astype(h.dtype), "gelu"),
+        (lambda h: h * jax.nn.sigmoid(h), "silu"),
+        # 0.02 away from gelu: half precision would take it for that.
+        (lambda h: h * jax.nn.sigmoid(1.702 * h), "mul logistic"),
+    ],
+)
+def test_half_precision_keeps_the_names(function: Any, name: str) -> None:
+    def model(w: jax.Array) -> jax.Array:
+        h = INPUTS.astype(w.dtype) @ w
+        return jnp.sum(function(h) @ OUT.astype(w.dtype))
+
+    for dtype in (jnp.bfloat16, jnp.float16):
+        traced = jax.make_jaxpr(model)(WEIGHTS.astype(dtype))
+        (found,) = activations(build_graph(traced))
+        assert found.site.primitive == name
+
+
 @pytest.mark.parametrize("name", NONE)
 def test_what_is_no_activation_function_is_none(name: str) -> None:
     def model(w: jax.Array) -> jax.Array:
@@ -278,12 +300,30 @@ def _normed(params: Any, x: Any) -> Any:
     return jnp.sum(((h / scale[:, None]) @ params["o"]) ** 2)
 
 
+def _normed_over_a_vmap(params: Any, x: Any) -> Any:
+    """Equinox's batch normalisation: the examples are a vmap's."""
+
+    def each(h: Any) -> Any:
+        mean = lax.pmean(h, "batch")
+        variance = lax.pmean((h - mean) * (h - lax.pmean(h, "batch")), "batch")
+        scale = jnp.sqrt(jnp.maximum(variance, 0) + 1e-5)
+        return jnp.tanh((h - mean) / scale) @ params["o"]
+
+    return jnp.sum(jax.vmap(each, axis_name="batch")(x[:, 0] @ params["w"]) ** 2)
+
+
 def _clipped(params: Any, x: Any) -> Any:
     return jnp.sum(((x @ params["w"]) * jnp.clip(params["s"], -5, 2)) @ params["o"])
 
 
 @pytest.mark.parametrize(
-    ("model", "names"), [(_pooled, ["tanh"]), (_normed, []), (_clipped, [])]
+    ("model", "names"),
+    [
+        (_pooled, ["tanh"]),
+        (_normed, []),
+        (_normed_over_a_vmap, ["tanh"]),
+        (_clipped, []),
+    ],
 )
 def test_pooled_features_have_one_and_statistics_none(model: Any, names: Any) -> None:
     params = {"w": WEIGHTS, "o": OUT, "s": jnp.ones(5)}
