@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.lost_gradients import lost_gradients
 from jaxdebug.findings import Finding, found
 from jaxdebug.findings.codes import page_of
 from jaxdebug.gradients.verdict import LeafVerdict
@@ -22,7 +23,9 @@ def gradient_findings(
     follows: bool = False,
     severed: Collection[str] = (),
 ) -> list[Finding]:
-    """A finding for each leaf whose gradient is wrong, lost or not finite.
+    """A finding for each leaf whose gradient is wrong or not finite.
+
+    Leaves of one module that have lost their gradients are one finding.
 
     Args:
         verdicts: of each leaf.
@@ -33,14 +36,21 @@ def gradient_findings(
             the rules have more to say than a remark.
     """
     findings = []
+    lost: dict[str, list[LeafVerdict]] = {}
     for index, leaf in enumerate(verdicts):
-        if leaf.reason in _REMARKS:
+        if leaf.reason == "lost-gradient":
+            lost.setdefault(_through(rules_after(index)), []).append(leaf)
+        elif leaf.reason in _REMARKS:
             if leaf.path not in severed:
                 findings.append(_remark(leaf))
         elif leaf.reason == "not-finite" and follows:
             continue
         elif leaf.verdict is Verdict.FAIL:
             findings.append(_FAILURES[leaf.reason](leaf, rules_after(index)))
+    for through, leaves in lost.items():
+        paths = {leaf.path for leaf in leaves}
+        others = {leaf.path for leaf in verdicts} - paths
+        findings += lost_gradients(leaves, others, through)
     return findings
 
 
@@ -100,17 +110,6 @@ def _wrong(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
     )
 
 
-def _lost(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
-    return found(
-        "lost-gradient",
-        leaf.path,
-        "the gradient is zero everywhere, but the loss depends on it: finite "
-        f"differences in float64 give a slope of {format_number(leaf.difference)} "
-        f"± {format_number(leaf.bar)}{_through(rules)}",
-        evidence=_numbers(leaf),
-    )
-
-
 def _nonfinite(leaf: LeafVerdict, rules: Sequence[CustomRule]) -> Finding:
     if np.isfinite(leaf.slope):
         return _overflow(leaf, rules)
@@ -160,4 +159,4 @@ def _numbers(leaf: LeafVerdict) -> dict[str, object]:
     return {"slope": leaf.slope, "difference": leaf.difference, "bar": leaf.bar}
 
 
-_FAILURES = {"disagrees": _wrong, "lost-gradient": _lost, "not-finite": _nonfinite}
+_FAILURES = {"disagrees": _wrong, "not-finite": _nonfinite}

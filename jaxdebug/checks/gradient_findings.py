@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from jaxdebug.checks.lost_gradients import lost_gradients
 from jaxdebug.findings import Finding, found
+from jaxdebug.findings.parts import listed
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.reports import Verdict, format_number
@@ -16,13 +18,22 @@ PRECISION = 0.1
 def findings_of(
     leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict]
 ) -> list[Finding]:
-    """One finding for each wrong rule, and one for each leaf that none explains."""
+    """One finding for each wrong rule, and one for each leaf that none explains.
+
+    Leaves of one module that have lost their gradients are one finding.
+    """
     findings = [
         _wrong_rule(rule, [leaf.path for leaf in leaves if str(rule) in leaf.causes])
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
+    lost = [
+        leaf for leaf in leaves if leaf.reason == "lost-gradient" and not leaf.causes
+    ]
+    findings += lost_gradients(lost, {x.path for x in leaves} - {x.path for x in lost})
     for leaf in leaves:
+        if leaf.reason == "lost-gradient":
+            continue
         if leaf.verdict is Verdict.FAIL and not leaf.causes:
             findings.append(_wrong_leaf(leaf))
         elif leaf.verdict is Verdict.PASS and _loses_digits(leaf):
@@ -61,9 +72,9 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
         )
     message += ")"
     if rule.calls:
-        message += f", called at {_listed(rule.calls)}"
+        message += f", called at {listed(rule.calls)}"
     if behind:
-        message += f"; gradients behind it: {_listed(behind)}"
+        message += f"; gradients behind it: {listed(behind)}"
     return found(
         "wrong-rule",
         rule.name,
@@ -96,14 +107,6 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
             "the gradient is not finite, in float64 or in its own precision",
             evidence=numbers,
         )
-    if leaf.reason == "lost-gradient":
-        return found(
-            "lost-gradient",
-            leaf.path,
-            f"the gradient is zero, differences in float64 give a slope of "
-            f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}",
-            evidence=numbers,
-        )
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     return found(
         "wrong-gradient",
@@ -117,9 +120,3 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
 
 def _at_point(leaf: LeafCheck) -> bool:
     return leaf.reason == "differentiable-here"
-
-
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + rest
