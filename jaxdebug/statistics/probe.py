@@ -74,7 +74,8 @@ def probe(
         each inexact input. Each activation function has the number of examples on
         which each unit was active and saturated, each softmax its mean largest
         probability, each embedding the number of lookups of each row. A gradient
-        that is a sum, as over micro-batches, is in `statistics.layout.summed`.
+        that is a sum, as over micro-batches, is in `statistics.layout.summed`;
+        parameters that the step leaves as they are, in `statistics.layout.frozen`.
 
     Raises:
         ValueError: if a statistic's name is not known.
@@ -235,6 +236,7 @@ def _probe_sites(
         (*missing, *named.unidentified, *layers.unidentified, *leaves.unidentified),
         unseen(graph),
         leaves.summed,
+        leaves.frozen,
     )
     return Probed(traced.program, measured, layout)
 
