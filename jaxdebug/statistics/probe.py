@@ -91,6 +91,8 @@ def probe(
         Kernels, callbacks and primitives without a rule are not seen into: they
         are listed in `statistics.layout.unseen`. Layers whose cotangent could
         not be told from other arrays are in `statistics.layout.unidentified`.
+        With a loss scale, cotangents and gradients are those of the scaled loss: what
+        divides them by the scale comes after the backward part.
         The predicate of a while loop is not measured. Subnormal numbers count as
         zero where the device flushes them.
 
