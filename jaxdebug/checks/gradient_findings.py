@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdebug.checks.lost_gradients import lost_gradients
 from jaxdebug.findings import Finding, found
+from jaxdebug.findings.parts import listed
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.reports import Verdict, format_number
@@ -23,6 +25,8 @@ def wrong_gradients(
 ) -> list[Finding]:
     """One finding for each wrong rule, and one for each leaf that none explains.
 
+    Leaves of one module that have lost their gradients are one finding.
+
     Args:
         leaves: every leaf.
         rules: every custom rule.
@@ -34,10 +38,15 @@ def wrong_gradients(
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
-    for leaf in leaves:
-        known = leaf.causes or (follows and leaf.reason == "not-finite")
-        if leaf.verdict is Verdict.FAIL and not known:
-            findings.append(_wrong_leaf(leaf))
+    wrong = [leaf for leaf in leaves if leaf.verdict is Verdict.FAIL]
+    wrong = [leaf for leaf in wrong if not leaf.causes]
+    lost = [leaf for leaf in wrong if leaf.reason in ("lost-gradient", "stopped")]
+    findings += lost_gradients(lost, {x.path for x in leaves} - {x.path for x in lost})
+    findings += [
+        _wrong_leaf(leaf)
+        for leaf in wrong
+        if leaf not in lost and not (follows and leaf.reason == "not-finite")
+    ]
     return findings
 
 
@@ -98,9 +107,9 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
         )
     message += ")"
     if rule.calls:
-        message += f", called at {_listed(rule.calls)}"
+        message += f", called at {listed(rule.calls)}"
     if behind:
-        message += f"; gradients behind it: {_listed(behind)}"
+        message += f"; gradients behind it: {listed(behind)}"
     return found(
         "wrong-rule",
         rule.name,
@@ -121,8 +130,6 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
 def _wrong_leaf(leaf: LeafCheck) -> Finding:
     if leaf.reason == "not-finite":
         return _nonfinite(leaf)
-    if leaf.reason in ("lost-gradient", "stopped"):
-        return _lost_gradient(leaf)
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     return found(
         "wrong-gradient",
@@ -130,18 +137,6 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         f"{where}the gradient gives a slope of {format_number(leaf.slope)}, "
         f"differences in float64 give {format_number(leaf.difference)} ± "
         f"{format_number(leaf.bar)}; no custom rule explains it",
-        evidence=_numbers(leaf),
-    )
-
-
-def _lost_gradient(leaf: LeafCheck) -> Finding:
-    """That a gradient is zero where the function has a slope."""
-    stopped = "; a stop_gradient lies on its way" if leaf.reason == "stopped" else ""
-    return found(
-        "lost-gradient",
-        leaf.path,
-        f"the gradient is zero, differences in float64 give a slope of "
-        f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}{stopped}",
         evidence=_numbers(leaf),
     )
 
@@ -175,9 +170,3 @@ def _numbers(leaf: LeafCheck) -> dict[str, object]:
 
 def _at_point(leaf: LeafCheck) -> bool:
     return leaf.reason == "differentiable-here"
-
-
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + rest

@@ -22,6 +22,7 @@ from jaxdebug.programs.activation_names import known_name
 from jaxdebug.programs.elementwise import Region
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.layer_values import comes_from_a_layer
+from jaxdebug.programs.marked_sites import spelled
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import CONTRACTIONS
@@ -76,6 +77,7 @@ def activations(graph: Graph, data: Container[int] | None = None) -> list[Activa
     """
     found = []
     counts: dict[ModulePath, int] = defaultdict(int)
+    spell = spelled(graph)
     marked = _marked(graph)
     for region in elementwise.regions(graph):
         step = region.steps[-1]
@@ -89,7 +91,7 @@ def activations(graph: Graph, data: Container[int] | None = None) -> list[Activa
         shape = _shape_of(region, graph)
         if shape is None:
             continue
-        path = _layer(graph, region.root, marked) or step.path
+        path = spell(_layer(graph, region.root, marked) or step.path)
         name = region.called or shape.known or region.primitives
         aval = graph.avals[region.root]
         site = Site(
@@ -164,6 +166,8 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         near, slopes = _values_and_slopes(region, NEAR, dtype)
         _, ends = _values_and_slopes(region, FAR, dtype)
         _, middle = _values_and_slopes(region, AT_ZERO, dtype)
+        # Half precision is too coarse to tell one function from another.
+        exact = np.asarray(region.in_single_precision(np.float32(NEAR)), np.float64)
     everything = np.concatenate([near, slopes, ends, middle])
     if not np.isfinite(everything).all():
         return None
@@ -178,7 +182,7 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         bounded=bool(np.abs(ends).max() < 1e-2 * steepest),
         kinked=bool(flat.any() and not flat.all()),
         hard=not np.any((sizes > ACTIVE * steepest) & (sizes < SATURATED * steepest)),
-        known=known_name(NEAR, near),
+        known=known_name(NEAR, exact),
     )
 
 
