@@ -21,10 +21,6 @@ from hypothesis import strategies as st
 from jaxdebug.statistics.moments import Moments, combine, empty, moments
 from jaxdebug.statistics.summary import summarize
 
-QUICK_COMPILATION = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 BAR = 1e-6
 
 FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
@@ -34,8 +30,8 @@ WIDE = (np.float64, np.complex128)
 # Nothing, one row that is not full, full rows, columns with elements left over.
 SHAPES = ((0, 3), (), (5, 7), (2, 1024), (16411,))
 
-measured = jax.jit(moments, compiler_options=QUICK_COMPILATION)
-spread = jax.jit(partial(moments, spread=True), compiler_options=QUICK_COMPILATION)
+measured = jax.jit(moments)
+spread = jax.jit(partial(moments, spread=True))
 
 
 def drawn(dtype: Any, shape: tuple[int, ...], scale: float, seed: int) -> np.ndarray:

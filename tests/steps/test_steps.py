@@ -84,10 +84,6 @@ TRACED = [
     if name.removesuffix("_exchanged") in QUICK_TRACES
     or name not in {**LAYERS_IN_A_LOOP, **EXCHANGED_IN_A_LOOP}
 ]
-QUICK_COMPILATION = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 HALF = {"bfloat16_gradients", "bfloat16_weights", "half_precision"}
 
 
@@ -152,7 +148,7 @@ def test_the_arrays_are_the_gradient_and_the_update(name: str) -> None:
         return reading(leaves), step.gradient(*jax.tree.unflatten(tree, leaves))
 
     flat = jax.tree.leaves(step.args)
-    compiled = jax.jit(everything, compiler_options=QUICK_COMPILATION)
+    compiled = jax.jit(everything)
     (results, arrays), gradients = compiled(flat)
     gradients = named(step.old, step.args, gradients)
     tolerance = {"rtol": 2e-2, "atol": 2e-2} if name in HALF else {"rtol": 2e-4}
