@@ -31,6 +31,8 @@ from jaxdebug.programs.scopes import Direction, ModulePath
 NEAR = np.linspace(-10.0, 10.0, 401)
 AT_ZERO = np.array([-1e-3, 0.0, 1e-3])
 FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])
+POINTS = np.concatenate([NEAR, AT_ZERO, FAR])
+"""In one array, because each primitive is compiled for each shape."""
 
 ACTIVE = 1e-3
 """A unit is active on an example where the slope is above this share of the
@@ -163,14 +165,13 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         jax.debug_infs(False),
         jax.transfer_guard("allow"),
     ):
-        near, slopes = _values_and_slopes(region, NEAR, dtype)
-        _, ends = _values_and_slopes(region, FAR, dtype)
-        _, middle = _values_and_slopes(region, AT_ZERO, dtype)
+        values, slopes = _values_and_slopes(region, POINTS, dtype)
         # Half precision is too coarse to tell one function from another.
         exact = np.asarray(region.in_single_precision(np.float32(NEAR)), np.float64)
-    everything = np.concatenate([near, slopes, ends, middle])
-    if not np.isfinite(everything).all():
+    near = values[: NEAR.size]
+    if not np.isfinite([*near, *slopes]).all():
         return None
+    slopes, middle, ends = np.split(slopes, [NEAR.size, NEAR.size + AT_ZERO.size])
     sizes = np.abs(slopes)
     steepest = float(sizes.max())
     straight = np.ptp(slopes) <= 1e-3 * steepest

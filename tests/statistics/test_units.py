@@ -48,7 +48,7 @@ OUT = jnp.ones((5, 2))
 
 
 def measured_activations(fn: Callable[..., Any], *args: Any) -> list[tuple[Any, Any]]:
-    _, stats = jax.jit(jd.probe(fn))(*args)
+    _, stats = jax.jit(jd.probe(fn, statistics="units"))(*args)
     return [(site, n) for site, n in stats if site.kind == "activation"]
 
 
@@ -207,7 +207,7 @@ def test_a_softmax_says_how_sure_it_is() -> None:
     values = jnp.ones((3, 2))
     expected = np.exp(scores[:3]) / np.exp(scores[:3]).sum(1, keepdims=True)
     for run in (attend, jax.value_and_grad(lambda s, v: attend(s, v)[:3].sum())):
-        _, stats = jax.jit(jd.probe(run))(scores, values)
+        _, stats = jax.jit(jd.probe(run, statistics="units"))(scores, values)
         numbers = stats.summary("attention", "softmax")
         assert int(numbers["count"]) == 3
         assert int(numbers["saturated"]) == 1
@@ -236,7 +236,7 @@ def test_rows_without_a_choice_do_not_count(mask: str) -> None:
 
     scores = 4 * jax.random.normal(KEY, (8, 8, 8))
     for run in (attend, jax.value_and_grad(lambda s: attend(s)[..., 0].sum())):
-        _, stats = jax.jit(jd.probe(run))(scores)
+        _, stats = jax.jit(jd.probe(run, statistics="units"))(scores)
         numbers = stats.summary("attention", "softmax")
         weights = np.asarray(attend(scores))
         choices = np.asarray(causal & real[:, None, :]).sum(-1)
@@ -253,7 +253,7 @@ def test_large_scores_are_no_masks() -> None:
             return jax.nn.softmax(scores, -1)
 
     scores = 1e5 * jax.random.normal(KEY, (64, 8))
-    _, stats = jax.jit(jd.probe(attend))(scores)
+    _, stats = jax.jit(jd.probe(attend, statistics="units"))(scores)
     numbers = stats.summary("attention", "softmax")
     assert (int(numbers["count"]), int(numbers["single"])) == (64, 0)
 
