@@ -45,3 +45,9 @@ def looks_up_rows(gather: JaxprEqn) -> bool:
         and not numbers.operand_batching_dims
         and tuple(gather.params["slice_sizes"]) == (1, *aval.shape[1:])
     )
+
+
+def chosen_axis(top_k: JaxprEqn) -> int:
+    """Axis along which the largest elements are chosen."""
+    last = top_k.params.get("reduction_dimension", -1)
+    return top_k.params.get("axis", last)
