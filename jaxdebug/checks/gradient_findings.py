@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from jaxdebug.checks.precision_findings import FLIPPED, flipped
 from jaxdebug.findings import Finding, found
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
@@ -25,7 +26,7 @@ def findings_of(
     for leaf in leaves:
         if leaf.verdict is Verdict.FAIL and not leaf.causes:
             findings.append(_wrong_leaf(leaf))
-        elif leaf.verdict is Verdict.PASS and _loses_digits(leaf):
+        elif leaf.verdict is Verdict.PASS and loses_digits(leaf):
             findings.append(
                 found(
                     "precision-loss",
@@ -35,12 +36,19 @@ def findings_of(
                     evidence={"error": leaf.precision, "threshold": PRECISION},
                 )
             )
+        if leaf.verdict is Verdict.PASS and leaf.flips > FLIPPED and _counted(leaf):
+            findings.append(flipped(leaf.path, "gradient", leaf.flips))
     return findings
 
 
-def _loses_digits(leaf: LeafCheck) -> bool:
-    counted = leaf.reason in ("agrees", "kink", "expected")
-    return counted and leaf.precision > PRECISION
+def loses_digits(leaf: LeafCheck) -> bool:
+    """Whether the working precision leaves no more than one digit."""
+    return _counted(leaf) and leaf.precision > PRECISION
+
+
+def _counted(leaf: LeafCheck) -> bool:
+    """Whether relative errors of its gradient mean something."""
+    return leaf.reason in ("agrees", "kink", "expected")
 
 
 _WRONG = {

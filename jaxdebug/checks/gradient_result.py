@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from jaxdebug.checks.gradient_differences import Differences
-from jaxdebug.checks.gradient_findings import findings_of
+from jaxdebug.checks.gradient_findings import findings_of, loses_digits
 from jaxdebug.checks.gradient_plan import (
     Asked,
     GradientPlan,
@@ -61,6 +62,12 @@ def build_gradient_report(
         check_leaf(leaf, index, evidence, look.seen(index))
         for index, leaf in enumerate(leaves)
     )
+    if any(map(loses_digits, checks)):
+        # Part of it may be decisions that float64 takes otherwise: no rounding.
+        checks = tuple(
+            replace(check, precision=rounded, flips=decided)
+            for check, (rounded, decided) in zip(checks, asked.rounding(), strict=True)
+        )
     rules = judge_rules(calls)
     modes = _modes(evidence)
     findings = findings_of(checks, rules)

@@ -61,7 +61,7 @@ def precision_findings(
             key = (cause.reason, cause.line or cause.layer, cause.primitive)
             behind.setdefault(key, []).append((result, cause))
         if result.flips > FLIPPED and result.reason != "negligible":
-            findings.append(_flipped(result))
+            findings.append(flipped(result.name, result.kind, result.flips))
     findings += [_of_cause(name, several) for several in behind.values()]
     order = [*Severity]
     return tuple(sorted(findings, key=lambda f: order.index(f.severity)))
@@ -187,11 +187,12 @@ def _not_finite(result: ResultPrecision) -> Finding:
     )
 
 
-def _flipped(result: ResultPrecision) -> Finding:
+def flipped(name: str, kind: str, change: float) -> Finding:
+    """That decisions, not rounding, make a result another one in float64."""
     return found(
         "flipped-decisions",
-        result.name,
-        f"float64 decides otherwise often enough to change the {result.kind} by "
-        f"{format_number(result.flips)} of its norm",
-        evidence={"change": result.flips, "threshold": FLIPPED},
+        name,
+        f"float64 decides otherwise often enough to change the {kind} by "
+        f"{format_number(change)} of its norm",
+        evidence={"change": change, "threshold": FLIPPED},
     )

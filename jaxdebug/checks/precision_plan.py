@@ -16,7 +16,7 @@ from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.draws import scales
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.pair import Pair, wide_of
+from jaxdebug.programs.pair import Pair, relative_gap, wide_of
 from jaxdebug.programs.parameter_paths import Parameters, with_parameter_paths
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen
@@ -178,7 +178,7 @@ def make_precision_plan(problem: Problem, leaves: Sequence[Any]) -> PrecisionPla
 
     def own_decisions(arguments: Sequence[Any], wide: Mapping[int, Any]) -> Any:
         own = shadow.apply(arguments)
-        return {index: _apart(wide[index], own[index]) for index in wide}
+        return {index: relative_gap(wide[index], own[index]) for index in wide}
 
     return PrecisionPlan(
         problem,
@@ -192,12 +192,6 @@ def make_precision_plan(problem: Problem, leaves: Sequence[Any]) -> PrecisionPla
         jax.jit(own_decisions),
         shadow,
     )
-
-
-def _apart(found: Any, own: Any) -> Any:
-    size = jnp.linalg.norm(own.reshape(-1))
-    gap = jnp.linalg.norm((found - own).reshape(-1))
-    return jnp.where(gap > 0, gap / size, 0.0)
 
 
 def _read(record: Rounding) -> Lost:

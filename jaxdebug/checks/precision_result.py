@@ -20,7 +20,7 @@ from jaxdebug.checks.precision_trail import Blame
 from jaxdebug.findings import Severity
 from jaxdebug.gradients.leaf_check import NEGLIGIBLE
 from jaxdebug.programs.coverage import unseen
-from jaxdebug.programs.places import Place, is_inexact
+from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.reports import Verdict
 
 LOST = 0.1
@@ -139,13 +139,7 @@ def _layers(
         if lost is None:
             continue
         step = plan.graph.step_at(place.address)
-        trail = blame.trail(place.of(step.operands, step.results))
-        inside = site.path
-        if site.kind == "cotangent" and trail:
-            inside = trail[0].step.path
-        outside = (
-            each.lost.error for each in trail if each.step.path[: len(inside)] != inside
-        )
+        node = place.of(step.operands, step.results)
         found.append(
             LayerPrecision(
                 site.name,
@@ -153,13 +147,25 @@ def _layers(
                 site.shape,
                 site.dtype,
                 lost.error,
-                next(outside, 0.0),
+                _inherited(site, node, blame),
                 lost.worst,
                 lost.iteration,
                 "" if site.line is None else str(site.line),
             )
         )
     return tuple(found)
+
+
+def _inherited(site: Site, node: int | None, blame: Blame) -> float:
+    """Error of what came into the layer, or into the one that made a cotangent."""
+    inside = "/".join(site.path) if site.kind == "output" else None
+    for passed in blame.back(node):
+        path = "/".join(passed.step.path)
+        if inside is None:
+            inside = path
+        if not f"{path}/".startswith(f"{inside}/"):
+            return passed.lost.error
+    return 0.0
 
 
 def _flips(plan: PrecisionPlan, measured: PrecisionMeasured) -> tuple[Flip, ...]:

@@ -60,7 +60,18 @@ class Blame:
 
     def trail(self, node: int | None) -> tuple[Passed, ...]:
         """From an array back to the equation that made its error."""
-        passed: list[Passed] = []
+        passed = []
+        for each in self.back(node):
+            passed.append(each)
+            broken = np.isinf(each.lost.error)
+            if broken and each.lost.numbers["overflows"] and not np.isinf(each.before):
+                break
+            if not broken and each.lost.made >= MOST * each.after:
+                break
+        return tuple(passed)
+
+    def back(self, node: int | None) -> Iterator[Passed]:
+        """The equations behind an array, by what brings most of its error."""
         seen: set[int] = set()
         current = self._largest([] if node is None else [node], seen, broken=True)
         carried = 0.0
@@ -72,17 +83,12 @@ class Blame:
             behind = self._brings_most(step, lost, seen)
             before = 0.0 if behind is None else self._made_by(behind)[1].error
             after = lost.error if broken else max(lost.error, carried)
-            passed.append(Passed(step, place, lost, before, after))
-            if broken and lost.numbers["overflows"] and not np.isinf(before):
-                break
-            if not broken and lost.made >= MOST * after:
-                break
+            yield Passed(step, place, lost, before, after)
             # These make no error larger than it is element by element: if it looks
             # larger, it was so before, in the elements that count here.
             keeps = step.equation.primitive in KEEPING and not broken
             carried = after if keeps else 0.0
             current = behind
-        return tuple(passed)
 
     def explained(self, node: int | None) -> float:
         """The rounding error of the narrowest dtype that an array is made with."""

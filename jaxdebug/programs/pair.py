@@ -20,6 +20,7 @@ from jaxdebug.programs._jax import dtypes
 from jaxdebug.programs.decisions import SAMPLERS, imposed
 from jaxdebug.programs.equation import Equation
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.program import Program, transform
 from jaxdebug.programs.shadow import PRINTS, shadow_tool, widen
 from jaxdebug.programs.tool import Accumulator, Tool, Value
 
@@ -136,3 +137,38 @@ def flipped(
         differs = (found != taken) & ~((found != found) & (taken != taken))
         count = count + jnp.sum(differs, dtype=jnp.int64)
     return count
+
+
+def with_native_decisions(
+    program: Program,
+) -> Callable[[Sequence[Any]], list[tuple[Any, Any]]]:
+    """Each flat output as the program computes it, and in float64.
+
+    The float64 side takes the program's own decisions: the two differ by rounding
+    alone. For use inside a trace with float64.
+
+    Args:
+        program: the traced function.
+
+    Cost:
+        The native program and once the same in float64.
+    """
+    with jax.enable_x64(True):
+        avals = [paired_aval(aval) for aval in program.jaxpr.in_avals]
+        transformed = transform(program, both_precisions({}).tool, avals=avals)
+
+    def run(leaves: Sequence[Any]) -> list[tuple[Any, Any]]:
+        values = [
+            paired(leaf.astype(aval.dtype)) if is_inexact(aval) else leaf
+            for leaf, aval in zip(leaves, program.jaxpr.in_avals, strict=True)
+        ]
+        results, _ = transformed(jax.tree.leaves(values))
+        return [(native_of(each), wide_of(each)) for each in results]
+
+    return run
+
+
+def relative_gap(found: Any, wide: Any) -> Array:
+    """Norm of the difference for each unit of the norm; 0 if there is none."""
+    gap = jnp.linalg.norm((found - wide).reshape(-1))
+    return jnp.where(gap > 0, gap / jnp.linalg.norm(wide.reshape(-1)), gap)
