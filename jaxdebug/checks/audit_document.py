@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxdebug.checks.report_parts import cut, short_place
 from jaxdebug.checks.unit_sections import common_root, unit_sections
-from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
+from jaxdebug.reports import Column, Document, Section, Verdict, format_number
 
 if TYPE_CHECKING:
     from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
-
-MOST_ROWS = 60
-"""A longer table is cut, and says how many rows were left out; JSON has all."""
 
 MOST_ITERATIONS = 8
 """Of scans with more iterations only the first, last and largest are shown."""
@@ -97,7 +95,7 @@ def _gradients(report: AuditReport) -> Section:
     meanings = tuple(
         f"{word}: {text}" for word, text in REASONS.items() if word in seen
     )
-    return Section("Gradients", (note,), _cut(columns, rows), meanings)
+    return Section("Gradients", (note,), cut(columns, rows), meanings)
 
 
 REASONS = {
@@ -148,7 +146,7 @@ def _parameters(report: AuditReport) -> Section:
             rms = float(leaf.parameter["rms"])
             row += (float(leaf.update["rms"]) / rms if rms > 0 else None,)
         rows.append(row)
-    return Section("Parameters", (), _cut(tuple(columns), rows))
+    return Section("Parameters", (), cut(tuple(columns), rows))
 
 
 def _layers(report: AuditReport) -> Section:
@@ -187,9 +185,9 @@ def _layers(report: AuditReport) -> Section:
     notes = [f"Inside {'/'.join(root)}."] if root else []
     files = {line.file for layer in outputs if (line := layer.site.line) is not None}
     if len(files) == 1:
-        notes.append(f"Lines are those of {_short(files.pop())}.")
+        notes.append(f"Lines are those of {short_place(files.pop())}.")
         rows = [(*row[:-1], row[-1] and row[-1].rsplit(":", 1)[-1]) for row in rows]
-    return Section("Layers", (" ".join(notes),) if notes else (), _cut(columns, rows))
+    return Section("Layers", (" ".join(notes),) if notes else (), cut(columns, rows))
 
 
 def _layer_rows(
@@ -198,7 +196,7 @@ def _layer_rows(
     site, numbers = layer.site, layer.numbers
     # The whole model is a row of its own, under its own name.
     name = site._replace(path=site.path[skip:] or site.path).name
-    line = f"{_short(site.line.file)}:{site.line.line}" if site.line else None
+    line = f"{short_place(site.line.file)}:{site.line.line}" if site.line else None
     flat = {name: np.atleast_1d(value).ravel() for name, value in numbers.items()}
     ct = None if cotangent is None else np.atleast_1d(cotangent.numbers["rms"]).ravel()
     for index in _shown(flat["rms"]):
@@ -230,10 +228,6 @@ def _real(number: Any) -> float:
     return float(abs(number)) if np.iscomplexobj(number) else float(number)
 
 
-def _short(file: str) -> str:
-    return file.replace("\\", "/").rsplit("/", 1)[-1]
-
-
 def _type(dtype: str, shape: tuple[int, ...]) -> str:
     """As JAX writes it: f32[2,3]."""
     short = _DTYPES.sub(lambda match: match[1][0] + match[2], dtype)
@@ -261,7 +255,3 @@ def _unchecked(report: AuditReport) -> Iterator[Section]:
         yield Section("Not seen into", (), listing=report.unseen)
     if report.unidentified:
         yield Section("Not identified", (), listing=report.unidentified)
-
-
-def _cut(columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> Table:
-    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

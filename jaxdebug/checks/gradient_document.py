@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
+from jaxdebug.checks.report_parts import cut, finding_sections, short_place
+from jaxdebug.reports import Column, Document, Section, Verdict, format_number
 
 if TYPE_CHECKING:
     from jaxdebug.checks.gradient_report import GradientReport
     from jaxdebug.gradients.leaf_check import LeafCheck
-
-MOST_ROWS = 60
-"""A longer table is cut, and says how many rows were left out; JSON has all."""
 
 ORDER = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
 
@@ -35,7 +33,7 @@ REASONS = {
 
 def gradient_document(report: GradientReport) -> Document:
     """The document of a gradient check."""
-    sections = [*_findings(report), _leaves(report), *_rules(report)]
+    sections = [*finding_sections(report.findings), _leaves(report), *_rules(report)]
     if report.unchecked:
         sections.append(Section("Not checked", (), listing=report.unchecked))
     cost = (
@@ -63,16 +61,6 @@ def _headline(report: GradientReport) -> str:
 def _passed(checks: Any) -> str:
     right = sum(check.verdict is Verdict.PASS for check in checks)
     return f"{right} of {len(checks)}"
-
-
-def _findings(report: GradientReport) -> Iterator[Section]:
-    for finding in report.findings:
-        line = f" at {finding.line}" if finding.line else ""
-        yield Section(
-            f"{finding.severity}: {finding.code}",
-            (f"{finding.where}{line}: {finding.message}.",),
-            listing=finding.remedies,
-        )
 
 
 def _leaves(report: GradientReport) -> Section:
@@ -108,7 +96,7 @@ def _leaves(report: GradientReport) -> Section:
         "function alone, and the bar of those; relative to the slope that such a "
         "direction typically has. rounding: what the working precision costs."
     )
-    return Section("Gradients", (note,), _cut(columns, rows), _meanings(report.leaves))
+    return Section("Gradients", (note,), cut(columns, rows), _meanings(report.leaves))
 
 
 def counted(leaf: LeafCheck) -> bool:
@@ -133,8 +121,8 @@ def _rules(report: GradientReport) -> Iterator[Section]:
             str(rule.verdict),
             rule.reason,
             rule.error,
-            _short(rule.rule or rule.defined),
-            ", ".join(map(_short, rule.calls)),
+            short_place(rule.rule or rule.defined),
+            ", ".join(map(short_place, rule.calls)),
         )
         for rule in sorted(report.rules, key=lambda rule: ORDER.index(rule.verdict))
     ]
@@ -142,17 +130,9 @@ def _rules(report: GradientReport) -> Iterator[Section]:
         "Each rule against its own function without rules, at the operands that its "
         "calls received, in float64."
     )
-    yield Section("Custom rules", (note,), _cut(columns, rows), _meanings(report.rules))
+    yield Section("Custom rules", (note,), cut(columns, rows), _meanings(report.rules))
 
 
 def _meanings(checks: Any) -> tuple[str, ...]:
     seen = {check.reason for check in checks}
     return tuple(f"{word}: {text}" for word, text in REASONS.items() if word in seen)
-
-
-def _short(place: str) -> str:
-    return place.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _cut(columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> Table:
-    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

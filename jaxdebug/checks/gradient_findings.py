@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from jaxdebug.checks.precision_findings import FLIPPED, flipped
+from jaxdebug.checks.report_parts import listed
 from jaxdebug.findings import Finding, found
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
@@ -69,9 +70,9 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
         )
     message += ")"
     if rule.calls:
-        message += f", called at {_listed(rule.calls)}"
+        message += f", called at {listed(rule.calls)}"
     if behind:
-        message += f"; gradients behind it: {_listed(behind)}"
+        message += f"; gradients behind it: {listed(behind)}"
     return found(
         "wrong-rule",
         rule.name,
@@ -125,9 +126,3 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
 
 def _at_point(leaf: LeafCheck) -> bool:
     return leaf.reason == "differentiable-here"
-
-
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + rest

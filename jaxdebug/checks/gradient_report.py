@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from jaxdebug.checks.finding_record import finding_record
 from jaxdebug.checks.gradient_document import gradient_document
+from jaxdebug.checks.report_parts import flat
 from jaxdebug.findings import Finding
 from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.gradients.leaf_check import LeafCheck
@@ -72,7 +72,7 @@ class GradientReport:
             "seed": self.seed,
             "cost": dict(self.cost),
         }
-        return render_json(_flat(payload), schema=SCHEMA)
+        return render_json(flat(payload), schema=SCHEMA)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report to a .txt or .json file; returns its path."""
@@ -89,12 +89,3 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         return render_html(self.text(width=100))
-
-
-def _flat(value: Any) -> Any:
-    """Tuples as lists, so that JSON has one kind of sequence."""
-    if isinstance(value, Mapping):
-        return {name: _flat(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_flat(item) for item in value]
-    return value
