@@ -103,10 +103,10 @@ def _cause(passed: Passed, behind: tuple[Passed, ...], graph: Graph) -> Cause | 
             return None
         if numbers["underflow_error"] >= numbers["made"] / 2:
             reason, before = "underflow", eps
-        elif name in ADDING and lost.made <= ROUNDINGS * eps * lost.condition:
-            reason = "cancellation"
         elif name in ADDING:
-            reason = "accumulation"
+            few = lost.made <= ROUNDINGS * eps * lost.condition
+            cancels = few and lost.condition >= GROWTH
+            reason = "cancellation" if cancels else "accumulation"
         else:
             reason = "ill-conditioned"
     elif passed.after < GROWTH * before or name in KEEPING:
