@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxdebug.checks.gradient_sections import (
-    cut_table,
-    finding_sections,
     leaf_section,
     passed,
     rule_sections,
-    short_place,
 )
+from jaxdebug.checks.report_parts import cut, finding_sections, short_place
 from jaxdebug.checks.unit_sections import common_root, unit_sections
 from jaxdebug.reports import Column, Document, Section, format_number
 
@@ -81,7 +79,7 @@ def _parameters(report: AuditReport) -> Section:
             rms = float(leaf.parameter["rms"])
             row += (float(leaf.update["rms"]) / rms if rms > 0 else None,)
         rows.append(row)
-    return Section("Parameters", (), cut_table(tuple(columns), rows))
+    return Section("Parameters", (), cut(tuple(columns), rows))
 
 
 def _layers(report: AuditReport) -> Section:
@@ -122,9 +120,7 @@ def _layers(report: AuditReport) -> Section:
     if len(files) == 1:
         notes.append(f"Lines are those of {short_place(files.pop())}.")
         rows = [(*row[:-1], row[-1] and row[-1].rsplit(":", 1)[-1]) for row in rows]
-    return Section(
-        "Layers", (" ".join(notes),) if notes else (), cut_table(columns, rows)
-    )
+    return Section("Layers", (" ".join(notes),) if notes else (), cut(columns, rows))
 
 
 def _layer_rows(

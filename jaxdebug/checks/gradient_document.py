@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jaxdebug.checks.gradient_sections import (
-    finding_sections,
     leaf_section,
     passed,
     rule_sections,
 )
+from jaxdebug.checks.report_parts import finding_sections
 from jaxdebug.reports import Document, Section, format_number
 
 if TYPE_CHECKING:

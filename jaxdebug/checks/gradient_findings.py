@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxdebug.checks.lost_gradients import lost_gradients
+from jaxdebug.checks.precision_findings import FLIPPED, flipped
 from jaxdebug.findings import Finding, found
 from jaxdebug.findings.parts import listed
 from jaxdebug.gradients.leaf_check import LeafCheck
@@ -52,7 +53,7 @@ def wrong_gradients(
 
 def lost_digits(leaves: Sequence[LeafCheck]) -> list[Finding]:
     """One finding for each right gradient whose working precision loses digits."""
-    return [
+    findings = [
         found(
             "precision-loss",
             leaf.path,
@@ -61,8 +62,23 @@ def lost_digits(leaves: Sequence[LeafCheck]) -> list[Finding]:
             evidence={"error": leaf.precision, "threshold": PRECISION},
         )
         for leaf in leaves
-        if leaf.reason in ("agrees", "kink", "expected") and leaf.precision > PRECISION
+        if loses_digits(leaf)
     ]
+    return findings + [
+        flipped(leaf.path, "gradient", leaf.flips)
+        for leaf in leaves
+        if _counted(leaf) and leaf.flips > FLIPPED
+    ]
+
+
+def loses_digits(leaf: LeafCheck) -> bool:
+    """Whether the working precision leaves no more than one digit."""
+    return _counted(leaf) and leaf.precision > PRECISION
+
+
+def _counted(leaf: LeafCheck) -> bool:
+    """Whether relative errors of its gradient mean something."""
+    return leaf.reason in ("agrees", "kink", "expected")
 
 
 _REMARKS = {

@@ -26,6 +26,7 @@ from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.graph import Graph, build_graph
+from jaxdebug.programs.pair import relative_gap, with_native_decisions
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.shadow import widen_on_host
 
@@ -47,6 +48,7 @@ class GradientPlan(NamedTuple):
     wide: Callable[..., tuple[Evidence, list[Any]]]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
+    rounding: Callable[..., Any]
 
     @property
     def constants(self) -> list[Any]:
@@ -132,6 +134,16 @@ class Asked(NamedTuple):
             flat = np.concatenate(jax.device_get(values))[:count]
         return in_ladders(flat, ladders)
 
+    def rounding(self) -> list[tuple[float, float]]:
+        """Relative error of each leaf's gradient, by rounding and by decisions.
+
+        The first is against float64 with the decisions of the working precision; the
+        second is what float64's own ones change. Costs two gradients in float64.
+        """
+        with in_float64(self.device):
+            parts = jax.device_get(self.plan.rounding(*self.given[:2]))
+        return [(float(rounded), float(decided)) for rounded, decided in parts]
+
 
 def make_gradient_plan(
     problem: Problem, leaves: Sequence[Any], expected: Sequence[str], directions: int
@@ -181,6 +193,15 @@ def make_gradient_plan(
 
         return jax.jit(run)
 
+    def rounding(leaves: Any, cotangents: Any) -> list[tuple[Any, Any]]:
+        every = [*leaves, *cotangents]
+        pairs = with_native_decisions(gradient.program)(every)[len(outputs) :]
+        own = those.gradient.apply(every)[len(outputs) :]
+        return [
+            (relative_gap(native, wide), relative_gap(wide, alone))
+            for (native, wide), alone in zip(pairs, own, strict=True)
+        ]
+
     return GradientPlan(
         problem,
         graph,
@@ -191,6 +212,7 @@ def make_gradient_plan(
         jax.jit(wide),
         evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
         evaluating(lambda: frozen_function(program)),
+        jax.jit(rounding),
     )
 
 

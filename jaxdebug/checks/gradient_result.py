@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxdebug.checks.gradient_differences import Differences
-from jaxdebug.checks.gradient_findings import lost_digits, wrong_gradients
+from jaxdebug.checks.gradient_findings import (
+    loses_digits,
+    lost_digits,
+    wrong_gradients,
+)
 from jaxdebug.checks.gradient_plan import (
     Asked,
     GradientPlan,
@@ -97,6 +102,11 @@ def build_gradient_report(
         started: when the check began, in seconds.
     """
     judged = judge_gradient(asked, expected)
+    if any(map(loses_digits, judged.leaves)):
+        # Part of it may be decisions that float64 takes otherwise: no rounding.
+        pairs = zip(judged.leaves, asked.rounding(), strict=True)
+        leaves = [replace(leaf, precision=p, flips=f) for leaf, (p, f) in pairs]
+        judged = judged._replace(leaves=tuple(leaves))
     findings = [
         *wrong_gradients(judged.leaves, judged.rules),
         *judged.modes,

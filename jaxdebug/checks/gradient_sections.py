@@ -1,4 +1,4 @@
-"""Sections that reports share: findings, gradients, custom rules."""
+"""Sections that reports share: gradients and custom rules."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxdebug.reports import Column, Section, Table, Verdict
+from jaxdebug.checks.report_parts import cut, short_place
+from jaxdebug.reports import Column, Section, Verdict
 
 if TYPE_CHECKING:
-    from jaxdebug.findings import Finding
     from jaxdebug.gradients.leaf_check import LeafCheck
     from jaxdebug.gradients.rule_verdict import RuleVerdict
-
-MOST_ROWS = 60
-"""A longer table is cut, and says how many rows were left out; JSON has all."""
 
 ORDER = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
 
@@ -48,17 +45,6 @@ def passed(leaves: Any, rules: Any) -> str:
 def _passed(checks: Any) -> str:
     right = sum(check.verdict is Verdict.PASS for check in checks)
     return f"{right} of {len(checks)}"
-
-
-def finding_sections(findings: Sequence[Finding]) -> Iterator[Section]:
-    """One for each finding, in the order they are in."""
-    for finding in findings:
-        line = f" at {finding.line}" if finding.line else ""
-        yield Section(
-            f"{finding.severity}: {finding.code}",
-            (f"{finding.where}{line}: {finding.message}.",),
-            listing=finding.remedies,
-        )
 
 
 def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
@@ -95,7 +81,7 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
         "function alone, and the bar of those; relative to the slope that such a "
         "direction typically has. rounding: what the working precision costs."
     )
-    return Section("Gradients", (note,), cut_table(columns, rows), _meanings(leaves))
+    return Section("Gradients", (note,), cut(columns, rows), _meanings(leaves))
 
 
 def _worst_first(leaf: LeafCheck) -> tuple[int, float]:
@@ -136,19 +122,9 @@ def rule_sections(rules: Sequence[RuleVerdict]) -> Iterator[Section]:
         "Each rule against its own function without rules, at the operands that its "
         "calls received, in float64."
     )
-    yield Section("Custom rules", (note,), cut_table(columns, rows), _meanings(rules))
+    yield Section("Custom rules", (note,), cut(columns, rows), _meanings(rules))
 
 
 def _meanings(checks: Any) -> tuple[str, ...]:
     seen = {check.reason for check in checks}
     return tuple(f"{word}: {text}" for word, text in REASONS.items() if word in seen)
-
-
-def short_place(place: str) -> str:
-    """A file, or a file and line, without its folders."""
-    return place.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def cut_table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
-    """A table of at most `MOST_ROWS` rows."""
-    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

@@ -56,8 +56,11 @@ class LeafCheck:
         difference: by finite differences.
         bar: bound on the error of `difference`.
         size: slope that the direction has typically.
-        precision: relative error of the gradient in the working precision.
+        precision: relative error of the gradient in the working precision; where it
+            is large, against float64 with the same discrete decisions.
         causes: the rules that make it wrong.
+        flips: where `precision` was large: what it changes of the gradient that
+            float64 decides otherwise (comparisons, argmax, orders), relative.
     """
 
     path: str
@@ -76,6 +79,7 @@ class LeafCheck:
     size: float
     precision: float
     causes: tuple[str, ...] = ()
+    flips: float = 0.0
 
 
 class Leaf(NamedTuple):

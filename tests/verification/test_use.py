@@ -206,3 +206,19 @@ def test_a_transpose_that_somebody_wrote_is_held_against_forward_mode(
     codes = {finding.code for finding in report.findings}
     assert report.ok == (transposed == "right"), str(report)
     assert ("modes-disagree" in codes) == (transposed == "wrong")
+
+
+def test_what_float64_decides_otherwise_is_no_rounding() -> None:
+    """In bfloat16 two columns tie, and the other one is chosen."""
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+    w = np.repeat(x[:4, :1], 4, 1) * (1 + 1e-4 * np.arange(4, dtype=np.float32))
+
+    def chosen(w: Any, x: Any) -> jax.Array:
+        w, x = w.astype(jnp.bfloat16), x.astype(jnp.bfloat16)
+        scores = (x @ w).astype(jnp.float32)
+        return jnp.sum(scores[jnp.arange(16), jnp.argmax(scores, -1)] ** 2)
+
+    report = jd.check_gradients(chosen)(w, x)
+    (leaf,) = report.leaves
+    assert leaf.precision < 0.05 < 0.1 < leaf.flips
+    assert [finding.code for finding in report.findings] == ["flipped-decisions"]

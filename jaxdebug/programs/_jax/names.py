@@ -66,3 +66,9 @@ def counted_axis(iota: JaxprEqn) -> int:
 def broadcast_axes(broadcast: JaxprEqn) -> tuple[int, ...]:
     """For each axis of the operand, the axis of the result."""
     return tuple(broadcast.params["broadcast_dimensions"])
+
+
+def chosen_axis(top_k: JaxprEqn) -> int:
+    """Axis along which the largest elements are chosen."""
+    last = top_k.params.get("reduction_dimension", -1)
+    return top_k.params.get("axis", last)
