@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from tests.checks.argumentsy_functions import BF16, F16, F32, LOSSES, W, X
+from tests.checks.lossy_functions import BF16, F16, F32, LOSSES, W, X
 
 import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
