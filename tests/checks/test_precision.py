@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from tests.checks.lossy_functions import BF16, F16, F32, LOSSES, W, X
 
 import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
+from tests.checks.lossy_functions import BF16, F16, F32, LOSSES, W, X
 from tests.slow import quick_cases
 
 QUICK = ("cancellation",)

@@ -51,7 +51,7 @@ def test_a_tiny_bias_is_judged_as_any_other(factor: float) -> None:
     }
     report = jd.audit(loss)(params, X)
     verdicts = {leaf.path: leaf.gradient.reason for leaf in report.leaves}
-    wanted = {1.0: "agrees", 1.3: "disagrees", 0.0: "lost-gradient"}[factor]
+    wanted = "agrees" if factor == 1.0 else "disagrees"
     for name in names:
         assert verdicts[f"b/{name}"] == wanted
         assert verdicts[f"w/{name}"] == "agrees"

@@ -36,7 +36,9 @@ def _zero(zero: Sequence[Site], alive: set[Path], measured: Measured) -> list[Fi
         return []
     values = {site.path: is_zero(numbers) for site, numbers in parameters(measured)}
     reasons = [
-        path for path in alive if values.get(path) and not BIASES.search(path[-1])
+        path
+        for path in alive
+        if values.get(path) and not BIASES.search("".join(path[-1:]))
     ]
     if reasons:
         return _explained(zero, min(reasons)) if zero else []

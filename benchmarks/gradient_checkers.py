@@ -1,0 +1,256 @@
+"""What checkers of gradients see and cost, on the same functions in the same run.
+
+Each function has a rule whose gradient is off by a factor. A checker is asked with
+ever smaller errors until it passes one, and with no error at all.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.test_util import check_grads
+
+import jaxdebug as jd
+from benchmarks.result import ROOT, Row
+
+PAGE = ROOT / "docs" / "gradient-checkers.md"
+ERRORS = tuple(10.0**-power for power in range(1, 9))
+"""Relative, of the rule; a sign that is flipped comes before them."""
+
+
+class Case(NamedTuple):
+    """A function of one array, made of parts that NumPy's arrays and tensors share."""
+
+    name: str
+    inner: Callable[[Any, Any], Any]
+    """Of the namespace of arrays and the argument; what the rule stands around."""
+    outer: Callable[[Any, Any], Any]
+    """Of the namespace and what the rule returns: a scalar."""
+    point: np.ndarray
+    dtype: str = "float32"
+
+
+class Said(NamedTuple):
+    """What a checker said, and what it took."""
+
+    passed: bool
+    calls: float
+    seconds: float
+
+
+def _points(size: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=size)
+
+
+WEIGHTS = np.random.default_rng(1).normal(size=(16, 64)).astype(np.float32) / 4
+
+
+def _network(np_: Any, x: Any) -> Any:
+    weights = np_.asarray(WEIGHTS)
+    return np_.tanh(x.reshape(4, 16) @ weights)
+
+
+CASES = (
+    Case("sin of 3", lambda m, x: m.sin(x), lambda m, y: (y * y).sum(), _points(3)),
+    Case("sin of 1 000", lambda m, x: m.sin(x), lambda m, y: y.sum(), _points(1000)),
+    Case(
+        "squares of 100 000", lambda m, x: x * x, lambda m, y: y.sum(), _points(10**5)
+    ),
+    Case("two layers", _network, lambda m, y: (y * y).mean(), _points(64)),
+    Case("relu at 0", lambda m, x: m.sin(x), lambda m, y: abs(y).sum(), np.zeros(5)),
+    Case(
+        "sin of 1 000, bfloat16",
+        lambda m, x: m.sin(x),
+        lambda m, y: y.astype(jnp.float32).sum(),
+        _points(1000),
+        "bfloat16",
+    ),
+)
+
+
+def _in_jax(case: Case, factor: float) -> tuple[Callable[[Any], Any], jax.Array]:
+    """The function with a rule that is off by a factor."""
+
+    @jax.custom_vjp
+    def ruled(x: Any) -> Any:
+        return case.inner(jnp, x)
+
+    def forward(x: Any) -> Any:
+        return jax.vjp(lambda x: case.inner(jnp, x), x)
+
+    def backward(pull: Any, cotangent: Any) -> Any:
+        return jax.tree.map(lambda g: (g * factor).astype(g.dtype), pull(cotangent))
+
+    ruled.defvjp(forward, backward)
+    return lambda x: case.outer(jnp, ruled(x)), jnp.asarray(case.point, case.dtype)
+
+
+def _asserted(check: Callable[[Any], None], case: Case, factor: float) -> Said:
+    """Ask a checker that raises."""
+    function, x = _in_jax(case, factor)
+    calls = 0
+
+    def counted(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return function(x)
+
+    start = time.perf_counter()
+    try:
+        check(lambda: (counted, x))
+        passed = True
+    except AssertionError:
+        passed = False
+    return Said(passed, calls, time.perf_counter() - start)
+
+
+def _jaxdebug(case: Case, factor: float) -> Said:
+    function, x = _in_jax(case, factor)
+    start = time.perf_counter()
+    report = jd.check_gradients(function)(x)
+    seconds = time.perf_counter() - start
+    cost = report.cost
+    return Said(report.verdict != "fail", cost["values"] + cost["gradients"], seconds)
+
+
+def _check_grads(case: Case, factor: float) -> Said:
+    def check(made: Any) -> None:
+        function, x = made()
+        check_grads(function, (x,), order=1, modes=["rev"])
+
+    return _asserted(check, case, factor)
+
+
+def _chex(case: Case, factor: float) -> Said:
+    import chex
+
+    def check(made: Any) -> None:
+        function, x = made()
+        chex.assert_numerical_grads(function, (x,), order=1, modes=["rev"])
+
+    return _asserted(check, case, factor)
+
+
+def _torch(fast: bool) -> Callable[[Case, float], Said]:
+    def ask(case: Case, factor: float) -> Said:
+        import torch
+
+        class Ruled(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                ctx.save_for_backward(x)
+                return case.inner(torch, x)
+
+            @staticmethod
+            def backward(ctx: Any, cotangent: Any) -> Any:
+                (x,) = ctx.saved_tensors
+                _, pull = torch.func.vjp(lambda x: case.inner(torch, x), x)
+                return pull(cotangent)[0] * factor
+
+        calls = 0
+
+        def counted(x: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return case.outer(torch, Ruled.apply(x))
+
+        x = torch.tensor(case.point, dtype=torch.float32, requires_grad=True)
+        start = time.perf_counter()
+        passed = torch.autograd.gradcheck(
+            counted, (x,), raise_exception=False, fast_mode=fast
+        )
+        return Said(passed, calls, time.perf_counter() - start)
+
+    return ask
+
+
+def _scipy(case: Case, factor: float) -> Said:
+    """SciPy gives a derivative and its error: a gap beyond both is a failure."""
+    from scipy.differentiate import derivative
+
+    function, x = _in_jax(case, factor)
+    along = jnp.asarray(np.random.default_rng(2).normal(size=x.shape), x.dtype)
+    calls = 0
+
+    def line(t: Any) -> np.ndarray:
+        nonlocal calls
+        calls += t.size
+        values = [function(x + along * float(step)) for step in t.ravel()]
+        return np.reshape([float(value) for value in values], t.shape)
+
+    start = time.perf_counter()
+    found = derivative(line, 0.0)
+    slope = float(jnp.vdot(jax.grad(function)(x), along))
+    gap = abs(slope - float(found.df))
+    passed = not found.success or gap <= float(found.error) + 1e-8 * abs(slope)
+    return Said(bool(passed), calls, time.perf_counter() - start)
+
+
+def _checkers() -> Iterator[tuple[str, Callable[[Case, float], Said]]]:
+    yield "jaxdebug", _jaxdebug
+    yield "jax check_grads", _check_grads
+    yield "chex", _chex
+    yield "scipy derivative", _scipy
+    if find_spec("torch"):
+        yield "torch gradcheck", _torch(fast=False)
+        yield "torch gradcheck, fast", _torch(fast=True)
+
+
+def _ask(checker: Callable[[Case, float], Said], case: Case) -> tuple[str, str, Said]:
+    """The smallest error caught, whether the right gradient passes, and the cost."""
+    right = checker(case, 1.0)
+    smallest = math.inf
+    for error in (2.0, *ERRORS):
+        if checker(case, 1.0 - error).passed:
+            break
+        smallest = error
+    caught = {math.inf: "none", 2.0: "a flipped sign"}.get(smallest, f"{smallest:.0e}")
+    return caught, "" if right.passed else "false alarm", right
+
+
+def measure() -> list[Row]:
+    """Ask every checker about every case, and write the page of the docs."""
+    rows, lines = [], []
+    for case in CASES:
+        for name, checker in _checkers():
+            if name.startswith("torch") and case.dtype != "float32":
+                continue
+            if name == "torch gradcheck" and case.point.size > 1000:
+                continue  # It makes one difference for each element.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                caught, alarm, said = _ask(checker, case)
+            cells = (case.name, name, caught, alarm, f"{said.calls:.0f}")
+            lines.append("| " + " | ".join((*cells, f"{said.seconds:.2f}")) + " |")
+            note = f"smallest error caught: {caught}; {said.calls:.0f} calls. {alarm}"
+            held = None
+            if name == "jaxdebug":
+                held = not alarm and caught.startswith("1e-0") and caught >= "1e-06"
+            rows.append(Row(f"{case.name}: {name}", None, said.seconds, note=note))
+            rows[-1] = rows[-1]._replace(held=held)
+    PAGE.write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
+    return rows
+
+
+HEAD = """\
+# Checkers of gradients, side by side
+
+`python -m benchmarks gradient_checkers` writes this page. Each function has a custom
+rule whose gradient is off by a relative error; a checker is asked with a flipped sign,
+then with errors from 1e-1 down to 1e-8, until it passes one. All have their default
+settings. The error caught is the smallest before that. A false alarm is a right
+gradient that is refused. Calls are of the function (for jaxdebug values and gradients
+in float64; for scipy steps along one direction, beyond whose error and the slope's own
+rounding a gap counts). Seconds are those of one check of the right gradient, with
+compilation. "relu at 0" is the absolute value at its kink. PyTorch's checks run on its
+own version of the function, and ask for float64; they have float32 here, as the others.
+
+| function | checker | smallest error caught | right gradient | calls | seconds |
+| --- | --- | --- | --- | --- | --- |
+"""
