@@ -80,7 +80,7 @@ def _leaves(report: GradientReport) -> Section:
         Column("parameter", "path"),
         Column("verdict", "status"),
         Column("because", "text"),
-        Column("worst element", "text"),
+        Column("where", "text"),
         Column("error", "number"),
         Column("along", "number"),
         Column("bar", "number"),
@@ -89,7 +89,9 @@ def _leaves(report: GradientReport) -> Section:
     rows = []
     for leaf in sorted(report.leaves, key=lambda leaf: ORDER.index(leaf.verdict)):
         decided = leaf.size > 0 and leaf.bar < float("inf") and counted(leaf)
-        where = f"[{', '.join(map(str, leaf.index))}]" if leaf.error else ""
+        where = ", ".join(
+            block.named("", leaf.shape) or "all of it" for block in leaf.blocks[:2]
+        )
         rows.append(
             (
                 leaf.path,
@@ -97,7 +99,7 @@ def _leaves(report: GradientReport) -> Section:
                 leaf.reason,
                 where,
                 leaf.error,
-                abs(leaf.slope - leaf.difference) / leaf.size if decided else None,
+                leaf.mismatch if decided else None,
                 leaf.bar / leaf.size if decided else None,
                 leaf.precision if counted(leaf) else None,
             )

@@ -18,7 +18,7 @@ def findings_of(
 ) -> list[Finding]:
     """One finding for each wrong rule, and one for each leaf that none explains."""
     findings = [
-        _wrong_rule(rule, [leaf.path for leaf in leaves if str(rule) in leaf.causes])
+        _wrong_rule(rule, [leaf.where for leaf in leaves if str(rule) in leaf.causes])
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
@@ -88,12 +88,14 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         "bar": leaf.bar,
         "error": leaf.error,
         "precision": leaf.precision,
+        "blocks": [[block.start, block.stop, block.wrong] for block in leaf.blocks],
     }
     if leaf.reason == "not-finite":
         return found(
             "nonfinite-gradient",
             leaf.path,
-            "the gradient is not finite, in float64 or in its own precision",
+            f"{_place(leaf)}the gradient is not finite, in float64 or in its own "
+            "precision",
             evidence=numbers,
         )
     if leaf.reason == "lost-gradient":
@@ -108,11 +110,17 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
     return found(
         "wrong-gradient",
         leaf.path,
-        f"{where}the gradient gives a slope of {format_number(leaf.slope)}, "
-        f"differences in float64 give {format_number(leaf.difference)} ± "
-        f"{format_number(leaf.bar)}; no custom rule explains it",
+        f"{where}{_place(leaf)}the gradient gives a slope of "
+        f"{format_number(leaf.slope)}, differences in float64 give "
+        f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}; "
+        "no custom rule explains it",
         evidence=numbers,
     )
+
+
+def _place(leaf: LeafCheck) -> str:
+    """What of the leaf is wrong, if it is less than all of it."""
+    return "" if leaf.where == leaf.path else f"{leaf.where} is wrong: "
 
 
 def _at_point(leaf: LeafCheck) -> bool:

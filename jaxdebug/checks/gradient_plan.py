@@ -112,7 +112,7 @@ def make_gradient_plan(
     graph = build_graph(program.jaxpr)
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
-    with _own_settings():
+    with own_settings():
         those = witnesses(program, gradient, problem.split.moving, sites, meant)
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
@@ -120,14 +120,14 @@ def make_gradient_plan(
 
     def wide(leaves: Any, cotangents: Any, drawn: Draws, native: Any) -> Evidence:
         points = (GIVEN, NEAR)
-        with _own_settings():
+        with own_settings():
             return gather(those, leaves, cotangents, native, drawn, directions, points)
 
     def plain(_: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
         return those.function.apply(leaves)
 
     def moved(leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves) -> Any:
-        with _own_settings():
+        with own_settings():
             return evaluate(
                 those, plain, leaves, cotangents, drawn, sizes, to, directions
             )
@@ -136,7 +136,7 @@ def make_gradient_plan(
         leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves
     ) -> Any:
         still = frozen_function(program)
-        with _own_settings():
+        with own_settings():
             return evaluate(
                 those, still, leaves, cotangents, drawn, sizes, to, directions
             )
@@ -153,7 +153,7 @@ def make_gradient_plan(
     )
 
 
-def _own_settings() -> AbstractContextManager[Any]:
+def own_settings() -> AbstractContextManager[Any]:
     """JAX's defaults for what is ours; the user's function was traced with theirs."""
     stack = ExitStack()
     stack.enter_context(jax.numpy_dtype_promotion("standard"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxdebug.checks.gradient_differences import Differences
+from jaxdebug.checks.gradient_differences import DIRECTIONS, Differences
 from jaxdebug.checks.gradient_findings import findings_of
 from jaxdebug.checks.gradient_plan import (
     Asked,
@@ -16,6 +16,7 @@ from jaxdebug.checks.gradient_plan import (
     value_tolerances,
 )
 from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.checks.gradient_search import Search, located
 from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
@@ -57,25 +58,27 @@ def build_gradient_report(
     calls = _judged_calls(asked.plan, evidence, expected)
     leaves = _known_leaves(asked.plan, calls, expected)
     look = Differences(asked, leaves)
-    checks = tuple(
+    checks = [
         check_leaf(leaf, index, evidence, look.seen(index))
         for index, leaf in enumerate(leaves)
-    )
+    ]
+    search = Search(asked, DIRECTIONS)
+    checks = located(checks, leaves, search)
     rules = judge_rules(calls)
-    modes = _modes(evidence)
+    modes = _modes(asked.plan, evidence)
     findings = findings_of(checks, rules)
     findings += [] if modes is None else [modes]
     return GradientReport(
         name,
         Verdict.FAIL if modes else _verdict(checks, rules, evidence),
         tuple(sorted(findings, key=lambda f: [*Severity].index(f.severity))),
-        checks,
+        tuple(checks),
         rules,
         look.certificate(),
         _unchecked(asked.plan),
         seed,
         {
-            "values": look.values + len(evidence.value),
+            "values": look.values + search.values + len(evidence.value),
             "gradients": 2 * len(evidence.value),
             "seconds": time.perf_counter() - started,
         },
@@ -117,10 +120,10 @@ def _judged_calls(
     return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
 
 
-def _modes(evidence: Evidence) -> Finding | None:
+def _modes(plan: GradientPlan, evidence: Evidence) -> Finding | None:
     """Whether forward and reverse mode give one slope."""
-    if evidence.forward is None:
-        return None
+    if evidence.forward is None or plan.problem.fixed_cotangents:
+        return None  # the gradient that was handed in is no mode of JAX's
     for point in range(len(evidence.value)):
         reverse = float(evidence.slopes[point, 0].sum())
         forward = float(evidence.forward[point])

@@ -12,6 +12,13 @@ FLOOR = 1e-3
 they are sums of may be larger than they are."""
 
 
+COORDINATE = 1e-7
+"""Relative gap of a coordinate up to which two gradients agree in float64."""
+
+ROUNDING = 1e-13
+"""Of the whole gradient, each leaf in its scale: below it a gap is rounding."""
+
+
 class Coordinates(NamedTuple):
     """The worst coordinate; counts are float64, as everything beside them."""
 
@@ -42,10 +49,7 @@ def compared(found: Array, expected: Array) -> Coordinates:
         return Coordinates(zero, jnp.zeros((), jnp.int32), *[zero] * 5)
     found, expected = found.reshape(-1), expected.reshape(-1)
     here, there = jnp.isfinite(found), jnp.isfinite(expected)
-    size = jnp.where(there, jnp.abs(expected), 0)
-    gap = jnp.where(here & there, jnp.abs(found - expected), 0)
-    least = jnp.where(size.max() > 0, FLOOR * size.max(), 1)
-    relative = gap / jnp.maximum(size, least)
+    gap, relative = _gaps(found, expected)
     at = jnp.argmax(relative).astype(jnp.int32)
     return Coordinates(
         relative[at],
@@ -56,3 +60,26 @@ def compared(found: Array, expected: Array) -> Coordinates:
         jnp.sum(here & ~there).astype(jnp.float64),
         gap.max(),
     )
+
+
+def _gaps(found: Array, expected: Array) -> tuple[Array, Array]:
+    """Of each coordinate, absolute and relative; 0 where one is not finite."""
+    here, there = jnp.isfinite(found), jnp.isfinite(expected)
+    size = jnp.where(there, jnp.abs(expected), 0)
+    gap = jnp.where(here & there, jnp.abs(found - expected), 0)
+    largest = size.max(initial=0)
+    least = jnp.where(largest > 0, FLOOR * largest, 1)
+    return gap, gap / jnp.maximum(size, least)
+
+
+def disagree(found: Array, expected: Array, rounding: Array) -> Array:
+    """Which coordinates disagree, or are not finite although they should be.
+
+    Args:
+        found: float64 or complex128.
+        expected: of the same shape.
+        rounding: gaps up to this are rounding.
+    """
+    gap, relative = _gaps(found, expected)
+    broken = jnp.isfinite(expected) & ~jnp.isfinite(found)
+    return broken | ((relative > COORDINATE) & (gap > rounding))

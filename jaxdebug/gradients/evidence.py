@@ -17,8 +17,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxdebug.gradients.blocks import Box, bounding_box
 from jaxdebug.gradients.call_gaps import Gaps
-from jaxdebug.gradients.coordinates import Coordinates, compared
+from jaxdebug.gradients.coordinates import ROUNDING, Coordinates, compared, disagree
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.draws import Draws, direction, scales
 from jaxdebug.gradients.isolation import isolation_tool
@@ -67,6 +68,8 @@ class Evidence(NamedTuple):
     """(leaves,) relative error of the native gradient, at the given point."""
     scales: Any = None
     """(leaves,) by which a leaf moves for each unit of a direction."""
+    boxes: Box | None = None
+    """(points, leaves) around the coordinates that disagree."""
 
 
 def witnesses(
@@ -132,8 +135,9 @@ def gather(
     """
     moving = [leaves[index] for index in those.moving]
     sizes = scales(moving, native)
-    along = _mover(those, leaves, sizes, drawn)
-    contracted = _contraction(those, cotangents)
+    along = mover(those, leaves, sizes, drawn)
+    contracted = contraction(those, cotangents)
+    rank = max(leaf.ndim for leaf in moving)
 
     def without_rules(every: Sequence[Any]) -> Any:
         def function(moving: Sequence[Any]) -> Array:
@@ -163,9 +167,13 @@ def gather(
         every = along(leaves, directions, [displacement] * len(moving))
         results, records = those.isolation(every)
         gradient = those.gradient.apply([*every, *cotangents])[len(results) :]
-        coordinates = [
-            compared(found, expected)
-            for found, expected in zip(gradient, without_rules(every), strict=True)
+        pairs = [*zip(gradient, without_rules(every), strict=True)]
+        coordinates = [compared(found, expected) for found, expected in pairs]
+        norms = jnp.stack([_norm(g) for g in gradient]) * jnp.stack(sizes)
+        whole = jnp.sqrt(jnp.nansum(norms**2))
+        boxes = [
+            bounding_box(disagree(*pair, ROUNDING * whole / size), rank)
+            for pair, size in zip(pairs, sizes, strict=True)
         ]
 
         def slope(index: Array) -> Array:
@@ -175,10 +183,11 @@ def gather(
         found = Evidence(
             contracted(results),
             lax.map(slope, jnp.arange(directions)),
-            jnp.stack([_norm(g) * s for g, s in zip(gradient, sizes, strict=True)]),
+            norms,
             _stacked(coordinates),
             tuple(records[site.address] for site in those.sites),
             forward(every),
+            boxes=_stacked(boxes),
         )
         errors = [
             _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
@@ -215,8 +224,8 @@ def evaluate(
     Cost:
         One value for each move, one after another.
     """
-    along = _mover(those, leaves, list(sizes), drawn)
-    contracted = _contraction(those, cotangents)
+    along = mover(those, leaves, list(sizes), drawn)
+    contracted = contraction(those, cotangents)
     count = len(those.moving)
 
     def moved(move: Moves) -> Array:
@@ -231,7 +240,7 @@ def evaluate(
 Mover = Callable[[Point, Any, Sequence[Any]], list[Array]]
 
 
-def _mover(those: Witnesses, leaves: Point, scales: Point, drawn: Draws) -> Mover:
+def mover(those: Witnesses, leaves: Point, scales: Point, drawn: Draws) -> Mover:
     """Moves leaves from a point along a direction, each by its amount."""
     like = [leaves[index] for index in those.moving]
 
@@ -246,7 +255,7 @@ def _mover(those: Witnesses, leaves: Point, scales: Point, drawn: Draws) -> Move
     return along
 
 
-def _contraction(
+def contraction(
     those: Witnesses, cotangents: Sequence[Array]
 ) -> Callable[[Sequence[Any]], Array]:
     """The sum of the inexact outputs times their cotangents."""

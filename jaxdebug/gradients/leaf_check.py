@@ -8,16 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxdebug.gradients.blocks import Block
+from jaxdebug.gradients.coordinates import COORDINATE, ROUNDING
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Point
 from jaxdebug.reports import Verdict
-
-COORDINATE = 1e-7
-"""Relative gap of a coordinate up to which two gradients agree in float64."""
-
-ROUNDING = 1e-13
-"""Of the whole gradient, each leaf in its scale: below it a gap is rounding."""
 
 AGREEMENT = 1e-6
 """Relative to the leaf's typical slope: what differences tell apart at best."""
@@ -58,6 +54,7 @@ class LeafCheck:
         size: slope that the direction has typically.
         precision: relative error of the gradient in the working precision.
         causes: the rules that make it wrong.
+        blocks: boxes that hold its wrong elements, where they could be told.
     """
 
     path: str
@@ -76,6 +73,22 @@ class LeafCheck:
     size: float
     precision: float
     causes: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def mismatch(self) -> float:
+        """Gap of the slope, relative to the slope that the direction has typically."""
+        gap = abs(self.slope - self.difference)
+        return gap / self.size if self.size > 0 else gap
+
+    @property
+    def where(self) -> str:
+        """What of it is wrong: the leaf, or an index of it, as in `kernel[:, 0:16]`."""
+        most = 3
+        named = [block.named(self.path, self.shape) for block in self.blocks[:most]]
+        rest = len(self.blocks) - most
+        more = [f"{rest} more blocks"] if rest > 0 else []
+        return " and ".join([*named, *more]) or self.path
 
 
 class Leaf(NamedTuple):
@@ -134,7 +147,16 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         slope_size(evidence, index),
         float(evidence.precision[index]),
         leaf.wrong if verdict is Verdict.FAIL else (),
+        _blocks(evidence, index, len(leaf.shape)) if verdict is Verdict.FAIL else (),
     )
+
+
+def _blocks(evidence: Evidence, leaf: int, rank: int) -> tuple[Block, ...]:
+    """The box of coordinates that disagree; near the point, where no kink is."""
+    if evidence.boxes is None:
+        return ()
+    near = evidence.boxes.at((1, leaf), rank)
+    return near or evidence.boxes.at((0, leaf), rank)
 
 
 def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
