@@ -44,8 +44,9 @@ def check_gradients(
         argnums: which arguments are differentiated by, as in `jax.grad`. Their
             integer leaves and keys are left alone.
         has_aux: whether the function returns `(output, aux)`.
-        expected: names of functions whose rule is meant to differ from the function
-            (straight-through, clipping, reversal); wildcards are allowed.
+        expected: names of functions whose derivative is meant to differ (straight-
+            through, clipping, reversal): those with the rule, or those that call
+            them or stop_gradient; wildcards are allowed.
         gradient: to verify in the place of JAX's: a function of the same arguments,
             or a value. `fn` must then return a scalar.
         seed: of cotangents, directions and the displacement.

@@ -70,7 +70,7 @@ class Differences:
             if frozen and not open_:
                 break
             ladders = [Rungs(point, 0, index, LONG) for point in (NEAR, GIVEN)]
-            seen = Seen(*self._points(ladders, frozen))
+            seen = Seen(*self._points(ladders, frozen), frozen=frozen)
         return seen
 
     def certificate(self) -> Certificate:

@@ -19,6 +19,8 @@ ORDER = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
 REASONS = {
     "kink": "right near the point; the point itself is on a kink, as of relu at 0",
     "expected": "goes through a rule that is meant to differ, and is right otherwise",
+    "stopped": "right with what stop_gradient hands on held still; the function itself "
+    "has another slope",
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
     "no-effect": "the function does not depend on it",
     "flat": "zero, and only large changes change the function",

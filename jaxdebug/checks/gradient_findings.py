@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from jaxdebug.checks.gradient_ways import cut_line, cut_text
 from jaxdebug.findings import Finding, found
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
@@ -39,7 +40,7 @@ def findings_of(
 
 
 def _loses_digits(leaf: LeafCheck) -> bool:
-    counted = leaf.reason in ("agrees", "kink", "expected")
+    counted = leaf.reason in ("agrees", "stopped", "kink", "expected")
     return counted and leaf.precision > PRECISION
 
 
@@ -99,12 +100,14 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
             evidence=numbers,
         )
     if leaf.reason == "lost-gradient":
+        by = f"; it is cut off by {cut_text(leaf)}" if leaf.cuts else ""
         return found(
             "lost-gradient",
             leaf.path,
             f"the gradient is zero, differences in float64 give a slope of "
-            f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}",
-            evidence=numbers,
+            f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}{by}",
+            line=cut_line(leaf),
+            evidence=numbers | {"way": leaf.way, "cuts": leaf.cuts},
         )
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     return found(
@@ -113,9 +116,14 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         f"{where}{_place(leaf)}the gradient gives a slope of "
         f"{format_number(leaf.slope)}, differences in float64 give "
         f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}; "
-        "no custom rule explains it",
-        evidence=numbers,
+        f"no custom rule explains it{_beside(leaf)}",
+        evidence=numbers | {"cuts": leaf.cuts},
     )
+
+
+def _beside(leaf: LeafCheck) -> str:
+    """What may lose a part of the gradient."""
+    return f"; no derivative passes {cut_text(leaf)}" if leaf.cuts else ""
 
 
 def _place(leaf: LeafCheck) -> str:

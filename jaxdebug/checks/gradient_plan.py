@@ -24,6 +24,7 @@ from jaxdebug.gradients.evidence import (
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.shadow import widen_on_host
@@ -162,9 +163,10 @@ def own_settings() -> AbstractContextManager[Any]:
 
 
 def is_expected(site: CallSite, names: Sequence[str]) -> bool:
-    """Whether the name of a call's function is one of those, wildcards allowed."""
+    """Whether a call's function, or one it stands in, has one of those names."""
     name, _ = calls.custom_rule_name(site.equation.raw)
-    return any(fnmatch(name, pattern) for pattern in names)
+    named = any(fnmatch(name, pattern) for pattern in names)
+    return named or stands_in(site.equation, names)
 
 
 def value_tolerances(sites: Sequence[CallSite]) -> list[float]:

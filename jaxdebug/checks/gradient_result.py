@@ -17,6 +17,7 @@ from jaxdebug.checks.gradient_plan import (
 )
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_search import Search, located
+from jaxdebug.checks.gradient_ways import way_findings, with_ways
 from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
@@ -64,10 +65,11 @@ def build_gradient_report(
     ]
     search = Search(asked, DIRECTIONS)
     checks = located(checks, leaves, search)
+    checks = with_ways(checks, asked.plan, evidence, expected)
     rules = judge_rules(calls)
     modes = _modes(asked.plan, evidence)
     findings = findings_of(checks, rules)
-    findings += [] if modes is None else [modes]
+    findings += [*way_findings(checks), *([] if modes is None else [modes])]
     return GradientReport(
         name,
         Verdict.FAIL if modes else _verdict(checks, rules, evidence),

@@ -38,8 +38,8 @@ class LeafCheck:
         shape: of the leaf.
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `kink`, `edge`, `expected`, `negligible`, `no-effect`,
-            `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
+        reason: `agrees`, `stopped`, `kink`, `edge`, `expected`, `negligible`,
+            `no-effect`, `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
             `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
             `not-differentiable` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
@@ -55,6 +55,10 @@ class LeafCheck:
         precision: relative error of the gradient in the working precision.
         causes: the rules that make it wrong.
         blocks: boxes that hold its wrong elements, where they could be told.
+        way: of a leaf whose gradient is zero, how it reaches the outputs in the
+            program: `open` to a derivative, `cut`, `declared` (cut where that is
+            expected) or `unread`; empty for others.
+        cuts: what cuts it, as `round at file:line`, the nearest to the leaf first.
     """
 
     path: str
@@ -74,6 +78,8 @@ class LeafCheck:
     precision: float
     causes: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
+    way: str = ""
+    cuts: tuple[str, ...] = ()
 
     @property
     def mismatch(self) -> float:
@@ -114,6 +120,8 @@ class Seen(NamedTuple):
 
     near: Point
     given: Point | None = None
+    frozen: bool = False
+    """Whether what stop_gradient hands on was held still."""
 
 
 def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
@@ -220,6 +228,8 @@ def _decide(
         found = _judge_given(float(slopes[0]), seen.given, found)
     if found.reason == "agrees" and (given or near):
         found = found._replace(reason="kink")
+    if found.verdict is Verdict.PASS and seen.frozen:
+        found = found._replace(reason="stopped")
     gap = abs(float(slopes[1]) - seen.near.central.slope)
     if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
         found = Judgement(Verdict.INCONCLUSIVE, "iterates")
