@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
@@ -38,6 +39,13 @@ REASONS = {
 def gradient_document(report: GradientReport) -> Document:
     """The document of a gradient check."""
     sections = [*_findings(report), _leaves(report), *_rules(report)]
+    second = report.second
+    if second is not None:
+        parts = [_leaves(second)] if second.leaves else []
+        sections += [
+            replace(part, title=f"{part.title}: second derivatives")
+            for part in (*parts, *_rules(second))
+        ]
     if report.unchecked:
         sections.append(Section("Not checked", (), listing=report.unchecked))
     cost = (

@@ -50,12 +50,19 @@ _WRONG = {
     "not-finite": "it is not finite where the function's derivative is",
     "unlawful-at-kink": "at a kink its slope is outside the one-sided slopes",
     "disagrees": "it is not the derivative of the function",
+    "second-derivative": "it is the derivative of the function, but what JAX "
+    "makes of it when it differentiates again is not the second derivative",
+    "no-second-derivative": "JAX cannot differentiate it again",
 }
 
 
 def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
     message = f"{_WRONG[rule.reason]} (relative error {format_number(rule.error)}"
-    if rule.index >= 0 and rule.reason in ("disagrees", "unlawful-at-kink"):
+    if rule.index >= 0 and rule.reason in (
+        "disagrees",
+        "unlawful-at-kink",
+        "second-derivative",
+    ):
         message += (
             f"; at element {rule.index} of operand {rule.operand} it gives "
             f"{format_number(rule.by_rule)} for {format_number(rule.by_body)}"

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
+from jaxdebug.checks.gradient_second import second_problem
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
 from jaxdebug.gradients.draws import Draws, draws
@@ -27,6 +28,7 @@ from jaxdebug.programs._jax import calls
 from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import widen_on_host
 
 CHUNK = 32
@@ -45,6 +47,8 @@ class GradientPlan(NamedTuple):
     wide: Callable[..., Evidence]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
+    second: GradientPlan | None = None
+    """Of the second derivatives, if they were asked for and JAX has them."""
 
     @property
     def constants(self) -> list[Any]:
@@ -96,7 +100,12 @@ class Asked(NamedTuple):
 
 
 def make_gradient_plan(
-    problem: Problem, leaves: Sequence[Any], expected: Sequence[str], directions: int
+    problem: Problem,
+    leaves: Sequence[Any],
+    expected: Sequence[str],
+    directions: int,
+    order: int = 1,
+    bare: Program | None = None,
 ) -> GradientPlan:
     """Trace the programs of a check.
 
@@ -105,6 +114,9 @@ def make_gradient_plan(
         leaves: flat arguments.
         expected: names of rules that are meant to differ from their function.
         directions: along which all leaves move.
+        order: 2 for second derivatives too.
+        bare: the function without custom rules, if it is no part of the function's
+            own program.
     """
     program = trace_observed(problem.function, *leaves).program
     outputs = tuple(program.jaxpr.out_avals)
@@ -114,7 +126,14 @@ def make_gradient_plan(
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
     with own_settings():
-        those = witnesses(program, gradient, problem.split.moving, sites, meant)
+        moving = problem.split.moving
+        those = witnesses(program, gradient, moving, sites, meant, order, bare)
+    second = None
+    if order == 2 and not those.refused:
+        kept = {s.address for s in sites if s in meant or s.body != "reverse"}
+        again, stripped = second_problem(problem, program, gradient, kept)
+        without = trace(stripped, *leaves)
+        second = make_gradient_plan(again, leaves, expected, directions, bare=without)
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         return gradient(*leaves, *cotangents)
@@ -151,6 +170,7 @@ def make_gradient_plan(
         jax.jit(wide),
         jax.jit(moved),
         jax.jit(frozen),
+        second,
     )
 
 

@@ -95,15 +95,7 @@ def split_problem(
     def function(*flat: Any) -> list[Any]:
         return outputs(flat)
 
-    def by_jax(flat: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        def moved(moving: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            every = outputs(split.with_moving(flat, moving))
-            inexact = [jax.dtypes.issubdtype(o.dtype, np.inexact) for o in every]
-            return [o for o, is_in in zip(every, inexact, strict=True) if is_in], every
-
-        moving = [flat[index] for index in split.moving]
-        _, pull, every = jax.vjp(moved, moving, has_aux=True)
-        return [*every, *pull(list(cotangents))[0]]
+    by_jax = gradient_by_jax(outputs, split)
 
     def handed_in(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
@@ -122,6 +114,29 @@ def split_problem(
         return (by_jax if gradient is None else handed_in)(flat, cotangents)
 
     return Problem(function, whole, split, gradient is not None)
+
+
+def gradient_by_jax(
+    outputs: Callable[[Sequence[Any]], list[Any]], split: Split
+) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+    """Of flat arrays and a cotangent for each inexact output: outputs and gradient.
+
+    Args:
+        outputs: the flat outputs of flat arrays.
+        split: which of the arrays it is differentiated by.
+    """
+
+    def by_jax(flat: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+        def moved(moving: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            every = outputs(split.with_moving(flat, moving))
+            inexact = [jax.dtypes.issubdtype(o.dtype, np.inexact) for o in every]
+            return [o for o, is_in in zip(every, inexact, strict=True) if is_in], every
+
+        moving = [flat[index] for index in split.moving]
+        _, pull, every = jax.vjp(moved, moving, has_aux=True)
+        return [*every, *pull(list(cotangents))[0]]
+
+    return by_jax
 
 
 def _fitting(found: Any, split: Split, flat: Sequence[Any]) -> list[Any]:

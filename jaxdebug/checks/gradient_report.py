@@ -38,6 +38,8 @@ class GradientReport:
         unchecked: parts that were not looked into, and why.
         seed: of directions, displacement and cotangents.
         cost: evaluations in float64, seconds with compilation.
+        second: on second derivatives, if they were asked for: on the gradient along
+            one vector, and on the second derivative of each rule.
     """
 
     name: str
@@ -49,6 +51,7 @@ class GradientReport:
     unchecked: tuple[str, ...]
     seed: int
     cost: Mapping[str, float]
+    second: GradientReport | None = None
 
     @property
     def ok(self) -> bool:
@@ -61,7 +64,11 @@ class GradientReport:
 
     def to_json(self) -> str:
         """The report as JSON of the schema `jaxdebug.gradients/1`."""
-        payload = {
+        return render_json(_flat(self._record()), schema=SCHEMA)
+
+    def _record(self) -> dict[str, Any]:
+        second = {} if self.second is None else {"second": self.second._record()}
+        return second | {
             "name": self.name,
             "verdict": self.verdict,
             "findings": [finding_record(finding) for finding in self.findings],
@@ -72,7 +79,6 @@ class GradientReport:
             "seed": self.seed,
             "cost": dict(self.cost),
         }
-        return render_json(_flat(payload), schema=SCHEMA)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report to a .txt or .json file; returns its path."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_search import Search, located
 from jaxdebug.checks.gradient_ways import way_findings, with_ways
 from jaxdebug.findings import Finding, Severity, found
+from jaxdebug.gradients.certificate import CONFIDENCE, Certificate
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf_check import (
@@ -31,6 +34,7 @@ from jaxdebug.gradients.rule_verdict import (
     RuleVerdict,
     judge_calls,
     judge_rules,
+    judge_second,
     rule_name,
 )
 from jaxdebug.programs.coverage import unseen
@@ -44,7 +48,12 @@ PLAIN = ("agrees", "not-reached")
 
 
 def build_gradient_report(
-    asked: Asked, name: str, expected: Sequence[str], seed: int, started: float
+    asked: Asked,
+    name: str,
+    expected: Sequence[str],
+    seed: int,
+    started: float,
+    above: tuple[GradientPlan, dict[CallSite, Judged]] | None = None,
 ) -> GradientReport:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
@@ -54,10 +63,19 @@ def build_gradient_report(
         expected: rules that are meant to differ.
         seed: of directions.
         started: when the check began, in seconds.
+        above: of second derivatives, the plan of the first, and what its calls say of
+            the second.
     """
     evidence = asked.evidence
     calls = _judged_calls(asked.plan, evidence, expected)
     leaves = _known_leaves(asked.plan, calls, expected)
+    if above is not None:
+        behind = _behind(*above)
+        leaves = [
+            leaf._replace(wrong=(*found, *leaf.wrong))
+            for leaf, found in zip(leaves, behind, strict=True)
+        ]
+        calls = {**above[1], **calls}
     look = Differences(asked, leaves)
     checks = [
         check_leaf(leaf, index, evidence, look.seen(index))
@@ -69,7 +87,9 @@ def build_gradient_report(
     rules = judge_rules(calls)
     modes = _modes(asked.plan, evidence)
     findings = findings_of(checks, rules)
-    findings += [*way_findings(checks), *([] if modes is None else [modes])]
+    findings += [] if modes is None else [modes]
+    if above is None:  # of second derivatives, many are zero and should be
+        findings += way_findings(checks)
     return GradientReport(
         name,
         Verdict.FAIL if modes else _verdict(checks, rules, evidence),
@@ -112,6 +132,75 @@ def _known_leaves(
             )
         )
     return leaves
+
+
+def with_second_order(
+    report: GradientReport,
+    asked: Asked,
+    leaves: Sequence[Any],
+    expected: Sequence[str],
+) -> GradientReport:
+    """The report on first derivatives with that on second ones.
+
+    Args:
+        report: on the first.
+        asked: what it was made of.
+        leaves: flat arguments.
+        expected: rules that are meant to differ.
+    """
+    started = time.perf_counter()
+    plan, sites = asked.plan, asked.plan.witnesses.sites
+    if report.verdict is Verdict.FAIL:
+        skipped = "second derivatives: the first are wrong"
+        return replace(report, unchecked=(*report.unchecked, skipped))
+    meant = [is_expected(site, expected) for site in sites]
+    refused = plan.witnesses.refused
+    judged = judge_second(sites, asked.evidence.rules, refused, meant)
+    if plan.second is not None:
+        second = build_gradient_report(
+            plan.second.at(leaves, report.seed),
+            f"the gradient of {report.name}",
+            expected,
+            report.seed,
+            started,
+            (plan, judged),
+        )
+    else:
+        rules = judge_rules(judged)
+        second = replace(
+            report,
+            name=f"the gradient of {report.name}",
+            verdict=Verdict.FAIL,
+            findings=tuple(findings_of((), rules)),
+            leaves=(),
+            rules=rules,
+            certificate=Certificate(np.inf, CONFIDENCE, 0),
+            unchecked=tuple(f"second derivative: {why}" for why in refused.values()),
+        )
+    findings = [
+        replace(finding, message=f"second derivative: {finding.message}")
+        for finding in second.findings
+    ]
+    verdicts = {report.verdict, second.verdict}
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    return replace(
+        report,
+        verdict=next(verdict for verdict in order if verdict in verdicts),
+        findings=(*findings, *report.findings),
+        second=second,
+    )
+
+
+def _behind(plan: GradientPlan, calls: dict[CallSite, Judged]) -> list[tuple[str, ...]]:
+    """For each leaf the rules on its way that are wrong."""
+    graph = plan.graph
+    wrong = [site for site, each in calls.items() if each.verdict is Verdict.FAIL]
+    found = []
+    for index in plan.problem.split.moving:
+        after = {step.address for step in graph.steps_after(graph.inputs[index])}
+        names = (rule_name(site) for site in wrong if site.address in after)
+        found.append(tuple(dict.fromkeys(names)))
+    return found
 
 
 def _judged_calls(

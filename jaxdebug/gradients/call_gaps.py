@@ -19,8 +19,9 @@ from jaxtyping import Array, Float
 from jaxdebug.gradients.coordinates import Coordinates, compared
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.draws import noise
+from jaxdebug.gradients.second_order import second_or_refused
 from jaxdebug.programs._jax import ir
-from jaxdebug.programs.equation import Level
+from jaxdebug.programs.equation import Address, Level
 from jaxdebug.programs.interpreter import interpret
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
@@ -57,6 +58,8 @@ class Gaps(NamedTuple):
     """How far outside its one-sided slopes the rule's slope is, at the operands."""
     silent: Float[Any, " operands"]
     """1 where the rule gives zero to every coordinate."""
+    second: Coordinates | None = None
+    """Derivatives of both derivatives, at displaced operands, if that was asked."""
 
 
 Function = Callable[..., list[Any]]
@@ -69,7 +72,7 @@ class _Call(NamedTuple):
     body: Function
 
 
-def _functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call:
+def call_functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call:
     equation = site.equation
 
     def whole(moving: Sequence[Any]) -> list[Any]:
@@ -103,15 +106,23 @@ def _inexact(results: Sequence[Any]) -> list[Any]:
     return [result for result in results if is_inexact(jax.typeof(result))]
 
 
-def call_gaps(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:
+def call_gaps(
+    site: CallSite,
+    operands: Sequence[Any],
+    tool: Tool,
+    order: int = 1,
+    refused: dict[Address, str] | None = None,
+) -> Gaps:
     """Compare a call's rule with its body.
 
     Args:
         site: the call.
         operands: that it received, on the values of the tool.
         tool: the float64 shadow.
+        order: 2 for second derivatives too.
+        refused: receives the calls that JAX cannot differentiate twice, and why.
     """
-    call = _functions(site, operands, tool)
+    call = call_functions(site, operands, tool)
     seed = zlib.crc32(repr(site.address).encode())
     point = [operands[index] for index in site.moving]
     plain, pull = jax.vjp(call.rule, *point)
@@ -135,6 +146,9 @@ def call_gaps(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:
         near,
         _lawless(call, point, body, first, pulled, seed + 4),
         jnp.stack([jnp.all(p == 0).astype(jnp.float64) for p in pulled]),
+        None
+        if order == 1
+        else second_or_refused(site, call, moved, first, seed + 5, refused),
     )
 
 

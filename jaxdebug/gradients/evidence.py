@@ -8,7 +8,7 @@ of the function along random directions, whose differences need no derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +25,9 @@ from jaxdebug.gradients.draws import Draws, direction, scales
 from jaxdebug.gradients.isolation import isolation_tool
 from jaxdebug.gradients.moves import ALL, Moves
 from jaxdebug.programs._jax import dtypes
+from jaxdebug.programs.equation import Address
 from jaxdebug.programs.program import Program, Transformed, transform
+from jaxdebug.programs.rules.table import DEFAULT_RULES
 from jaxdebug.programs.shadow import Shadowed, shadow_program, shadow_tool
 from jaxdebug.programs.strip import stripped_rules
 
@@ -46,6 +48,8 @@ class Witnesses(NamedTuple):
     """Indices of the arguments that are differentiated by."""
     native: tuple[str, ...]
     """Primitives that run in their native dtype also here."""
+    refused: Mapping[Address, str] = {}
+    """Calls that JAX cannot differentiate twice, and why, if that was asked."""
 
 
 class Evidence(NamedTuple):
@@ -78,6 +82,8 @@ def witnesses(
     moving: Sequence[int],
     sites: Sequence[CallSite],
     expected: frozenset[CallSite] = frozenset(),
+    order: int = 1,
+    plain: Program | None = None,
 ) -> Witnesses:
     """Make the float64 programs.
 
@@ -87,14 +93,23 @@ def witnesses(
         moving: indices of the arguments that are differentiated by.
         sites: the calls of custom rules.
         expected: those whose rule is meant to differ from the function.
+        order: 2 for the second derivatives of the calls too.
+        plain: the function without custom rules, if it is another program.
     """
+    refused: dict[Address, str] = {}
     native: dict[str, None] = {}
     kept = {s.address for s in sites if s in expected or s.body != "reverse"}
     rules = stripped_rules(lambda equation: equation.address in kept)
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
-        isolation = transform(program, isolation_tool(sites, native), avals=avals)
-        stripped = transform(program, shadow_tool(native), avals=avals, rules=rules)
+        isolated = isolation_tool(sites, native, order, refused)
+        isolation = transform(program, isolated, avals=avals)
+        stripped = transform(
+            plain or program,
+            shadow_tool(native),
+            avals=avals,
+            rules=DEFAULT_RULES if plain else rules,
+        )
     shadow, shadow_gradient = shadow_program(program), shadow_program(gradient)
     names = {*native, *shadow.native, *shadow_gradient.native}
     return Witnesses(
@@ -105,6 +120,7 @@ def witnesses(
         tuple(sites),
         tuple(moving),
         tuple(sorted(names)),
+        refused,
     )
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from jaxdebug.gradients.call_gaps import Gaps, call_gaps
 from jaxdebug.gradients.custom_calls import CallSite
-from jaxdebug.programs.equation import Equation
+from jaxdebug.programs.equation import Address, Equation
 from jaxdebug.programs.shadow import shadow_tool
 from jaxdebug.programs.tool import Accumulator, Outcome, Tool, Value
 
@@ -28,15 +28,23 @@ ROWS = 128
 """Loops up to this length keep the numbers of each iteration."""
 
 
-def isolation_tool(sites: Collection[CallSite], ran_native: dict[str, None]) -> Tool:
+def isolation_tool(
+    sites: Collection[CallSite],
+    ran_native: dict[str, None],
+    order: int = 1,
+    refused: dict[Address, str] | None = None,
+) -> Tool:
     """The float64 shadow, which compares rules with bodies on its way.
 
     Args:
         sites: the calls to compare.
         ran_native: receives the primitives that ran in their native dtype.
+        order: 2 for second derivatives too.
+        refused: receives the calls that JAX cannot differentiate twice, and why.
 
     Cost:
-        For each call about six pullbacks by the rule and three by the body.
+        For each call about six pullbacks by the rule and three by the body; at order
+        2 the pullback of one more of each.
     """
     shadow = shadow_tool(ran_native)
     by_address = {site.address: site for site in sites}
@@ -49,7 +57,8 @@ def isolation_tool(sites: Collection[CallSite], ran_native: dict[str, None]) -> 
         results, records = proceed(equation, operands)
         site = by_address.get(equation.address)
         if site is not None:
-            records = {**records, site.address: call_gaps(site, operands, shadow)}
+            gaps = call_gaps(site, operands, shadow, order, refused)
+            records = {**records, site.address: gaps}
         return results, records
 
     return shadow._replace(
@@ -72,4 +81,6 @@ def badness(gaps: Gaps) -> Array:
     """One number by which iterations of one call are ranked."""
     gap = jnp.minimum(gaps.at.gap, gaps.near.gap).max(-1)
     worst = jnp.maximum(jnp.maximum(gaps.value, gaps.linear), gap)
+    if gaps.second is not None:
+        worst = jnp.maximum(worst, gaps.second.gap.max(-1))
     return jnp.maximum(worst, gaps.lawless) + gaps.at.broken.sum(-1)

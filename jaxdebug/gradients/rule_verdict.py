@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,8 +10,10 @@ import jax
 import numpy as np
 
 from jaxdebug.gradients.call_gaps import Gaps
+from jaxdebug.gradients.coordinates import Coordinates
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs.equation import Address
 from jaxdebug.reports import Verdict
 
 AGREEMENT = 1e-7
@@ -42,8 +44,8 @@ class RuleVerdict:
         calls: `file:line` of each call that was compared, each once.
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
-            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`
-            or `elsewhere`.
+            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`;
+            of second derivatives also `second-derivative` or `no-second-derivative`.
         error: the gap that decided.
         operand: position of the operand whose derivative it is; -1 for none.
         index: flat index of its coordinate; -1 for none.
@@ -102,6 +104,54 @@ def judge_calls(
             sites, gaps, value_tolerance, expected, strict=True
         )
     }
+
+
+def judge_second(
+    sites: Sequence[CallSite],
+    gaps: Sequence[Gaps],
+    refused: Collection[Address],
+    expected: Sequence[bool],
+) -> dict[CallSite, Judged]:
+    """What each call says of the second derivative of its rule.
+
+    Args:
+        sites: the calls; those without a second derivative to compare with are left
+            out.
+        gaps: of each call; leading axes of points and iterations.
+        refused: calls that JAX cannot differentiate twice.
+        expected: whether the rule of each call is meant to differ.
+    """
+    found: dict[CallSite, Judged] = {}
+    for site, each, meant in zip(sites, gaps, expected, strict=True):
+        reached = np.asarray(each.calls) > 0
+        if site.address in refused:
+            found[site] = Judged(Verdict.FAIL, "no-second-derivative", np.inf)
+        elif each.second is not None and reached.any():
+            rows = [
+                _judge_second(row, meant)
+                for place in np.argwhere(reached)
+                if (row := _row(each, tuple(place)).second) is not None
+            ]
+            found[site] = max(rows, key=_rank)
+    return found
+
+
+def _judge_second(row: Coordinates, expected: bool) -> Judged:
+    operand = int(np.argmax(row.gap))
+    place = (
+        operand,
+        int(row.worst[operand]),
+        float(row.found[operand]),
+        float(row.expected[operand]),
+    )
+    gap = float(row.gap[operand])
+    if row.broken.any():
+        gap = np.inf
+    if gap <= AGREEMENT:
+        return Judged(Verdict.PASS, "agrees", gap, *place)
+    if expected:
+        return Judged(Verdict.PASS, "expected", gap, *place)
+    return Judged(Verdict.FAIL, "second-derivative", gap, *place)
 
 
 def judge_rules(judged: Mapping[CallSite, Judged]) -> tuple[RuleVerdict, ...]:

@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple
 
+import jax
+import numpy as np
+
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs._jax.source import Line, call_chain
 from jaxdebug.programs.custom_rules import PRIMITIVES
@@ -30,10 +33,8 @@ class Cut(NamedTuple):
     @property
     def decides(self) -> bool:
         """Whether it gives booleans, as the comparison in front of a where does."""
-        return all(
-            getattr(var.aval, "dtype", None) == bool
-            for var in self.equation.raw.outvars
-        )
+        dtypes = [getattr(var.aval, "dtype", None) for var in self.equation.raw.outvars]
+        return all(jax.dtypes.issubdtype(dtype, np.bool_) for dtype in dtypes)
 
     def __str__(self) -> str:
         return f"{self.what} at {self.line}" if self.line else self.what

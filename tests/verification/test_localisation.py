@@ -14,7 +14,7 @@ from jax import lax
 
 import jaxdebug as jd
 from tests.slow import quick_cases
-from tests.verification.case import normal, with_rule
+from tests.verification.case import normal, with_rule, working_in
 
 FLOAT = np.float32
 
@@ -127,10 +127,7 @@ def test_a_callback_with_a_wrong_rule() -> None:
         return jax.pure_callback(np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
 
     rule = with_rule(on_host, wrong)
-    jax.config.update("jax_enable_x64", True)  # callbacks run in threads of their own
-    try:
+    with working_in("float64"):
         report = jd.check_gradients(lambda x: jnp.sum(rule(x)))(normal(5))
-    finally:
-        jax.config.update("jax_enable_x64", False)
     assert report.leaves[0].where == "(params)[2]"
     assert report.leaves[0].causes
