@@ -129,6 +129,7 @@ def _known_leaves(
                 "stop_gradient" in primitives,
                 "while" in primitives,
                 any(calls[site].reason not in PLAIN for site in mine),
+                plan.witnesses.rounding,
             )
         )
     return leaves
@@ -208,7 +209,8 @@ def _judged_calls(
 ) -> dict[CallSite, Judged]:
     sites = plan.witnesses.sites
     meant = [is_expected(site, expected) for site in sites]
-    return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
+    tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
+    return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
 
 
 def _modes(plan: GradientPlan, evidence: Evidence) -> Finding | None:

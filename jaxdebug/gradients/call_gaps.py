@@ -138,6 +138,7 @@ def call_gaps(
     moved = _displaced(point, seed + 3)
     near_pulled = jax.vjp(call.rule, *moved)[1](first)
     near = _gaps(site.body, call, moved, first, near_pulled, seed + 2)
+    again = (site, call, moved, first, seed + 5, refused)
     return Gaps(
         jnp.ones(()),
         _largest([_relative(a - b, b) for a, b in zip(plain, body, strict=True)]),
@@ -146,9 +147,7 @@ def call_gaps(
         near,
         _lawless(call, point, body, first, pulled, seed + 4),
         jnp.stack([jnp.all(p == 0).astype(jnp.float64) for p in pulled]),
-        None
-        if order == 1
-        else second_or_refused(site, call, moved, first, seed + 5, refused),
+        None if order == 1 else second_or_refused(*again),
     )
 
 
@@ -215,6 +214,7 @@ def _along(
         jnp.sum(there & ~here).astype(jnp.float64),
         jnp.sum(here & ~there).astype(jnp.float64),
         gap.max(),
+        jnp.maximum(size, jnp.max(jnp.where(there, jnp.abs(right), 0))),
     )
 
 

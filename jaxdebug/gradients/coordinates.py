@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxdebug.gradients.blocks import Box, bounding_box
+
 FLOOR = 1e-3
 """Coordinates below this part of the largest are compared as if they were it: what
 they are sums of may be larger than they are."""
@@ -17,6 +19,10 @@ COORDINATE = 1e-7
 
 ROUNDING = 1e-13
 """Of the whole gradient, each leaf in its scale: below it a gap is rounding."""
+
+
+ROUNDED_OFF = 64.0
+"""Units in the last place that a primitive which keeps its native dtype may be off."""
 
 
 class Coordinates(NamedTuple):
@@ -35,6 +41,8 @@ class Coordinates(NamedTuple):
     """Coordinates that are finite although they are not expected to be."""
     absolute: Float[Any, "*arrays"]
     """The largest difference."""
+    size: Float[Any, "*arrays"]
+    """The largest coordinate that is expected."""
 
 
 def compared(found: Array, expected: Array) -> Coordinates:
@@ -46,7 +54,7 @@ def compared(found: Array, expected: Array) -> Coordinates:
     """
     zero = jnp.zeros(())
     if not found.size:
-        return Coordinates(zero, jnp.zeros((), jnp.int32), *[zero] * 5)
+        return Coordinates(zero, jnp.zeros((), jnp.int32), *[zero] * 6)
     found, expected = found.reshape(-1), expected.reshape(-1)
     here, there = jnp.isfinite(found), jnp.isfinite(expected)
     gap, relative = _gaps(found, expected)
@@ -59,6 +67,7 @@ def compared(found: Array, expected: Array) -> Coordinates:
         jnp.sum(there & ~here).astype(jnp.float64),
         jnp.sum(here & ~there).astype(jnp.float64),
         gap.max(),
+        jnp.max(jnp.where(there, jnp.abs(expected), 0)),
     )
 
 
@@ -72,14 +81,21 @@ def _gaps(found: Array, expected: Array) -> tuple[Array, Array]:
     return gap, gap / jnp.maximum(size, least)
 
 
-def disagree(found: Array, expected: Array, rounding: Array) -> Array:
-    """Which coordinates disagree, or are not finite although they should be.
+def wrong_box(
+    found: Array, expected: Array, whole: Array, rounding: float, rank: int
+) -> Box:
+    """The box of coordinates that disagree, or are not finite although they should be.
 
     Args:
         found: float64 or complex128.
         expected: of the same shape.
-        rounding: gaps up to this are rounding.
+        whole: norm of the whole gradient, in the units of these coordinates.
+        rounding: gaps up to this part of the largest coordinate are rounding.
+        rank: length of the indices.
     """
     gap, relative = _gaps(found, expected)
-    broken = jnp.isfinite(expected) & ~jnp.isfinite(found)
-    return broken | ((relative > COORDINATE) & (gap > rounding))
+    there = jnp.isfinite(expected)
+    largest = jnp.max(jnp.where(there, jnp.abs(expected), 0), initial=0)
+    counts = gap > jnp.maximum(ROUNDING * whole, rounding * largest)
+    broken = there & ~jnp.isfinite(found)
+    return bounding_box(broken | ((relative > COORDINATE) & counts), rank)

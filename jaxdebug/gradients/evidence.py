@@ -17,9 +17,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxdebug.gradients.blocks import Box, bounding_box
+from jaxdebug.gradients.blocks import Box
 from jaxdebug.gradients.call_gaps import Gaps
-from jaxdebug.gradients.coordinates import ROUNDING, Coordinates, compared, disagree
+from jaxdebug.gradients.coordinates import ROUNDED_OFF, Coordinates, compared, wrong_box
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.draws import Draws, direction, scales
 from jaxdebug.gradients.isolation import isolation_tool
@@ -48,6 +48,8 @@ class Witnesses(NamedTuple):
     """Indices of the arguments that are differentiated by."""
     native: tuple[str, ...]
     """Primitives that run in their native dtype also here."""
+    rounding: float = 0.0
+    """What those primitives round to, relative to the largest coordinate."""
     refused: Mapping[Address, str] = {}
     """Calls that JAX cannot differentiate twice, and why, if that was asked."""
 
@@ -97,7 +99,7 @@ def witnesses(
         plain: the function without custom rules, if it is another program.
     """
     refused: dict[Address, str] = {}
-    native: dict[str, None] = {}
+    native: dict[str, float] = {}
     kept = {s.address for s in sites if s in expected or s.body != "reverse"}
     rules = stripped_rules(lambda equation: equation.address in kept)
     with jax.enable_x64(True):
@@ -120,6 +122,7 @@ def witnesses(
         tuple(sites),
         tuple(moving),
         tuple(sorted(names)),
+        ROUNDED_OFF * max(native.values(), default=0.0),
         refused,
     )
 
@@ -145,9 +148,8 @@ def gather(
         points: displacement of each point, relative to each leaf's scale.
 
     Cost:
-        For each point two gradients, one value, and what
-        `isolation_tool` states; the memory of two gradients and four copies of the
-        leaves.
+        For each point two gradients, one value, and what `isolation_tool` states;
+        the memory of two gradients and four copies of the leaves.
     """
     moving = [leaves[index] for index in those.moving]
     sizes = scales(moving, native)
@@ -188,7 +190,7 @@ def gather(
         norms = jnp.stack([_norm(g) for g in gradient]) * jnp.stack(sizes)
         whole = jnp.sqrt(jnp.nansum(norms**2))
         boxes = [
-            bounding_box(disagree(*pair, ROUNDING * whole / size), rank)
+            wrong_box(*pair, whole / size, those.rounding, rank)
             for pair, size in zip(pairs, sizes, strict=True)
         ]
 

@@ -30,7 +30,7 @@ ROWS = 128
 
 def isolation_tool(
     sites: Collection[CallSite],
-    ran_native: dict[str, None],
+    ran_native: dict[str, float],
     order: int = 1,
     refused: dict[Address, str] | None = None,
 ) -> Tool:

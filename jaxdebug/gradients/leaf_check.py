@@ -113,6 +113,8 @@ class Leaf(NamedTuple):
     """Whether it goes through a loop that stops at a tolerance."""
     kinked: bool
     """Whether a custom rule on its way may lawfully differ from its function."""
+    rounding: float = 0.0
+    """Of primitives that keep their native dtype, relative to the largest element."""
 
 
 class Seen(NamedTuple):
@@ -134,7 +136,7 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         seen: along the first direction, the leaf alone.
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
-    gaps = [_Gap.of(evidence, point, index, whole) for point in (0, 1)]
+    gaps = [_Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
     verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
@@ -184,16 +186,22 @@ class _Gap(NamedTuple):
     """Whether it is more than rounding."""
 
     @staticmethod
-    def of(evidence: Evidence, point: int, leaf: int, whole: float) -> _Gap:
+    def of(
+        evidence: Evidence, point: int, leaf: int, whole: float, rounding: float
+    ) -> _Gap:
         each = evidence.coordinates
         relative = float(each.gap[point, leaf])
-        absolute = float(each.absolute[point, leaf] * evidence.scales[leaf])
+        scale = float(evidence.scales[leaf])
+        absolute = float(each.absolute[point, leaf]) * scale
+        rounded = max(
+            ROUNDING * whole, rounding * float(each.size[point, leaf]) * scale
+        )
         return _Gap(
             relative,
             int(each.worst[point, leaf]),
             float(each.found[point, leaf]),
             float(each.expected[point, leaf]),
-            relative > COORDINATE and absolute > ROUNDING * whole,
+            relative > COORDINATE and absolute > rounded,
         )
 
 
@@ -236,10 +244,17 @@ def _decide(
     return found.verdict, found.reason, "differences"
 
 
+_BESIDE_CONSTANT = Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
+"""At an edge of the domain beside which nothing changes, no difference can confirm a
+slope: zero would be confirmed by every function that is not finite beyond."""
+
+
 def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
     """Where the function ends beside the point, so that nothing is known near it."""
     if point is None or point.kind not in (Kind.EDGE, Kind.SMOOTH):
         return Verdict.INCONCLUSIVE, "edge"
+    if point.around == 0:
+        return _BESIDE_CONSTANT
     found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
     passed = found.verdict is Verdict.PASS
     return found.verdict, "edge" if passed else found.reason
@@ -271,6 +286,8 @@ def _judge_given(slope: float, point: Point, near: Judgement) -> Judgement:
     if point.kind is Kind.KINK:
         return Judgement(Verdict.PASS, "kink")
     if point.kind is Kind.EDGE:
+        if point.around == 0:
+            return _BESIDE_CONSTANT
         return judge(slope, point, tolerance=AGREEMENT)
     if point.kind is Kind.SMOOTH:
         found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)

@@ -89,6 +89,7 @@ def judge_calls(
     gaps: Sequence[Gaps],
     value_tolerance: Sequence[float],
     expected: Sequence[bool],
+    rounding: float = 0.0,
 ) -> dict[CallSite, Judged]:
     """What each call says of its rule.
 
@@ -97,13 +98,28 @@ def judge_calls(
         gaps: of each call; leading axes of points and iterations.
         value_tolerance: relative, of each call's value: its own precision.
         expected: whether the rule of each call is meant to differ.
+        rounding: of primitives that keep their native dtype, relative to the largest
+            coordinate.
     """
     return {
-        site: _judge_call(site, found, tolerance, meant)
+        site: _judge_call(site, _rounded(found, rounding), tolerance, meant)
         for site, found, tolerance, meant in zip(
             sites, gaps, value_tolerance, expected, strict=True
         )
     }
+
+
+def _rounded(gaps: Gaps, rounding: float) -> Gaps:
+    """Gaps without those that are rounding."""
+
+    def beyond(found: Coordinates) -> Coordinates:
+        small = np.asarray(found.absolute) <= rounding * np.asarray(found.size)
+        return found._replace(gap=np.where(small, 0.0, found.gap))
+
+    if not rounding:
+        return gaps
+    linear = np.where(np.asarray(gaps.linear) <= rounding, 0.0, gaps.linear)
+    return gaps._replace(linear=linear, at=beyond(gaps.at), near=beyond(gaps.near))
 
 
 def judge_second(

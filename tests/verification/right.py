@@ -55,6 +55,15 @@ def _on_host(x: Any) -> Any:
     return jax.pure_callback(np.sin, struct, x)
 
 
+def _sine(x: Any) -> Any:
+    return jnp.sin(x)
+
+
+def _cosine_on_host(x: Any, g: Any) -> Any:
+    struct = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return (g * jax.pure_callback(np.cos, struct, x),)
+
+
 W = {
     "w1": normal(3, 4),
     "b1": np.zeros(4),
@@ -146,6 +155,9 @@ RIGHT: dict[str, Case] = {
         lambda x: jnp.sum(with_rule(_on_host, lambda x, g: (g * jnp.cos(x),))(x)),
         (normal(3),),
         (PASS, OPEN),
+    ),
+    "backward on the host": Case(
+        lambda x: jnp.sum(with_rule(_sine, _cosine_on_host)(3 * x)), (normal(50),)
     ),
     "gradient that was handed in": Case(
         lambda x: jnp.sum(x**3), (normal(3),), options={"gradient": lambda x: 3 * x**2}
