@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import split_problem
@@ -66,7 +67,7 @@ def check_gradients(
             pytree of arrays.
 
     Cost:
-        One gradient in the working precision; in float64 four gradients, the
+        Two gradients in the working precision; in float64 four gradients, the
         function `40 + 5 * leaves` times, and 98 times more for each leaf that these
         leave open, and for each call of a custom rule
         about six pullbacks of it; the memory of two float64 gradients and four
@@ -127,6 +128,7 @@ def check_gradients(
         asked = made.at(leaves, seed)
         name = getattr(fn, "__name__", "function")
         report = build_gradient_report(asked, name, expected, seed, started)
+        report = with_determinism(report, asked, leaves)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected)

@@ -32,6 +32,7 @@ REASONS = {
     "contradictory": "the witnesses contradict each other",
     "lost-gradient": "the gradient is zero, the function depends on the parameter",
     "differentiable-here": "both one-sided slopes agree, the gradient does not",
+    "nondeterministic": "two runs or traces of it differ, which may explain the gap",
     "not-reached": "no call of it ran on these arguments",
 }
 

@@ -14,6 +14,7 @@ from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.checks.gradient_second import second_problem
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
+from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import Draws, draws
 from jaxdebug.gradients.evidence import (
     Evidence,
@@ -60,13 +61,16 @@ class GradientPlan(NamedTuple):
         """Ask the witnesses about one set of arguments."""
         split = self.problem.split
         cotangents = self.problem.cotangents(self.outputs, seed)
-        native = self.native(leaves, jax.device_put(cotangents))[len(self.outputs) :]
+        runs = [self.native(leaves, jax.device_put(cotangents)) for _ in range(2)]
+        spreads = jax.device_get(jax.jit(spread)(*runs))
+        native = runs[0][len(self.outputs) :]
         drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
         wide = jax.device_get((leaves, cotangents, native))
         with jax.enable_x64(True):
             *given, native = jax.device_put(jax.tree.map(widen_on_host, wide))
             given = (*given, jax.device_put(drawn))
-            return Asked(self, given, jax.device_get(self.wide(*given, native)))
+            evidence = jax.device_get(self.wide(*given, native))
+            return Asked(self, given, evidence, tuple(map(float, spreads)))
 
 
 class Asked(NamedTuple):
@@ -75,6 +79,8 @@ class Asked(NamedTuple):
     plan: GradientPlan
     given: tuple[Any, ...]
     evidence: Evidence
+    spread: tuple[float, ...] = ()
+    """Of two runs in the working precision: outputs, then the gradient."""
 
     def evaluate(
         self, ladders: Sequence[Rungs], *, frozen: bool = False

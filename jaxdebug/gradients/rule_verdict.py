@@ -44,8 +44,9 @@ class RuleVerdict:
         calls: `file:line` of each call that was compared, each once.
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
-            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`;
-            of second derivatives also `second-derivative` or `no-second-derivative`.
+            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`,
+            `nondeterministic`; of second derivatives also `second-derivative` or
+            `no-second-derivative`.
         error: the gap that decided.
         operand: position of the operand whose derivative it is; -1 for none.
         index: flat index of its coordinate; -1 for none.
