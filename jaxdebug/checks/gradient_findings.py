@@ -68,6 +68,10 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
             f"{format_number(rule.by_rule)} for {format_number(rule.by_body)}"
         )
     message += ")"
+    if rule.iteration and rule.ends:
+        at = ", ".join(map(str, rule.iteration))
+        first, last = map(format_number, rule.ends)
+        message += f", in iteration {at} (the first is {first} off, the last {last})"
     if rule.calls:
         message += f", called at {_listed(rule.calls)}"
     if behind:
@@ -85,6 +89,8 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
             "by_rule": rule.by_rule,
             "by_body": rule.by_body,
             "iteration": rule.iteration,
+            "first": rule.ends[:1],
+            "last": rule.ends[1:],
         },
     )
 

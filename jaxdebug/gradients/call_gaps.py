@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxdebug.gradients.coordinates import Coordinates, compared
 from jaxdebug.gradients.custom_calls import CallSite
-from jaxdebug.gradients.draws import noise
+from jaxdebug.gradients.draws import displaced, noise, own_scale
 from jaxdebug.gradients.second_order import second_or_refused
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs.equation import Address, Level
@@ -28,9 +28,6 @@ from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.strip import stripped_rules
 from jaxdebug.programs.tool import Tool, Value
 
-NEAR = 1e-3
-"""Displacement of the operands, relative to their scale, that leaves a kink."""
-
 STEP = 1e-6
 """Of the one-sided slopes, relative to the operand's scale."""
 
@@ -39,6 +36,15 @@ TINY = 1e-300
 
 DIRECTIONS = 4
 """Along which a body is compared that has no pullback."""
+
+
+class Loop(NamedTuple):
+    """One number for some iterations of a call; larger is further off."""
+
+    first: Float[Any, ""]
+    last: Float[Any, ""]
+    worst: Int[Any, ""]
+    """Index of the worst iteration; -1 where there was no loop."""
 
 
 class Gaps(NamedTuple):
@@ -60,6 +66,8 @@ class Gaps(NamedTuple):
     """1 where the rule gives zero to every coordinate."""
     second: Coordinates | None = None
     """Derivatives of both derivatives, at displaced operands, if that was asked."""
+    loop: Loop | None = None
+    """Over the iterations whose worst one this is."""
 
 
 Function = Callable[..., list[Any]]
@@ -135,7 +143,7 @@ def call_gaps(
         for p, o, m in zip(pulled, other, mixed, strict=True)
     ]
     gaps = _gaps(site.body, call, point, first, pulled, seed + 2)
-    moved = _displaced(point, seed + 3)
+    moved = displaced(point, seed + 3)
     near_pulled = jax.vjp(call.rule, *moved)[1](first)
     near = _gaps(site.body, call, moved, first, near_pulled, seed + 2)
     again = (site, call, moved, first, seed + 5, refused)
@@ -195,7 +203,7 @@ def _along(
         mine = _dot([pulled[operand]], [direction])
         if kind == "forward":
             return mine, jax.jvp(body, (here,), (direction,))[1]
-        step = STEP**0.5 * _scale(here)
+        step = STEP**0.5 * own_scale(here)
         return mine, (
             8 * (body(here + step * direction) - body(here - step * direction))
             - (body(here + 2 * step * direction) - body(here - 2 * step * direction))
@@ -234,7 +242,8 @@ def _lawless(
     """
     direction = noise(point, seed)
     steps = [
-        STEP * _scale(operand) * d for operand, d in zip(point, direction, strict=True)
+        STEP * own_scale(operand) * d
+        for operand, d in zip(point, direction, strict=True)
     ]
 
     def slopes(sign: float) -> list[Any]:
@@ -260,23 +269,6 @@ def _lawless(
     )
     size = jnp.maximum(jnp.maximum(size, jnp.abs(high)), jnp.abs(low))
     return jnp.where(outside > 0, outside / jnp.maximum(size, TINY), 0.0)
-
-
-def _displaced(point: Sequence[Any], seed: int) -> list[Any]:
-    """Operands nearby; those that are not zero keep their sign."""
-    shifts = noise(point, seed)
-    return [
-        p + NEAR * jnp.where(p == 0, _scale(p), p) * s
-        for p, s in zip(point, shifts, strict=True)
-    ]
-
-
-def _scale(array: Any) -> Array:
-    """Root mean square, 1 for zeros."""
-    if not array.size:
-        return jnp.ones(())
-    mean = jnp.mean(jnp.abs(array) ** 2)
-    return jnp.where(mean > 0, jnp.sqrt(mean), 1.0)
 
 
 def _dot(left: Sequence[Any], right: Sequence[Any]) -> Array:

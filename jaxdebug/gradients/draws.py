@@ -20,6 +20,9 @@ from jaxtyping import Array, UInt32
 
 from jaxdebug.gradients.directions import FALLBACK_SCALE
 
+NEAR = 1e-3
+"""Displacement of operands, relative to their scale, that leaves a kink."""
+
 BLOCK = 256
 """Numbers that are drawn from one key: a leaf has as many keys as it needs."""
 
@@ -158,3 +161,25 @@ def _hashed(array: Any, start: Array) -> Array:
     bits = bits ^ (bits >> 16)
     size = 0.5 + (bits >> 1).astype(jnp.float64) * 2.0**-31
     return jnp.where(bits & 1, size, -size)
+
+
+def displaced(point: Sequence[Any], seed: int) -> list[Any]:
+    """Operands nearby; those that are not zero keep their sign.
+
+    Args:
+        point: float64 or complex128.
+        seed: of the displacement.
+    """
+    shifts = noise(point, seed)
+    return [
+        p + NEAR * jnp.where(p == 0, own_scale(p), p) * s
+        for p, s in zip(point, shifts, strict=True)
+    ]
+
+
+def own_scale(array: Any) -> Array:
+    """Root mean square, 1 for zeros."""
+    if not array.size:
+        return jnp.ones(())
+    mean = jnp.mean(jnp.abs(array) ** 2)
+    return jnp.where(mean > 0, jnp.sqrt(mean), 1.0)

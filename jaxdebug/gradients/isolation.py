@@ -6,7 +6,8 @@ back from the same random cotangents, and compared coordinate by coordinate. A
 rule is also a linear map of its cotangent; whether it is needs no other witness.
 
 Nothing leaves the device but a few numbers for each call; in a loop of more than
-128 iterations those of its worst one.
+128 iterations those of its worst one,
+and how far off the first and the last are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxdebug.gradients.call_gaps import Gaps, call_gaps
+from jaxdebug.gradients.call_gaps import Gaps, Loop, call_gaps
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs.equation import Address, Equation
 from jaxdebug.programs.shadow import shadow_tool
@@ -58,7 +59,9 @@ def isolation_tool(
         site = by_address.get(equation.address)
         if site is not None:
             gaps = call_gaps(site, operands, shadow, order, refused)
-            records = {**records, site.address: gaps}
+            off = badness(gaps)
+            loop = Loop(off, off, jnp.full((), -1, jnp.int32))
+            records = {**records, site.address: gaps._replace(loop=loop)}
         return results, records
 
     return shadow._replace(
@@ -70,11 +73,27 @@ def _empty(struct: Any) -> Any:
     return jax.tree.map(lambda aval: jnp.zeros(aval.shape, aval.dtype), struct)
 
 
-def _worse(total: Gaps, made: Gaps, _: Any) -> Gaps:
-    """The numbers of the iteration that is further off."""
-    take = (badness(made) > badness(total)) | (total.calls == 0)
-    chosen = jax.tree.map(lambda new, old: jnp.where(take, new, old), made, total)
-    return chosen._replace(calls=total.calls + made.calls)
+def _worse(total: Gaps, made: Gaps, iteration: Any) -> Gaps:
+    """The numbers of the iteration that is further off; of all, first and last."""
+    one, other = total.loop, made.loop
+    if one is None or other is None:
+        raise ValueError("expected gaps that know their iterations")
+    ran, fresh = made.calls > 0, total.calls == 0
+    take = ran & (fresh | (badness(made) > badness(total)))
+
+    def chosen(new: Array, old: Array) -> Array:
+        # Rows of a loop inside are chosen one by one; other axes go with them.
+        return jnp.where(
+            take.reshape(take.shape + (1,) * (new.ndim - take.ndim)), new, old
+        )
+
+    loop = Loop(
+        jnp.where(ran & fresh, other.first, one.first),
+        jnp.where(ran, other.last, one.last),
+        jnp.where(take, iteration, one.worst),
+    )
+    worse = jax.tree.map(chosen, made._replace(loop=None), total._replace(loop=None))
+    return worse._replace(calls=total.calls + made.calls, loop=loop)
 
 
 def badness(gaps: Gaps) -> Array:

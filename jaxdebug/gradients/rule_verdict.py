@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.gradients.call_gaps import Gaps
+from jaxdebug.gradients.call_gaps import Gaps, Loop
 from jaxdebug.gradients.coordinates import Coordinates
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs._jax import calls
@@ -52,7 +52,8 @@ class RuleVerdict:
         index: flat index of its coordinate; -1 for none.
         by_rule: the derivative there.
         by_body: what it should be.
-        iteration: of the loop around the call, if it is in one.
+        iteration: of the loop around the call, if it is in one: the worst.
+        ends: how far off the first and the last iteration are, if there are several.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RuleVerdict:
     by_rule: float = 0.0
     by_body: float = 0.0
     iteration: tuple[int, ...] = ()
+    ends: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rule or self.defined})"
@@ -83,6 +85,7 @@ class Judged(NamedTuple):
     by_rule: float = 0.0
     by_body: float = 0.0
     iteration: tuple[int, ...] = ()
+    ends: tuple[float, ...] = ()
 
 
 def judge_calls(
@@ -207,11 +210,29 @@ def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) ->
     found = []
     for place in np.argwhere(reached > 0):
         row = _row(gaps, tuple(place))
-        found.append(_judge_row(site, row, tolerance)._replace(iteration=(*place[1:],)))
-    worst = max(found, key=_rank)
+        judged = _judge_row(site, row, tolerance)
+        found.append(judged._replace(iteration=_iteration(row, place)))
+    worst = max(found, key=_rank)._replace(ends=_ends(gaps, reached))
     if expected and worst.verdict is not Verdict.PASS:
         return worst._replace(verdict=Verdict.PASS, reason="expected")
     return worst
+
+
+def _iteration(row: Gaps, place: np.ndarray) -> tuple[int, ...]:
+    """Of each loop around a call, outermost first; after the axis of points."""
+    inside = tuple(map(int, place[1:]))
+    merged = -1 if row.loop is None else int(row.loop.worst)
+    return (merged, *inside) if merged >= 0 else inside
+
+
+def _ends(gaps: Gaps, reached: np.ndarray) -> tuple[float, ...]:
+    """How far off the first and the last call are, at the given point."""
+    places = np.argwhere(reached[0] > 0)
+    if gaps.loop is None or not len(places) or reached[0].sum() < 2:
+        return ()
+    first, last = tuple(places[0]), tuple(places[-1])
+    loop = Loop(*(np.asarray(part)[0] for part in gaps.loop))
+    return float(loop.first[first]), float(loop.last[last])
 
 
 def _row(gaps: Gaps, place: tuple[int, ...]) -> Gaps:
