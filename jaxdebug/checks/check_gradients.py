@@ -11,6 +11,7 @@ import jax
 
 from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
+from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import split_problem
 from jaxdebug.checks.gradient_report import GradientReport
@@ -128,7 +129,7 @@ def check_gradients(
         asked = made.at(leaves, seed)
         name = getattr(fn, "__name__", "function")
         report = build_gradient_report(asked, name, expected, seed, started)
-        report = with_determinism(report, asked, leaves)
+        report = with_determinism(with_gauge(report, asked), asked, leaves)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected)

@@ -33,6 +33,8 @@ REASONS = {
     "lost-gradient": "the gradient is zero, the function depends on the parameter",
     "differentiable-here": "both one-sided slopes agree, the gradient does not",
     "nondeterministic": "two runs or traces of it differ, which may explain the gap",
+    "gauge": "depends on the phases of eigenvectors or singular vectors, which are "
+    "arbitrary: make the function independent of them to decide",
     "not-reached": "no call of it ran on these arguments",
 }
 

@@ -64,6 +64,12 @@ def _cosine_on_host(x: Any, g: Any) -> Any:
     return (g * jax.pure_callback(np.cos, struct, x),)
 
 
+def _vectors(a: Any) -> Any:
+    return jnp.linalg.eigh(a + a.conj().T)[1]
+
+
+_hermitian = normal(4, 4) + 1j * normal(4, 4, seed=2)
+
 W = {
     "w1": normal(3, 4),
     "b1": np.zeros(4),
@@ -140,6 +146,12 @@ RIGHT: dict[str, Case] = {
     "conjugate": Case(jnp.conj, (normal(3) + 1j * normal(3, seed=2),)),
     "eigenvalues": Case(
         lambda a: jnp.sum(jnp.linalg.eigvalsh(a + a.T) ** 2), (normal(4, 4),)
+    ),
+    "phases that do not matter": Case(
+        lambda a: jnp.sum(jnp.abs(_vectors(a)) ** 4), (_hermitian,)
+    ),
+    "phases that matter": Case(
+        lambda a: jnp.sum(jnp.real(_vectors(a)) ** 3), (_hermitian,), (OPEN,), "gauge"
     ),
     "linear solve": Case(
         lambda a, b: jnp.linalg.solve(a @ a.T + jnp.eye(4), b),
