@@ -13,9 +13,10 @@ from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
-from jaxdebug.checks.gradient_problem import split_problem
+from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report, with_second_order
+from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.checks.loss import place_arguments, require_seed
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
@@ -117,9 +118,15 @@ def check_gradients(
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> GradientPlan:
         require_rules("check_gradients")
-        problem = split_problem(fn, argnums, has_aux, gradient, args, kwargs)
         leaves = jax.tree.leaves((args, kwargs))
-        return make_gradient_plan(problem, leaves, expected, DIRECTIONS, order)
+
+        def problem(without: frozenset[int]) -> Problem:
+            return split_problem(fn, argnums, has_aux, gradient, args, kwargs, without)
+
+        def made(problem: Problem) -> GradientPlan:
+            return make_gradient_plan(problem, leaves, expected, DIRECTIONS, order)
+
+        return plan_with_skipped(problem, made, leaves)
 
     def measure(*args: Any, **kwargs: Any) -> GradientReport:
         started = time.perf_counter()
@@ -130,6 +137,7 @@ def check_gradients(
         name = getattr(fn, "__name__", "function")
         report = build_gradient_report(asked, name, expected, seed, started)
         report = with_determinism(with_gauge(report, asked), asked, leaves)
+        report = with_skipped(report, made.skipped)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected)

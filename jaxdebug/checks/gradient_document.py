@@ -35,6 +35,7 @@ REASONS = {
     "nondeterministic": "two runs or traces of it differ, which may explain the gap",
     "gauge": "depends on the phases of eigenvectors or singular vectors, which are "
     "arbitrary: make the function independent of them to decide",
+    "not-implemented": "goes through something that JAX cannot differentiate",
     "not-reached": "no call of it ran on these arguments",
 }
 

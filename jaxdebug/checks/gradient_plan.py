@@ -24,6 +24,7 @@ from jaxdebug.gradients.evidence import (
     witnesses,
 )
 from jaxdebug.gradients.frozen import frozen_function
+from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.cuts import stands_in
@@ -50,6 +51,8 @@ class GradientPlan(NamedTuple):
     frozen: Callable[..., Any]
     second: GradientPlan | None = None
     """Of the second derivatives, if they were asked for and JAX has them."""
+    skipped: tuple[LeafCheck, ...] = ()
+    """Leaves that JAX cannot differentiate by."""
 
     @property
     def constants(self) -> list[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -60,6 +60,7 @@ def split_problem(
     gradient: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    without: Collection[int] = (),
 ) -> Problem:
     """Split a function at the arguments that are differentiated by.
 
@@ -71,12 +72,13 @@ def split_problem(
             None.
         args: of the function.
         kwargs: of the function.
+        without: flat arguments that are not differentiated by.
 
     Raises:
         AuditInputError: if `argnums` names no argument, there is nothing to
             differentiate by, or the given gradient does not fit.
     """
-    split = split_arguments(argnums, args, kwargs)
+    split = _without(split_arguments(argnums, args, kwargs), without)
 
     def outputs(flat: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
@@ -114,6 +116,16 @@ def split_problem(
         return (by_jax if gradient is None else handed_in)(flat, cotangents)
 
     return Problem(function, whole, split, gradient is not None)
+
+
+def _without(split: Split, left_out: Collection[int]) -> Split:
+    pairs = zip(split.moving, split.paths, strict=True)
+    kept = [pair for pair in pairs if pair[0] not in left_out]
+    return replace(
+        split,
+        moving=tuple(index for index, _ in kept),
+        paths=tuple(path for _, path in kept),
+    )
 
 
 def gradient_by_jax(

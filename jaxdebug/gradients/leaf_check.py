@@ -41,8 +41,8 @@ class LeafCheck:
         reason: `agrees`, `stopped`, `kink`, `edge`, `expected`, `negligible`,
             `no-effect`, `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
             `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
-            `not-differentiable`, `nondeterministic`, `gauge` or
-            `contradictory`.
+            `not-differentiable`, `nondeterministic`, `gauge`,
+            `not-implemented` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
             custom rules), `differences` or `values`.
         error: relative gap of the worst coordinate.

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs._jax.source import Line, call_chain
+from jaxdebug.programs.coverage import FOREIGN
 from jaxdebug.programs.custom_rules import PRIMITIVES
 from jaxdebug.programs.equation import Address, Equation
 from jaxdebug.programs.graph import Graph, Step
@@ -83,6 +84,30 @@ def way_of(graph: Graph, node: int, silent: Collection[Address] = ()) -> Way:
             seen.update(fresh)
             queue.extend(fresh)
     return Way(node in leads, is_open, tuple(cuts.values()))
+
+
+def undifferentiable(graph: Graph, node: int) -> Equation | None:
+    """The equation nearest to an input that JAX has no reverse derivative of.
+
+    A kernel, a host function or a while loop that a derivative would go through.
+    """
+    seen, queue = {node}, deque([node])
+    while queue:
+        current = queue.popleft()
+        for step, onward in _after(graph, current):
+            if step is not None and _cut(graph, step, ()) is not None:
+                continue
+            if step is not None and step.equation.primitive in FOREIGN:
+                return step.equation
+            for later in onward:
+                entered = graph.entered.get(later)
+                moves = is_inexact(graph.avals[later])
+                if entered and moves and entered[0].equation.primitive == "while":
+                    return entered[0].equation
+                if later not in seen:
+                    seen.add(later)
+                    queue.append(later)
+    return None
 
 
 def _after(graph: Graph, node: int) -> Iterator[tuple[Step | None, Sequence[int]]]:
