@@ -178,6 +178,12 @@ def with_second_order(
             certificate=Certificate(np.inf, CONFIDENCE, 0),
             unchecked=tuple(f"second derivative: {why}" for why in refused.values()),
         )
+    unseen_twice = tuple(
+        f"second derivative of {rule_name(site)}: its function has none to compare with"
+        for site in sites
+        if site.body != "reverse"
+    )
+    second = replace(second, unchecked=(*second.unchecked, *unseen_twice))
     findings = [
         replace(finding, message=f"second derivative: {finding.message}")
         for finding in second.findings

@@ -11,6 +11,7 @@ import pytest
 from jax import lax
 
 import jaxdebug as jd
+from tests.slow import quick_cases
 from tests.verification.case import normal
 
 P = {"a": normal(3).astype("f"), "b": normal(3, seed=2).astype("f")}
@@ -24,7 +25,7 @@ def _until_small(x: Any) -> Any:
     return lax.while_loop(lambda c: jnp.max(c) > 0.1, lambda c: c / 2, x)
 
 
-@pytest.mark.parametrize("function", [_on_host, _until_small])
+@pytest.mark.parametrize("function", quick_cases([_on_host, _until_small], [_on_host]))
 def test_what_has_no_derivative_is_named_and_the_rest_checked(function: Any) -> None:
     def loss(p: Any) -> Any:
         return jnp.sum(function(p["a"])) + jnp.sum(jnp.sin(p["b"]))
