@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from jaxdebug.checks.audit import audit
     from jaxdebug.checks.audit_report import AuditReport
     from jaxdebug.checks.check_gradients import check_gradients
+    from jaxdebug.checks.check_precision import check_precision
     from jaxdebug.checks.gradient_report import GradientReport
+    from jaxdebug.checks.precision_report import PrecisionReport
     from jaxdebug.checks.workload import Workload
     from jaxdebug.programs.shadow import shadow
     from jaxdebug.programs.strip import strip
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditReport",
     "GradientReport",
+    "PrecisionReport",
     "Statistic",
     "Workload",
     "__version__",
     "audit",
     "check_gradients",
+    "check_precision",
     "probe",
     "shadow",
     "strip",
@@ -35,10 +39,12 @@ __all__ = [
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audit_report",
     "GradientReport": "jaxdebug.checks.gradient_report",
+    "PrecisionReport": "jaxdebug.checks.precision_report",
     "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audit",
     "check_gradients": "jaxdebug.checks.check_gradients",
+    "check_precision": "jaxdebug.checks.check_precision",
     "probe": "jaxdebug.statistics.probe",
     "shadow": "jaxdebug.programs.shadow",
     "strip": "jaxdebug.programs.strip",

@@ -3,16 +3,11 @@
 import os
 from collections.abc import Iterator
 
+from tests.compilation import xla_flags
+
 # Read when JAX starts its backend, so it must be set before any test uses one. A worker
 # of pytest-xdist inherits the variable already set.
-os.environ["XLA_FLAGS"] = " ".join(
-    dict.fromkeys(
-        [
-            *os.environ.get("XLA_FLAGS", "").split(),
-            "--xla_force_host_platform_device_count=8",
-        ]
-    )
-)
+os.environ["XLA_FLAGS"] = xla_flags(os.environ.get("XLA_FLAGS", ""))
 
 import hypothesis
 import jax

@@ -12,7 +12,7 @@ def quick_cases(
     """Every name, marked slow unless it is one of the quick ones.
 
     Args:
-        names: the whole list.
+        names: the whole list; a tuple is the arguments of one case.
         quick: those that run every time.
         slice_of: of the others only one in so many is slow, the rest run with
             `pytest -m acceptance`.
@@ -24,7 +24,8 @@ def quick_cases(
         name
         if name in kept
         else pytest.param(
-            name, marks=pytest.mark.slow if name in slow else pytest.mark.acceptance
+            *(name if isinstance(name, tuple) else (name,)),
+            marks=pytest.mark.slow if name in slow else pytest.mark.acceptance,
         )
         for name in names
     ]

@@ -10,15 +10,16 @@ from typing import Any
 
 import jax
 
-from jaxdebug.checks.audit_plan import Plan, make_plan
-from jaxdebug.checks.audit_report import AuditReport
-from jaxdebug.checks.audit_result import build_report, judge
-from jaxdebug.checks.loss import (
+from jaxdebug.checks.arguments import (
     AuditInputError,
     place_arguments,
+    require_names,
     require_seed,
-    split_loss,
 )
+from jaxdebug.checks.audit_plan import Plan, make_plan
+from jaxdebug.checks.audit_report import AuditReport
+from jaxdebug.checks.audit_result import build_report
+from jaxdebug.checks.gradient_problem import split_problem
 from jaxdebug.checks.workload import (
     Workload,
     WorkloadError,
@@ -26,7 +27,6 @@ from jaxdebug.checks.workload import (
     require_optimizer,
 )
 from jaxdebug.findings.silence import require_patterns
-from jaxdebug.gradients.verdict import needs_another_look
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -37,17 +37,17 @@ def audit(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     optimizer: Any = None,
+    expected: Sequence[str] = (),
     seed: int = 0,
     silence: Sequence[str] = (),
 ) -> Callable[..., AuditReport]:
     """Audit one batch: compare the gradients, measure every layer.
 
-    The gradient of each leaf is compared with central differences of the loss
-    along one Gaussian direction, in float64 whatever dtypes the model uses, at
-    a point displaced by a thousandth of each leaf's scale, where no kink lies,
-    and at the point itself. Every layer's output and cotangent, every parameter
-    and gradient (and update, with an optimizer) is measured in the model's own
-    precision.
+    Gradients are judged as by `check_gradients`: each custom derivative rule against
+    its own function, the gradient against that of the loss without custom rules, and
+    differences of the loss along random directions, in float64 whatever dtypes the
+    model uses. Every layer's output and cotangent, every parameter and gradient (and
+    update, with an optimizer) is measured in the model's own precision.
 
     Args:
         loss_fn: `loss_fn(params, batch, ...)`; returns a scalar, or `(scalar,
@@ -57,6 +57,8 @@ def audit(
         has_aux: whether the loss returns `(loss, aux)`.
         optimizer: an `optax.GradientTransformation`; its first update is
             measured. Needs a single argument of parameters.
+        expected: names of functions whose derivative rule is meant to differ from
+            the function, as for `check_gradients`.
         seed: of the directions and the displacement.
         silence: findings that are known and accepted, as `"code"` or
             `"code:where"` with wildcards. They are listed, but do not count.
@@ -71,18 +73,12 @@ def audit(
         TypeError: when called, if an argument is not a pytree of arrays.
 
     Cost:
-        One jitted call: the gradient program once in the model's precision and
-        twice in float64, and `2 + 12 * leaves` losses in float64. It compiles
-        both; memory is that of two float64 gradients. Leaves that fail or cannot
-        be decided are looked at again near other points, at most twice. Where the
-        device has no float64 or too little memory, the float64 part runs on the
-        CPU.
+        The gradient program once in the model's precision, and what
+        `check_gradients` states; two compilations.
 
     Limits:
-        One direction for each leaf bounds the error of that leaf's gradient
-        only in expectation; an error confined to few of many elements may be
-        missed. Kernels, callbacks and primitives without a rule run in their
-        native precision and are named in the report.
+        Those of `check_gradients`. Kernels, callbacks and primitives without a rule
+        run in their native precision and are named in the report.
 
     Example:
         >>> import jax.numpy as jnp
@@ -96,30 +92,27 @@ def audit(
     require_function("audit", loss_fn)
     require_optimizer("audit", optimizer)
     require_seed("audit", seed)
+    expected = require_names("audit", expected)
     silence = require_patterns("silence", silence)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
         require_rules("audit")
-        loss = split_loss(loss_fn, argnums, has_aux, args, kwargs)
-        return make_plan(loss, (args, kwargs), optimizer)
+        problem = split_problem(
+            loss_fn, argnums, has_aux, None, args, kwargs, is_loss=True
+        )
+        return make_plan(problem, jax.tree.leaves((args, kwargs)), optimizer, expected)
 
     def measure(*args: Any, **kwargs: Any) -> AuditReport:
         started = time.perf_counter()
         arrays = place_arguments(args, kwargs)
         made = plan(*arrays[0], **arrays[1])
         leaves = jax.tree.leaves(arrays)
-        on_host = jax.device_get(leaves)
-        moves = made.moves(on_host, seed)
-        measured = made.run(leaves, moves)
-        attempts = [judge(made, measured, moves)]
-        while needs_another_look(attempts):
-            moves = made.moves(on_host, seed, len(attempts))
-            attempts.append(judge(made, made.run(leaves, moves), moves))
+        measured, asked = made.run(leaves, seed)
         name = getattr(loss_fn, "__name__", "loss")
-        seconds = time.perf_counter() - started
+        on_host = jax.device_get(leaves)
         return build_report(
-            made, measured, attempts, on_host, name, seed, seconds, silence
+            made, measured, asked, on_host, name, expected, seed, started, silence
         )
 
     @wraps(loss_fn, updated=())

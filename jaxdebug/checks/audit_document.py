@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxdebug.checks.gradient_sections import (
+    leaf_section,
+    passed,
+    rule_sections,
+)
+from jaxdebug.checks.report_parts import cut, finding_sections, short_place
 from jaxdebug.checks.unit_sections import common_root, unit_sections
-from jaxdebug.reports import Column, Document, Section, Table, Verdict, format_number
+from jaxdebug.reports import Column, Document, Section, format_number
 
 if TYPE_CHECKING:
-    from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
-
-MOST_ROWS = 60
-"""A longer table is cut, and says how many rows were left out; JSON has all."""
+    from jaxdebug.checks.audit_report import AuditReport, LayerAudit
 
 MOST_ITERATIONS = 8
 """Of scans with more iterations only the first, last and largest are shown."""
@@ -24,8 +27,9 @@ MOST_ITERATIONS = 8
 def audit_document(report: AuditReport) -> Document:
     """The document of an audit."""
     sections = [
-        *_findings(report),
-        _gradients(report),
+        *finding_sections(report.findings),
+        leaf_section([leaf.gradient for leaf in report.leaves]),
+        *rule_sections(report.rules),
         _parameters(report),
         _layers(report),
         *unit_sections((layer.site, layer.numbers) for layer in report.layers),
@@ -33,7 +37,7 @@ def audit_document(report: AuditReport) -> Document:
         *_unchecked(report),
     ]
     cost = (
-        f"{report.cost['losses']:.0f} losses and {2 * report.cost['looks']:.0f} "
+        f"{report.cost['values']:.0f} losses and {report.cost['gradients']:.0f} "
         f"gradients in float64, {report.cost['seconds']:.1f} s with compilation, "
         f"seed {report.seed}"
     )
@@ -43,83 +47,10 @@ def audit_document(report: AuditReport) -> Document:
 
 
 def _headline(report: AuditReport) -> str:
-    counts = {verdict: 0 for verdict in Verdict}
-    for leaf in report.leaves:
-        counts[leaf.gradient.verdict] += 1
-    parts = [f"{counts[Verdict.PASS]} of {len(report.leaves)} gradients agree"]
-    if counts[Verdict.FAIL]:
-        parts.append(f"{counts[Verdict.FAIL]} do not")
-    if counts[Verdict.INCONCLUSIVE]:
-        parts.append(f"{counts[Verdict.INCONCLUSIVE]} could not be decided")
     return (
-        f"{', '.join(parts)}; loss {format_number(report.loss)}, in float64 "
-        f"{format_number(report.wide_loss)}"
+        f"{passed([leaf.gradient for leaf in report.leaves], report.rules)}; loss "
+        f"{format_number(report.loss)}, in float64 {format_number(report.wide_loss)}"
     )
-
-
-def _findings(report: AuditReport) -> Iterator[Section]:
-    for finding in report.findings:
-        yield Section(
-            f"{finding.severity}: {finding.code}",
-            (f"{finding.where}: {finding.message}.",),
-            listing=finding.remedies,
-        )
-
-
-def _worst_first(leaf: LeafAudit) -> tuple[int, float]:
-    order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
-    error = _errors(leaf)[0]
-    if error is None:
-        error = 0.0
-    return order.index(leaf.gradient.verdict), -error if np.isfinite(error) else -np.inf
-
-
-def _gradients(report: AuditReport) -> Section:
-    columns = (
-        Column("parameter", "path"),
-        Column("verdict", "status"),
-        Column("because", "text"),
-        Column("error", "number"),
-        Column("bar", "number"),
-        Column("rounding", "number"),
-    )
-    rows = [
-        (leaf.path, str(leaf.gradient.verdict), leaf.gradient.reason, *_errors(leaf))
-        for leaf in sorted(report.leaves, key=_worst_first)
-    ]
-    note = (
-        "Gradient against finite differences along one direction for each "
-        "parameter, in float64, near the point. error and bar are relative to the "
-        "slope such a direction typically has; a gradient agrees if its error is "
-        "within the bar. rounding is what the model's own precision costs."
-    )
-    seen = {leaf.gradient.reason for leaf in report.leaves}
-    meanings = tuple(
-        f"{word}: {text}" for word, text in REASONS.items() if word in seen
-    )
-    return Section("Gradients", (note,), _cut(columns, rows), meanings)
-
-
-REASONS = {
-    "kink": "agrees near the point; the point itself is on a kink, as of relu at 0",
-    "negligible": "zero but for rounding, as of a bias in front of a softmax or a "
-    "normalisation",
-    "no-effect": "the loss does not depend on it, at least on this batch",
-    "flat": "zero, and only large changes change the loss",
-    "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
-    "too-noisy": "the loss is too noisy to tell",
-    "not-converged": "the differences do not settle as the step shrinks",
-    "contradictory": "agrees near some points and not near others",
-    "lost-gradient": "the gradient is zero, the loss depends on the parameter",
-}
-
-
-def _errors(leaf: LeafAudit) -> tuple[float | None, float | None, float | None]:
-    """Relative errors; none where the gradient is zero but for rounding."""
-    gradient = leaf.gradient
-    if gradient.size == 0 or gradient.reason in ("negligible", "no-effect"):
-        return None, None, None
-    return gradient.error, gradient.bar / gradient.size, gradient.precision
 
 
 def _parameters(report: AuditReport) -> Section:
@@ -148,7 +79,7 @@ def _parameters(report: AuditReport) -> Section:
             rms = float(leaf.parameter["rms"])
             row += (float(leaf.update["rms"]) / rms if rms > 0 else None,)
         rows.append(row)
-    return Section("Parameters", (), _cut(tuple(columns), rows))
+    return Section("Parameters", (), cut(tuple(columns), rows))
 
 
 def _layers(report: AuditReport) -> Section:
@@ -187,9 +118,9 @@ def _layers(report: AuditReport) -> Section:
     notes = [f"Inside {'/'.join(root)}."] if root else []
     files = {line.file for layer in outputs if (line := layer.site.line) is not None}
     if len(files) == 1:
-        notes.append(f"Lines are those of {_short(files.pop())}.")
+        notes.append(f"Lines are those of {short_place(files.pop())}.")
         rows = [(*row[:-1], row[-1] and row[-1].rsplit(":", 1)[-1]) for row in rows]
-    return Section("Layers", (" ".join(notes),) if notes else (), _cut(columns, rows))
+    return Section("Layers", (" ".join(notes),) if notes else (), cut(columns, rows))
 
 
 def _layer_rows(
@@ -198,7 +129,7 @@ def _layer_rows(
     site, numbers = layer.site, layer.numbers
     # The whole model is a row of its own, under its own name.
     name = site._replace(path=site.path[skip:] or site.path).name
-    line = f"{_short(site.line.file)}:{site.line.line}" if site.line else None
+    line = short_place(str(site.line)) if site.line else None
     flat = {name: np.atleast_1d(value).ravel() for name, value in numbers.items()}
     ct = None if cotangent is None else np.atleast_1d(cotangent.numbers["rms"]).ravel()
     for index in _shown(flat["rms"]):
@@ -230,10 +161,6 @@ def _real(number: Any) -> float:
     return float(abs(number)) if np.iscomplexobj(number) else float(number)
 
 
-def _short(file: str) -> str:
-    return file.replace("\\", "/").rsplit("/", 1)[-1]
-
-
 def _type(dtype: str, shape: tuple[int, ...]) -> str:
     """As JAX writes it: f32[2,3]."""
     short = _DTYPES.sub(lambda match: match[1][0] + match[2], dtype)
@@ -261,7 +188,3 @@ def _unchecked(report: AuditReport) -> Iterator[Section]:
         yield Section("Not seen into", (), listing=report.unseen)
     if report.unidentified:
         yield Section("Not identified", (), listing=report.unidentified)
-
-
-def _cut(columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> Table:
-    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jaxdebug.checks.audit_document import audit_document
-from jaxdebug.checks.finding_record import finding_record
+from jaxdebug.checks.report import Report, finding_records
 from jaxdebug.findings import Finding
-from jaxdebug.gradients.verdict import LeafVerdict
+from jaxdebug.gradients.certificate import Certificate
+from jaxdebug.gradients.leaf_check import LeafCheck
+from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.programs.places import Site
-from jaxdebug.reports import Verdict, render_html, render_json, render_text, save_report
-
-SCHEMA = "jaxdebug.audit/1"
-
-
-class AuditFailed(AssertionError):
-    """Raised by `AuditReport.raise_if_failed`; the message is the report."""
+from jaxdebug.reports import Document, Verdict
 
 
 @dataclass(frozen=True)
@@ -29,22 +23,31 @@ class LeafAudit:
     """A parameter: its gradient's verdict and what was measured of it.
 
     Attributes:
-        path: the leaf, in the user's spelling.
-        shape: of the leaf.
-        dtype: of the leaf.
-        gradient: how its gradient compares with finite differences.
+        gradient: whether its gradient is right; its path, shape and dtype.
         parameter: summary of its values: count, nonfinite, mean, rms, std, max.
         derivative: summary of its gradient.
         update: summary of the optimiser's first update, if one was given.
     """
 
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    gradient: LeafVerdict
+    gradient: LeafCheck
     parameter: Mapping[str, Any]
     derivative: Mapping[str, Any]
     update: Mapping[str, Any] | None
+
+    @property
+    def path(self) -> str:
+        """Of the leaf, in the user's spelling."""
+        return self.gradient.path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the leaf."""
+        return self.gradient.shape
+
+    @property
+    def dtype(self) -> str:
+        """Of the leaf."""
+        return self.gradient.dtype
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class LayerAudit:
 
 
 @dataclass(frozen=True)
-class AuditReport:
+class AuditReport(Report):
     """One audited batch.
 
     Attributes:
@@ -67,6 +70,8 @@ class AuditReport:
         loss: in the model's precision.
         wide_loss: in float64.
         leaves: every parameter.
+        rules: every custom rule that the gradient goes through.
+        certificate: bound on the error of the whole gradient's logic.
         layers: every layer's output and cotangent.
         unseen: parts of the program that were not looked into.
         unidentified: layers whose cotangent could not be told, and why.
@@ -75,12 +80,16 @@ class AuditReport:
         silenced: findings that the user asked not to count.
     """
 
+    schema: ClassVar[str] = "jaxdebug.audit/1"
+
     name: str
     verdict: Verdict
     findings: tuple[Finding, ...]
     loss: float
     wide_loss: float
     leaves: tuple[LeafAudit, ...]
+    rules: tuple[RuleVerdict, ...]
+    certificate: Certificate
     layers: tuple[LayerAudit, ...]
     unseen: tuple[str, ...]
     unidentified: tuple[str, ...]
@@ -88,66 +97,32 @@ class AuditReport:
     cost: Mapping[str, float]
     silenced: tuple[Finding, ...] = ()
 
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is pass."""
-        return self.verdict is Verdict.PASS
-
     def named(self, name: str) -> AuditReport:
         """The same report under another name."""
         return replace(self, name=name)
 
-    def text(self, width: int | None = None, color: bool = False) -> str:
-        """The report as text, `width` columns wide."""
-        return render_text(audit_document(self), width=width, color=color)
+    def _document(self) -> Document:
+        return audit_document(self)
 
-    def to_json(self) -> str:
-        """The report as JSON of the schema `jaxdebug.audit/1`."""
-        return render_json(self._payload(), schema=SCHEMA)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report to a .txt or .json file; returns its path."""
-        return save_report(path, text=self.text(width=100), json=self.to_json())
-
-    def raise_if_failed(self, *, allow_inconclusive: bool = False) -> None:
-        """Raise `AuditFailed` with the report's text, unless the verdict is pass."""
-        allowed = self.verdict is Verdict.INCONCLUSIVE and allow_inconclusive
-        if not self.ok and not allowed:
-            raise AuditFailed("\n" + self.text(width=100))
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        return render_html(self.text(width=100))
-
-    def _payload(self) -> dict[str, Any]:
+    def _record(self) -> Mapping[str, Any]:
         return {
             "name": self.name,
             "verdict": self.verdict,
-            "findings": [finding_record(finding) for finding in self.findings],
-            "silenced": [finding_record(finding) for finding in self.silenced],
+            "findings": finding_records(self.findings),
+            "silenced": finding_records(self.silenced),
             "loss": self.loss,
             "loss_float64": self.wide_loss,
             "leaves": [
                 {
-                    "path": leaf.path,
-                    "shape": leaf.shape,
-                    "dtype": leaf.dtype,
-                    "verdict": leaf.gradient.verdict,
-                    "reason": leaf.gradient.reason,
-                    "slope": leaf.gradient.slope,
-                    "difference": leaf.gradient.difference,
-                    "bar": leaf.gradient.bar,
-                    "relative_error": leaf.gradient.error,
-                    "agrees_at_point": leaf.gradient.at_point,
-                    "precision_error": leaf.gradient.precision,
+                    **asdict(leaf.gradient),
                     "parameter": _plain(leaf.parameter),
                     "gradient": _plain(leaf.derivative),
                     "update": None if leaf.update is None else _plain(leaf.update),
                 }
                 for leaf in self.leaves
             ],
+            "rules": [asdict(rule) for rule in self.rules],
+            "certificate": asdict(self.certificate),
             "layers": [
                 {
                     "path": "/".join(layer.site.path),

@@ -9,15 +9,16 @@ from typing import Any
 
 import jax
 
+from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
 from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_result import build_gradient_report, with_second_order
+from jaxdebug.checks.gradient_result import build_gradient_report
+from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
-from jaxdebug.checks.loss import place_arguments, require_seed
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -98,12 +99,7 @@ def check_gradients(
         ('fail', 'double')
     """
     require_function("check_gradients", fn)
-    expected = (expected,) if isinstance(expected, str) else tuple(expected)
-    if not all(isinstance(name, str) for name in expected):
-        raise TypeError(
-            "check_gradients expects expected to be names of functions whose rule is "
-            f"meant to differ, as in expected=('ste',); found {expected!r}."
-        )
+    expected = require_names("check_gradients", expected)
     require_seed("check_gradients", seed)
     if isinstance(order, bool) or order not in (1, 2):
         raise ValueError(

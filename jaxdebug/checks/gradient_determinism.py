@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_findings import findings_of
+from jaxdebug.checks.gradient_findings import wrong_gradients
 from jaxdebug.checks.gradient_plan import Asked
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.findings import found
@@ -70,7 +70,7 @@ def with_determinism(
     )
     verdicts = {check.verdict for check in (*checks, *rules)}
     kept = [f for f in report.findings if f.code not in REPLACED]
-    made = [f for f in findings_of(checks, rules) if f.code in REPLACED]
+    made = [f for f in wrong_gradients(checks, rules) if f.code in REPLACED]
     return replace(
         report,
         verdict=Verdict.FAIL if Verdict.FAIL in verdicts else Verdict.INCONCLUSIVE,

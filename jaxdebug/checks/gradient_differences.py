@@ -10,7 +10,7 @@ from jaxdebug.checks.gradient_plan import Asked
 from jaxdebug.gradients.certificate import Certificate, certify
 from jaxdebug.gradients.kinks import Kind, Known, Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder
-from jaxdebug.gradients.leaf_check import AGREEMENT, Leaf, Seen, judge_near
+from jaxdebug.gradients.leaf_check import AGREEMENT, SATURATED, Leaf, Seen, judge_near
 from jaxdebug.gradients.moves import (
     ALL,
     FINE,
@@ -25,6 +25,10 @@ from jaxdebug.reports import Verdict
 
 DIRECTIONS = 4
 """Along which all leaves move at once."""
+
+COARSE = 0.3
+"""A step that changes a leaf for good: it shows whether the function depends on a
+leaf whose gradient is zero because of a rounding, a cast or a hinge."""
 
 CERTAIN = 1e-5
 """A larger bound on the error of the whole gradient is worth smaller steps."""
@@ -70,7 +74,12 @@ class Differences:
             if frozen and not open_:
                 break
             ladders = [Rungs(point, 0, index, LONG) for point in (NEAR, GIVEN)]
-            seen = Seen(*self._points(ladders, frozen), frozen=frozen)
+            plain = seen.near if frozen else None
+            near, given = self._points(ladders, frozen)
+            seen = Seen(near, given, plain)
+        found = judge_near(index, self.asked.evidence, seen.near, self.whole)
+        if found.reason == "no-effect":
+            seen = seen._replace(near=seen.near._replace(changes=self._reacts(index)))
         return seen
 
     def certificate(self) -> Certificate:
@@ -104,6 +113,12 @@ class Differences:
             points = points_on_ladder(as_ladder(values, centre, steps), noise=noise)
             found.append(points.at())
         return found
+
+    def _reacts(self, index: int) -> bool:
+        """Whether the function changes when a leaf changes much."""
+        self.values += 3
+        ((centre, values),) = self.asked.evaluate([Rungs(NEAR, 0, index, (COARSE,))])
+        return bool(np.any(np.abs(values - centre) > SATURATED * abs(centre)))
 
     def _is_open(self, index: int, point: Point) -> bool:
         found = judge_near(index, self.asked.evidence, point, self.whole)

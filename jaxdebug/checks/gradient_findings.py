@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from jaxdebug.checks.gradient_ways import cut_line, cut_text
+import numpy as np
+
+from jaxdebug.checks.gradient_ways import cut_text
+from jaxdebug.checks.lost_gradients import lost_gradients
+from jaxdebug.checks.precision_findings import FLIPPED, flipped
 from jaxdebug.findings import Finding, found
+from jaxdebug.findings.parts import listed
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.reports import Verdict, format_number
@@ -14,34 +19,91 @@ PRECISION = 0.1
 """Relative error of the native gradient above which its digits count as lost."""
 
 
-def findings_of(
-    leaves: Sequence[LeafCheck], rules: Sequence[RuleVerdict]
+def wrong_gradients(
+    leaves: Sequence[LeafCheck],
+    rules: Sequence[RuleVerdict],
+    *,
+    follows: bool = False,
 ) -> list[Finding]:
-    """One finding for each wrong rule, and one for each leaf that none explains."""
+    """One finding for each wrong rule, and one for each leaf that none explains.
+
+    Leaves of one module that have lost their gradients are one finding.
+
+    Args:
+        leaves: every leaf.
+        rules: every custom rule.
+        follows: whether what goes in, or the value, is not finite already; then a
+            gradient that is not finite is no finding of its own.
+    """
     findings = [
         _wrong_rule(rule, [leaf.where for leaf in leaves if str(rule) in leaf.causes])
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
-    for leaf in leaves:
-        if leaf.verdict is Verdict.FAIL and not leaf.causes:
-            findings.append(_wrong_leaf(leaf))
-        elif leaf.verdict is Verdict.PASS and _loses_digits(leaf):
-            findings.append(
-                found(
-                    "precision-loss",
-                    leaf.path,
-                    f"the {leaf.dtype} gradient is {format_number(leaf.precision)} of "
-                    "its norm away from the float64 one",
-                    evidence={"error": leaf.precision, "threshold": PRECISION},
-                )
-            )
+    wrong = [leaf for leaf in leaves if leaf.verdict is Verdict.FAIL]
+    wrong = [leaf for leaf in wrong if not leaf.causes]
+    lost = [leaf for leaf in wrong if leaf.reason in ("lost-gradient", "stopped")]
+    findings += lost_gradients(lost, {x.path for x in leaves} - {x.path for x in lost})
+    findings += [
+        _wrong_leaf(leaf)
+        for leaf in wrong
+        if leaf not in lost and not (follows and leaf.reason == "not-finite")
+    ]
     return findings
 
 
-def _loses_digits(leaf: LeafCheck) -> bool:
-    counted = leaf.reason in ("agrees", "stopped", "kink", "expected")
-    return counted and leaf.precision > PRECISION
+def lost_digits(leaves: Sequence[LeafCheck]) -> list[Finding]:
+    """One finding for each right gradient whose working precision loses digits."""
+    findings = [
+        found(
+            "precision-loss",
+            leaf.path,
+            f"the {leaf.dtype} gradient is {format_number(leaf.precision)} of "
+            "its norm away from the float64 one",
+            evidence={"error": leaf.precision, "threshold": PRECISION},
+        )
+        for leaf in leaves
+        if loses_digits(leaf)
+    ]
+    return findings + [
+        flipped(leaf.path, "gradient", leaf.flips)
+        for leaf in leaves
+        if _counted(leaf) and leaf.flips > FLIPPED
+    ]
+
+
+def loses_digits(leaf: LeafCheck) -> bool:
+    """Whether the working precision leaves no more than one digit."""
+    return _counted(leaf) and leaf.precision > PRECISION
+
+
+def _counted(leaf: LeafCheck) -> bool:
+    """Whether relative errors of its gradient mean something."""
+    return leaf.reason in ("agrees", "stopped", "kink", "expected")
+
+
+_REMARKS = {
+    "flat": (
+        "flat-gradient",
+        "the gradient is zero, and so is every small change of the loss, but a large "
+        "change of the parameter does change the loss",
+    ),
+    "no-effect": (
+        "no-effect",
+        "the loss does not depend on it on this batch: the gradient is zero, and no "
+        "change of the parameter changes anything",
+    ),
+}
+
+
+def remarks(leaves: Sequence[LeafCheck]) -> list[Finding]:
+    """What is worth saying of gradients that are right and zero."""
+    return [
+        found(code, leaf.path, message, evidence=_numbers(leaf))
+        for leaf in leaves
+        if leaf.reason in _REMARKS
+        for code, message in (_REMARKS[leaf.reason],)
+    ]
 
 
 _WRONG = {
@@ -73,9 +135,9 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
         first, last = map(format_number, rule.ends)
         message += f", in iteration {at} (the first is {first} off, the last {last})"
     if rule.calls:
-        message += f", called at {_listed(rule.calls)}"
+        message += f", called at {listed(rule.calls)}"
     if behind:
-        message += f"; gradients behind it: {_listed(behind)}"
+        message += f"; gradients behind it: {listed(behind)}"
     return found(
         "wrong-rule",
         rule.name,
@@ -96,32 +158,8 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
 
 
 def _wrong_leaf(leaf: LeafCheck) -> Finding:
-    numbers = {
-        "slope": leaf.slope,
-        "difference": leaf.difference,
-        "bar": leaf.bar,
-        "error": leaf.error,
-        "precision": leaf.precision,
-        "blocks": [[block.start, block.stop, block.wrong] for block in leaf.blocks],
-    }
     if leaf.reason == "not-finite":
-        return found(
-            "nonfinite-gradient",
-            leaf.path,
-            f"{_place(leaf)}the gradient is not finite, in float64 or in its own "
-            "precision",
-            evidence=numbers,
-        )
-    if leaf.reason == "lost-gradient":
-        by = f"; it is cut off by {cut_text(leaf)}" if leaf.cuts else ""
-        return found(
-            "lost-gradient",
-            leaf.path,
-            f"the gradient is zero, differences in float64 give a slope of "
-            f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}{by}",
-            line=cut_line(leaf),
-            evidence=numbers | {"way": leaf.way, "cuts": leaf.cuts},
-        )
+        return _nonfinite(leaf)
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     return found(
         "wrong-gradient",
@@ -130,7 +168,7 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         f"{format_number(leaf.slope)}, differences in float64 give "
         f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}; "
         f"no custom rule explains it{_beside(leaf)}",
-        evidence=numbers | {"cuts": leaf.cuts},
+        evidence=_numbers(leaf) | {"cuts": leaf.cuts},
     )
 
 
@@ -144,11 +182,33 @@ def _place(leaf: LeafCheck) -> str:
     return "" if leaf.where == leaf.path else f"{leaf.where} is wrong: "
 
 
+def _nonfinite(leaf: LeafCheck) -> Finding:
+    if not np.isfinite(leaf.slope):
+        message = f"{_place(leaf)}the gradient is not finite"
+        return found("nonfinite-gradient", leaf.path, message, evidence=_numbers(leaf))
+    return found(
+        "nonfinite-gradient",
+        leaf.path,
+        "the gradient is not finite in the model's precision; in float64 it is",
+        remedies=(
+            "Look for an overflow, or a square that underflows to zero below a root "
+            "or a division.",
+            "Compute that part in float32, or scale its operand first.",
+        ),
+        evidence=_numbers(leaf),
+    )
+
+
+def _numbers(leaf: LeafCheck) -> dict[str, object]:
+    return {
+        "slope": leaf.slope,
+        "difference": leaf.difference,
+        "bar": leaf.bar,
+        "error": leaf.error,
+        "precision": leaf.precision,
+        "blocks": [[block.start, block.stop, block.wrong] for block in leaf.blocks],
+    }
+
+
 def _at_point(leaf: LeafCheck) -> bool:
     return leaf.reason == "differentiable-here"
-
-
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + rest

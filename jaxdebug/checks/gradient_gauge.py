@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_plan import Asked, own_settings
+from jaxdebug.checks.gradient_plan import Asked, in_float64, own_settings
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.gradients.evidence import contraction
+from jaxdebug.gradients.evaluation import contraction
 from jaxdebug.gradients.gauge import DECOMPOSITIONS, turned_function
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.reports import Verdict
@@ -79,14 +79,14 @@ def _may_be_gauge(leaf: LeafCheck, behind: Sequence[str] | set[str]) -> bool:
 def _depends(asked: Asked) -> bool:
     """Whether the function changes when its vectors are turned."""
     those = asked.plan.witnesses
-    leaves, cotangents, _ = asked.given
+    leaves, cotangents = asked.given[:2]
 
     def run(leaves: Any, cotangents: Any) -> Any:
         turned = turned_function(those.function.program)
         with own_settings():
             return contraction(those, cotangents)(turned(leaves))
 
-    with jax.enable_x64(True):
+    with in_float64(asked.device):
         value = float(jax.device_get(jax.jit(run)(leaves, cotangents)))
     here = float(asked.evidence.value[0])
     return not abs(value - here) <= CHANGED * abs(here)

@@ -12,23 +12,20 @@ import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.checks.gradient_second import second_problem
-from jaxdebug.frameworks.observed import trace_observed
+from jaxdebug.frameworks.observed import Observed, trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
 from jaxdebug.gradients.determinism import spread
-from jaxdebug.gradients.draws import Draws, draws
-from jaxdebug.gradients.evidence import (
-    Evidence,
-    Witnesses,
-    evaluate,
-    gather,
-    witnesses,
-)
+from jaxdebug.gradients.draws import Draws, draws, scales
+from jaxdebug.gradients.evaluation import Values, evaluate
+from jaxdebug.gradients.evidence import Evidence, gather
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
+from jaxdebug.gradients.witnesses import Witnesses, witnesses
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.graph import Graph, build_graph
+from jaxdebug.programs.pair import relative_gap, with_native_decisions
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import widen_on_host
@@ -44,11 +41,14 @@ class GradientPlan(NamedTuple):
     graph: Graph
     outputs: tuple[Any, ...]
     """Avals of the flat outputs."""
+    gradient: Observed
+    """Of all flat arguments and cotangents: outputs, then the gradient."""
     witnesses: Witnesses
     native: Callable[..., Any]
-    wide: Callable[..., Evidence]
+    wide: Callable[..., tuple[Evidence, list[Any]]]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
+    rounding: Callable[..., Any]
     second: GradientPlan | None = None
     """Of the second derivatives, if they were asked for and JAX has them."""
     skipped: tuple[LeafCheck, ...] = ()
@@ -61,19 +61,53 @@ class GradientPlan(NamedTuple):
         return [*those.function.constants, *those.gradient.constants]
 
     def at(self, leaves: Sequence[Any], seed: int) -> Asked:
-        """Ask the witnesses about one set of arguments."""
-        split = self.problem.split
-        cotangents = self.problem.cotangents(self.outputs, seed)
-        runs = [self.native(leaves, jax.device_put(cotangents)) for _ in range(2)]
+        """Ask the witnesses about JAX's gradient at one set of arguments."""
+        cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
+        runs = [self.native(leaves, cotangents) for _ in range(2)]
         spreads = jax.device_get(jax.jit(spread)(*runs))
-        native = runs[0][len(self.outputs) :]
+        asked = self.ask(leaves, runs[0][len(self.outputs) :], seed)
+        return asked._replace(spread=tuple(map(float, spreads)))
+
+    def ask(self, leaves: Sequence[Any], native: Sequence[Any], seed: int) -> Asked:
+        """Ask the witnesses about a gradient in the working precision.
+
+        Where the device lacks float64, or the memory for it, they run on the CPU.
+        """
+        split = self.problem.split
         drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
-        wide = jax.device_get((leaves, cotangents, native))
-        with jax.enable_x64(True):
-            *given, native = jax.device_put(jax.tree.map(widen_on_host, wide))
-            given = (*given, jax.device_put(drawn))
-            evidence = jax.device_get(self.wide(*given, native))
-            return Asked(self, given, evidence, tuple(map(float, spreads)))
+        cotangents = self.problem.cotangents(self.outputs, seed)
+        wide = jax.device_get((list(leaves), cotangents, list(native)))
+        every, cotangents, native = jax.tree.map(widen_on_host, wide)
+        sizes = scales([every[index] for index in split.moving], native)
+
+        def on(device: Any) -> Asked:
+            with in_float64(device):
+                given = jax.device_put((every, cotangents, drawn, sizes))
+                found, shift = self.wide(*given, jax.device_put(native))
+                return Asked(self, (*given, shift), jax.device_get(found), device)
+
+        cpu = jax.devices("cpu")[0]
+        if not _has_float64():
+            return on(cpu)
+        try:
+            return on(None)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return on(cpu)
+
+
+def in_float64(device: Any) -> AbstractContextManager[Any]:
+    """64-bit numbers, on a device or on the default one."""
+    stack = ExitStack()
+    stack.enter_context(jax.enable_x64(True))
+    if device is not None:
+        stack.enter_context(jax.default_device(device))
+    return stack
+
+
+def _has_float64() -> bool:
+    return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")
 
 
 class Asked(NamedTuple):
@@ -82,8 +116,11 @@ class Asked(NamedTuple):
     plan: GradientPlan
     given: tuple[Any, ...]
     evidence: Evidence
+    device: Any
+    """Where they were asked; None for the default."""
     spread: tuple[float, ...] = ()
-    """Of two runs in the working precision: outputs, then the gradient."""
+    """Of two runs in the working precision: outputs, then the gradient; empty where
+    there was one."""
 
     def evaluate(
         self, ladders: Sequence[Rungs], *, frozen: bool = False
@@ -98,14 +135,23 @@ class Asked(NamedTuple):
         moves = moves_of(ladders)
         count = len(moves.amount)
         values = []
-        with jax.enable_x64(True):
-            sizes = jax.device_put(self.evidence.scales)
+        with in_float64(self.device):
             for start in range(0, count, CHUNK):
                 rows = np.arange(start, start + CHUNK) % count
                 part = Moves(*(column[rows] for column in moves))
-                values.append(function(*self.given, sizes, jax.device_put(part)))
+                values.append(function(*self.given, jax.device_put(part)))
             flat = np.concatenate(jax.device_get(values))[:count]
         return in_ladders(flat, ladders)
+
+    def rounding(self) -> list[tuple[float, float]]:
+        """Relative error of each leaf's gradient, by rounding and by decisions.
+
+        The first is against float64 with the decisions of the working precision; the
+        second is what float64's own ones change. Costs two gradients in float64.
+        """
+        with in_float64(self.device):
+            parts = jax.device_get(self.plan.rounding(*self.given[:2]))
+        return [(float(rounded), float(decided)) for rounded, decided in parts]
 
 
 def make_gradient_plan(
@@ -130,55 +176,70 @@ def make_gradient_plan(
     program = trace_observed(problem.function, *leaves).program
     outputs = tuple(program.jaxpr.out_avals)
     cotangents = problem.cotangents(outputs, 0)
-    gradient = trace_observed(problem.gradient, *leaves, *cotangents).program
+    gradient = trace_observed(problem.gradient, *leaves, *cotangents)
     graph = build_graph(program.jaxpr)
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
+    moving = problem.split.moving
     with own_settings():
-        moving = problem.split.moving
-        those = witnesses(program, gradient, moving, sites, meant, order, bare)
+        those = witnesses(
+            program,
+            gradient.program,
+            moving,
+            sites,
+            meant,
+            order=order,
+            plain=bare,
+            handed_in=problem.handed_in,
+            primitives={step.equation.primitive for step in graph.steps},
+        )
     second = None
     if order == 2 and not those.refused:
         kept = {s.address for s in sites if s in meant or s.body != "reverse"}
-        again, stripped = second_problem(problem, program, gradient, kept)
-        without = trace(stripped, *leaves)
+        again, stripped = second_problem(problem, program, gradient.program, kept)
+        # Without custom rules it is the function itself.
+        without = trace(stripped, *leaves) if len(kept) < len(sites) else None
         second = make_gradient_plan(again, leaves, expected, directions, bare=without)
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        return gradient(*leaves, *cotangents)
+        return gradient.program(*leaves, *cotangents)
 
-    def wide(leaves: Any, cotangents: Any, drawn: Draws, native: Any) -> Evidence:
+    def wide(
+        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, native: Any
+    ) -> Any:
         points = (GIVEN, NEAR)
         with own_settings():
-            return gather(those, leaves, cotangents, native, drawn, directions, points)
-
-    def plain(_: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-        return those.function.apply(leaves)
-
-    def moved(leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves) -> Any:
-        with own_settings():
-            return evaluate(
-                those, plain, leaves, cotangents, drawn, sizes, to, directions
+            return gather(
+                those, leaves, cotangents, native, drawn, sizes, directions, points
             )
 
-    def frozen(
-        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, to: Moves
-    ) -> Any:
-        still = frozen_function(program)
-        with own_settings():
-            return evaluate(
-                those, still, leaves, cotangents, drawn, sizes, to, directions
-            )
+    def evaluating(function: Callable[[], Values]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            with own_settings():
+                return evaluate(those, function(), *given)
+
+        return jax.jit(run)
+
+    def rounding(leaves: Any, cotangents: Any) -> list[tuple[Any, Any]]:
+        every = [*leaves, *cotangents]
+        pairs = with_native_decisions(gradient.program)(every)[len(outputs) :]
+        own = those.gradient.apply(every)[len(outputs) :]
+        return [
+            (relative_gap(native, wide), relative_gap(wide, alone))
+            for (native, wide), alone in zip(pairs, own, strict=True)
+        ]
 
     return GradientPlan(
         problem,
         graph,
         outputs,
+        gradient,
         those,
         jax.jit(native),
         jax.jit(wide),
-        jax.jit(moved),
-        jax.jit(frozen),
+        evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
+        evaluating(lambda: frozen_function(program)),
+        jax.jit(rounding),
         second,
     )
 

@@ -11,10 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.checks.loss import AuditInputError, Split, split_arguments
+from jaxdebug.checks.arguments import AuditInputError, Split, split_arguments
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import observed
 from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.places import is_inexact
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +27,16 @@ class Problem:
         gradient: of all flat arrays and a cotangent for each inexact output: the
             flat outputs, then the gradient by each moving leaf.
         split: which arrays those are.
-        fixed_cotangents: whether the cotangents must be ones, because the gradient
-            is one that was handed in.
+        handed_in: whether the gradient is not JAX's.
+        unit_cotangents: whether the cotangents are ones, because the gradient is
+            that of a loss, or one that was handed in.
     """
 
     function: Callable[..., list[Any]]
     gradient: Callable[..., list[Any]]
     split: Split
-    fixed_cotangents: bool
+    handed_in: bool
+    unit_cotangents: bool
 
     def cotangents(self, outputs: Sequence[Any], seed: int) -> list[np.ndarray]:
         """One for each inexact output: of either sign, between 1/2 and 3/2.
@@ -42,12 +45,12 @@ class Problem:
         """
         drawn = []
         for position, aval in enumerate(outputs):
-            if not jax.dtypes.issubdtype(aval.dtype, np.inexact):
+            if not is_inexact(aval):
                 continue
             random = np.random.default_rng([seed, zlib.crc32(b"cotangent"), position])
             sizes = random.uniform(0.5, 1.5, aval.shape)
             sizes = sizes * random.choice([-1.0, 1.0], aval.shape)
-            if self.fixed_cotangents:
+            if self.unit_cotangents:
                 sizes = np.ones(aval.shape)
             drawn.append(np.asarray(sizes).astype(aval.dtype))
         return drawn
@@ -61,6 +64,8 @@ def split_problem(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     without: Collection[int] = (),
+    *,
+    is_loss: bool = False,
 ) -> Problem:
     """Split a function at the arguments that are differentiated by.
 
@@ -73,33 +78,30 @@ def split_problem(
         args: of the function.
         kwargs: of the function.
         without: flat arguments that are not differentiated by.
+        is_loss: whether it must return a real scalar, whose own gradient is meant.
 
     Raises:
         AuditInputError: if `argnums` names no argument, there is nothing to
-            differentiate by, or the given gradient does not fit.
+            differentiate by, a loss is no scalar, or the given gradient does not fit.
     """
     split = _without(split_arguments(argnums, args, kwargs), without)
 
     def outputs(flat: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
         result = observed(fn)(*args, **kwargs)
+        if is_loss:
+            return [_scalar_of(result, has_aux)]
         if has_aux:
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise AuditInputError(
-                    "expected the function to return (output, aux), because "
-                    f"has_aux=True; found {type(result).__name__}. Return a pair, or "
-                    "give has_aux=False."
-                )
-            result = result[0]
+            result = _first_of(result, "function", "output")
         return jax.tree.leaves(modules.split(result))
 
     @wraps(fn, updated=())
     def function(*flat: Any) -> list[Any]:
         return outputs(flat)
 
-    by_jax = gradient_by_jax(outputs, split)
+    by_jax = gradient_by_jax(outputs, split, is_loss)
 
-    def handed_in(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
+    def by_user(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
         found = gradient(*args, **kwargs) if callable(gradient) else gradient
         results = outputs(flat)
@@ -113,9 +115,48 @@ def split_problem(
 
     def whole(*arrays: Any) -> list[Any]:
         flat, cotangents = arrays[: split.count], arrays[split.count :]
-        return (by_jax if gradient is None else handed_in)(flat, cotangents)
+        return (by_jax if gradient is None else by_user)(flat, cotangents)
 
-    return Problem(function, whole, split, gradient is not None)
+    handed_in = gradient is not None
+    return Problem(function, whole, split, handed_in, is_loss or handed_in)
+
+
+def _scalar_of(result: Any, has_aux: bool) -> Any:
+    if has_aux:
+        result = _first_of(result, "loss", "loss")
+    elif isinstance(result, tuple) and len(result) == 2:
+        raise AuditInputError(
+            f"expected a scalar loss; found {_describe(result)}. If it is "
+            "(loss, aux), give has_aux=True."
+        )
+    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
+    if isinstance(result, float):
+        shape, dtype = (), np.dtype(float)
+    if shape != () or not jax.dtypes.issubdtype(dtype, np.floating):
+        raise AuditInputError(
+            f"expected a scalar loss of a floating dtype; found "
+            f"{_describe(result)}. Reduce it, for example with .mean()."
+        )
+    return result
+
+
+def _first_of(result: Any, function: str, first: str) -> Any:
+    """The first of a pair, as `has_aux` promises one."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise AuditInputError(
+            f"expected the {function} to return ({first}, aux), because has_aux=True; "
+            f"found {_describe(result)}. Return a pair, or give has_aux=False."
+        )
+    return result[0]
+
+
+def _describe(value: Any) -> str:
+    """Type, and shape and dtype of arrays, as in f32[2,3]."""
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_describe, value)) + ")"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return type(value).__name__
 
 
 def _without(split: Split, left_out: Collection[int]) -> Split:
@@ -129,23 +170,25 @@ def _without(split: Split, left_out: Collection[int]) -> Split:
 
 
 def gradient_by_jax(
-    outputs: Callable[[Sequence[Any]], list[Any]], split: Split
+    outputs: Callable[[Sequence[Any]], list[Any]], split: Split, is_loss: bool = False
 ) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     """Of flat arrays and a cotangent for each inexact output: outputs and gradient.
 
     Args:
         outputs: the flat outputs of flat arrays.
         split: which of the arrays it is differentiated by.
+        is_loss: whether the cotangent is one, whatever it is called with.
     """
 
     def by_jax(flat: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         def moved(moving: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             every = outputs(split.with_moving(flat, moving))
-            inexact = [jax.dtypes.issubdtype(o.dtype, np.inexact) for o in every]
-            return [o for o, is_in in zip(every, inexact, strict=True) if is_in], every
+            return [out for out in every if is_inexact(jax.typeof(out))], every
 
         moving = [flat[index] for index in split.moving]
-        _, pull, every = jax.vjp(moved, moving, has_aux=True)
+        inexact, pull, every = jax.vjp(moved, moving, has_aux=True)
+        if is_loss:
+            cotangents = [jax.numpy.ones_like(out) for out in inexact]
         return [*every, *pull(list(cotangents))[0]]
 
     return by_jax
@@ -156,9 +199,7 @@ def _fitting(found: Any, split: Split, flat: Sequence[Any]) -> list[Any]:
     leaves = jax.tree.leaves(modules.split(found))
     names = path_names(found)
     inexact = [
-        jax.numpy.asarray(leaf)
-        for leaf in leaves
-        if jax.dtypes.issubdtype(jax.numpy.asarray(leaf).dtype, np.inexact)
+        jax.numpy.asarray(leaf) for leaf in leaves if is_inexact(jax.typeof(leaf))
     ]
     wanted = [flat[index].shape for index in split.moving]
     if [leaf.shape for leaf in inexact] != wanted:

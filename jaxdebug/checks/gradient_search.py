@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_plan import Asked, own_settings
+from jaxdebug.checks.gradient_plan import Asked, in_float64, own_settings
 from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.kinks import points_on_ladder
@@ -69,8 +69,8 @@ class Search:
         values: how many evaluations of the function there were.
     """
 
-    def __init__(self, asked: Asked, directions: int) -> None:
-        self.asked, self.directions = asked, directions
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
         self.values = 0
         self.whole = float(np.sqrt(np.nansum(asked.evidence.size[1] ** 2)))
 
@@ -89,9 +89,9 @@ class Search:
         rank = max(len(shape_) for shape_ in self._shapes)
         steps = np.asarray(STEPS)
         noise = 4 * float(np.finfo(np.float64).eps) * self.whole
-        with jax.enable_x64(True):
-            sizes = jax.device_put(self.asked.evidence.scales)
-            start = self._base(*self.asked.given, sizes, jax.device_put(point))
+        leaves, cotangents, _, sizes, shift = self.asked.given
+        with in_float64(self.asked.device):
+            start = self._base(leaves, cotangents, shift, jax.device_put(point))
             centre = float(start.value)
         self.values += 1
 
@@ -100,9 +100,9 @@ class Search:
                 np.array([*part, *[0] * (rank - len(part))], np.int32)
                 for part in (box.start, box.stop)
             )
-            with jax.enable_x64(True):
+            with in_float64(self.asked.device):
                 where = jax.device_put((np.int32(leaf), low, high))
-                seen = jax.device_get(run(start, self.asked.given[1], sizes, *where))
+                seen = jax.device_get(run(start, cotangents, sizes, *where))
             self.values += seen.values.size
             found = points_on_ladder(as_ladder(seen.values, centre, steps), noise=noise)
             known = found.at().central
@@ -121,11 +121,9 @@ class Search:
     def _base(self) -> Any:
         those = self.asked.plan.witnesses
 
-        def run(leaves: Any, cotangents: Any, drawn: Any, sizes: Any, by: Any) -> Any:
+        def run(*given: Any) -> Any:
             with own_settings():
-                return base(
-                    those, leaves, cotangents, drawn, sizes, by, self.directions
-                )
+                return base(those, *given)
 
         return jax.jit(run)
 

@@ -54,7 +54,7 @@ def second_problem(
     def whole(*arrays: Any) -> list[Any]:
         return by_jax(arrays[: split.count], arrays[split.count :])
 
-    return Problem(function, whole, split, fixed_cotangents=False), without_rules
+    return Problem(function, whole, split, False, False), without_rules
 
 
 def _keeps(kept: Collection[Address]) -> Callable[[Any], bool]:

@@ -20,8 +20,8 @@ EXPLAINED = {
 """Findings that say nothing new next to others, wherever those are."""
 
 EXPLAINED_HERE = {
-    "zero-gradient": {"lost-gradient", "no-effect", "flat-gradient"},
-    "severed-parameter": {"lost-gradient"},
+    "zero-gradient": {"lost-gradient", "no-effect", "flat-gradient", "wrong-rule"},
+    "severed-parameter": {"lost-gradient", "wrong-rule"},
 }
 """Findings that say nothing new next to others at the same place."""
 
@@ -31,6 +31,7 @@ def layer_findings(
     layers: Sequence[Measured],
     leaves: Sequence[Measured],
     known: Sequence[Finding],
+    behind: Sequence[str] = (),
 ) -> list[Finding]:
     """What the rules say of layers and parameters, and of captured arrays.
 
@@ -39,9 +40,12 @@ def layer_findings(
         layers: sites of the gradient program.
         leaves: sites of the parameters: values, gradients, updates.
         known: findings on the gradients, the loss and the data, which go before.
+        behind: parameters whose gradient a wrong rule explains, or that are meant to
+            have none.
     """
     codes = {finding.code for finding in known}
     places = {(finding.code, finding.where) for finding in known}
+    places |= {("wrong-rule", path) for path in behind}
 
     def is_new(finding: Finding) -> bool:
         if EXPLAINED.get(finding.code, set()) & codes:

@@ -11,10 +11,11 @@ changes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -33,19 +34,57 @@ def marking(arguments: Any) -> Iterator[None]:
     Args:
         arguments: `(args, kwargs)` of the traced function; copies of the trace's.
     """
-    # Neither the position of an argument nor its keyword is in a parameter's path.
-    roots = [(path[2:], module) for path, module in _outermost(arguments, ())]
-    known = {(path, type(module)) for path, module in roots}
-    for path, module in roots:
-        # The moments of a model stand under its path at the end of their own.
-        tails = (path[start:] for start in range(len(path) + 1))
-        names = (t for t in tails if t != path and (t, type(module)) in known)
-        for inner, node in _modules(module, next(names, path)):
-            own = type(node)
-            if _is_layer(own):
-                cls = _marking_class(own, inner or (own.__name__,))
-                object.__setattr__(node, "__class__", cls)
+    for node, name in _named(_outermost(arguments, ())):
+        own = type(node)
+        if _is_layer(own):
+            object.__setattr__(node, "__class__", _marking_class(own, name))
     yield
+
+
+class _Family(NamedTuple):
+    """Modules that may be of one structure: a model, its average, its moments."""
+
+    path: ModulePath
+    """Of the model, without the argument it is in."""
+    cls: type
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def _named(
+    roots: Sequence[tuple[ModulePath, eqx.Module]],
+) -> Iterator[tuple[eqx.Module, ModulePath]]:
+    """Every module in the arguments, with the path it is to be marked by.
+
+    The argument's position, or its keyword, is in the path only where modules of
+    other arguments have the same path, as it is in the paths of parameters, and
+    where all modules that may be of one structure are in one argument.
+    """
+    known = {(path[2:], type(module)) for path, module in roots}
+    families: dict[_Family, set[str]] = {}
+    named = []
+    for path, module in roots:
+        short = path[2:]
+        # The moments of a model stand under its path at the end of their own.
+        tails = (short[start:] for start in range(1, len(short) + 1))
+        model = next((t for t in tails if (t, type(module)) in known), short)
+        family = _Family(model, type(module), _shapes(module))
+        arguments = families.setdefault(family, set())
+        if model == short:
+            arguments.add(path[1])
+        named += [
+            (node, inner or (type(node).__name__,), family)
+            for inner, node in _modules(module, model)
+        ]
+    sharing: dict[ModulePath, set[_Family]] = defaultdict(set)
+    for _, name, family in named:
+        sharing[name].add(family)
+    for node, name, family in named:
+        is_alone = len(sharing[name]) == 1 or len(families[family]) != 1
+        yield node, name if is_alone else (*families[family], *name)
+
+
+def _shapes(module: eqx.Module) -> tuple[tuple[int, ...], ...]:
+    return tuple(x.shape for x in jax.tree.leaves(module) if eqx.is_inexact_array(x))
 
 
 def restored(tree: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -45,6 +46,10 @@ class Coordinates(NamedTuple):
     """The largest coordinate that is expected."""
 
 
+NO_GAP = Coordinates(*[0.0] * 8)._replace(worst=0)
+"""Of what has no elements, or no other witness."""
+
+
 def compared(found: Array, expected: Array) -> Coordinates:
     """Compare a derivative with another witness of it.
 
@@ -52,9 +57,8 @@ def compared(found: Array, expected: Array) -> Coordinates:
         found: float64 or complex128.
         expected: of the same shape.
     """
-    zero = jnp.zeros(())
     if not found.size:
-        return Coordinates(zero, jnp.zeros((), jnp.int32), *[zero] * 6)
+        return jax.tree.map(jnp.asarray, NO_GAP)
     found, expected = found.reshape(-1), expected.reshape(-1)
     here, there = jnp.isfinite(found), jnp.isfinite(expected)
     gap, relative = _gaps(found, expected)

@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, UInt32
+from jaxtyping import Array, Float, UInt32
 
-from jaxdebug.gradients.directions import FALLBACK_SCALE
+FALLBACK_SCALE = 1e-2
+"""Scale of a leaf that is zero everywhere, such as a fresh bias: of the order of
+what the first updates give it."""
 
 NEAR = 1e-3
 """Displacement of operands, relative to their scale, that leaves a kink."""
@@ -66,8 +68,10 @@ def direction(drawn: Draws, index: Any, leaves: Sequence[Any]) -> list[Array]:
     """
 
     def block(words: Any, count: Any) -> Array:
-        key = jax.random.wrap_key_data(words, impl="threefry2x32")
-        key = jax.random.fold_in(jax.random.fold_in(key, count), index)
+        # Another key for each direction and block, without a fold_in: each costs as
+        # long to compile as the draw.
+        place = jnp.stack([jnp.asarray(index, jnp.uint32), count])
+        key = jax.random.wrap_key_data(words + place, impl="threefry2x32")
         return jax.random.normal(key, (BLOCK,), jnp.float32)
 
     flat = jax.vmap(block)(drawn.words, drawn.blocks).reshape(-1)
@@ -88,7 +92,9 @@ def _numbers(leaf: Any) -> int:
     return int(np.prod(leaf.shape, dtype=np.int64)) * (2 if complex_ else 1)
 
 
-def scales(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
+def scales(
+    leaves: Sequence[np.ndarray], gradients: Sequence[np.ndarray]
+) -> Float[np.ndarray, " leaves"]:
     """By how much each leaf moves for each unit of a direction.
 
     Its root mean square; but a leaf that is tiny, such as a bias drawn with a
@@ -96,40 +102,25 @@ def scales(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
     first updates would move it by. Else its gradient would have no weight.
 
     Args:
-        leaves: float64 or complex128.
+        leaves: on the host, float64 or complex128.
         gradients: of the function by each.
     """
-    sizes = [_rms(leaf) for leaf in leaves]
-    norms = [jnp.linalg.norm(gradient.reshape(-1)) for gradient in gradients]
-    slopes = [s * n for s, n in zip(sizes, norms, strict=True)]
-    whole = jnp.max(jnp.nan_to_num(jnp.stack(slopes), posinf=0.0))
-
-    def of(size: Array, norm: Array) -> Array:
-        fair = (whole > 0) & (norm > 0) & jnp.isfinite(norm)
-        far = jnp.where(fair, whole / jnp.where(fair, norm, 1), FALLBACK_SCALE)
-        return jnp.maximum(size, jnp.minimum(FALLBACK_SCALE, far))
-
-    return [of(size, norm) for size, norm in zip(sizes, norms, strict=True)]
+    sizes = np.array([_rms(leaf) for leaf in leaves])
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.array([np.linalg.norm(gradient) for gradient in gradients])
+        slopes = sizes * norms
+    whole = np.max(slopes, where=np.isfinite(slopes), initial=0.0)
+    fair = (whole > 0) & (norms > 0) & np.isfinite(norms)
+    far = np.where(fair, whole / np.where(fair, norms, 1), FALLBACK_SCALE)
+    return np.maximum(sizes, np.minimum(FALLBACK_SCALE, far))
 
 
-def boosts(leaves: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
-    """By how much `gaussian` directions grow to have the scales of `scales`."""
-    sizes = [_rms(leaf) for leaf in leaves]
-    return [
-        scale / jnp.where(size > 0, size, FALLBACK_SCALE)
-        for scale, size in zip(scales(leaves, gradients), sizes, strict=True)
-    ]
-
-
-def _rms(leaf: Array) -> Array:
+def _rms(leaf: np.ndarray) -> float:
     """Root mean square of the finite elements; 0 if there are none."""
-    size = jnp.abs(leaf)
-    finite = jnp.isfinite(size)
-    largest = jnp.max(jnp.where(finite, size, 0), initial=0)
-    safe = jnp.where(largest > 0, largest, 1)
-    total = jnp.sum(jnp.where(finite, size / safe, 0) ** 2)
-    count = jnp.sum(finite).astype(jnp.float64)
-    return largest * jnp.sqrt(total / jnp.maximum(count, 1))
+    size = np.abs(leaf)
+    size = size[np.isfinite(size)]
+    largest = float(size.max(initial=0.0))
+    return largest * float(np.sqrt(np.mean((size / largest) ** 2))) if largest else 0.0
 
 
 def noise(like: Sequence[Any], seed: Any) -> list[Any]:

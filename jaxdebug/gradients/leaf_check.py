@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.gradients.blocks import Block
-from jaxdebug.gradients.coordinates import COORDINATE, ROUNDING
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Point
+from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
 from jaxdebug.reports import Verdict
 
 AGREEMENT = 1e-6
@@ -53,8 +53,11 @@ class LeafCheck:
         difference: by finite differences.
         bar: bound on the error of `difference`.
         size: slope that the direction has typically.
-        precision: relative error of the gradient in the working precision.
+        precision: relative error of the gradient in the working precision; where it
+            is large, against float64 with the same discrete decisions.
         causes: the rules that make it wrong.
+        flips: where `precision` was large: what it changes of the gradient that
+            float64 decides otherwise (comparisons, argmax, orders), relative.
         blocks: boxes that hold its wrong elements, where they could be told.
         way: of a leaf whose gradient is zero, how it reaches the outputs in the
             program: `open` to a derivative, `cut`, `declared` (cut where that is
@@ -78,6 +81,7 @@ class LeafCheck:
     size: float
     precision: float
     causes: tuple[str, ...] = ()
+    flips: float = 0.0
     blocks: tuple[Block, ...] = ()
     way: str = ""
     cuts: tuple[str, ...] = ()
@@ -96,6 +100,12 @@ class LeafCheck:
         rest = len(self.blocks) - most
         more = [f"{rest} more blocks"] if rest > 0 else []
         return " and ".join([*named, *more]) or self.path
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a stop_gradient keeps all of a slope back that the function has."""
+        zero = bool(self.way) and self.slope == 0 == self.size
+        return self.reason == "stopped" and zero and abs(self.difference) > self.bar
 
 
 class Leaf(NamedTuple):
@@ -123,8 +133,8 @@ class Seen(NamedTuple):
 
     near: Point
     given: Point | None = None
-    frozen: bool = False
-    """Whether what stop_gradient hands on was held still."""
+    plain: Point | None = None
+    """Near it, where nothing is held still; None if nothing was."""
 
 
 def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
@@ -137,10 +147,14 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         seen: along the first direction, the leaf alone.
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
-    gaps = [_Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
+    gaps = [Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
     verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
+    size, point = slope_size(evidence, index), seen.near
+    if reason == "stopped" and seen.plain is not None and size == 0:
+        point = seen.plain  # the slope that the leaf never gets
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
+    failed = verdict is Verdict.FAIL
     return LeafCheck(
         leaf.path,
         leaf.shape,
@@ -153,21 +167,13 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         shown.found,
         shown.expected,
         float(evidence.slopes[1, 0, index]),
-        seen.near.central.slope,
-        seen.near.central.bar,
-        slope_size(evidence, index),
+        point.central.slope,
+        point.central.bar,
+        size,
         float(evidence.precision[index]),
-        leaf.wrong if verdict is Verdict.FAIL else (),
-        _blocks(evidence, index, len(leaf.shape)) if verdict is Verdict.FAIL else (),
+        leaf.wrong if failed else (),
+        blocks=wrong_blocks(evidence, index, leaf.shape) if failed else (),
     )
-
-
-def _blocks(evidence: Evidence, leaf: int, rank: int) -> tuple[Block, ...]:
-    """The box of coordinates that disagree; near the point, where no kink is."""
-    if evidence.boxes is None:
-        return ()
-    near = evidence.boxes.at((1, leaf), rank)
-    return near or evidence.boxes.at((0, leaf), rank)
 
 
 def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
@@ -176,42 +182,12 @@ def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
     return max(float(evidence.size[point, leaf]), abs(slope))
 
 
-class _Gap(NamedTuple):
-    """A leaf's gradient against the one without custom rules, at one point."""
-
-    relative: float
-    place: int
-    found: float
-    expected: float
-    counts: bool
-    """Whether it is more than rounding."""
-
-    @staticmethod
-    def of(
-        evidence: Evidence, point: int, leaf: int, whole: float, rounding: float
-    ) -> _Gap:
-        each = evidence.coordinates
-        relative = float(each.gap[point, leaf])
-        scale = float(evidence.scales[leaf])
-        absolute = float(each.absolute[point, leaf]) * scale
-        rounded = max(
-            ROUNDING * whole, rounding * float(each.size[point, leaf]) * scale
-        )
-        return _Gap(
-            relative,
-            int(each.worst[point, leaf]),
-            float(each.found[point, leaf]),
-            float(each.expected[point, leaf]),
-            relative > COORDINATE and absolute > rounded,
-        )
-
-
 def _decide(
     leaf: Leaf,
     index: int,
     evidence: Evidence,
     seen: Seen,
-    gaps: Sequence[_Gap],
+    gaps: Sequence[Gap],
     whole: float,
 ) -> tuple[Verdict, str, str]:
     if 0 in leaf.shape:
@@ -237,7 +213,7 @@ def _decide(
         found = _judge_given(float(slopes[0]), seen.given, found)
     if found.reason == "agrees" and (given or near):
         found = found._replace(reason="kink")
-    if found.verdict is Verdict.PASS and seen.frozen:
+    if found.verdict is Verdict.PASS and seen.plain is not None:
         found = found._replace(reason="stopped")
     gap = abs(float(slopes[1]) - seen.near.central.slope)
     if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:

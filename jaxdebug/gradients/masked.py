@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxdebug.gradients.draws import Draws, noise
-from jaxdebug.gradients.evidence import Point, Witnesses, contraction, mover
+from jaxdebug.gradients.draws import noise
+from jaxdebug.gradients.evaluation import Values, contraction, moved, scaled
+from jaxdebug.gradients.witnesses import Witnesses
 
 STEPS = (1e-3, 1e-4, 1e-5)
 """Relative to the leaf's scale. Larger than those for whole leaves: few elements move,
@@ -44,10 +45,8 @@ def base(
     those: Witnesses,
     leaves: Sequence[Array],
     cotangents: Sequence[Array],
-    drawn: Draws,
-    sizes: Array,
+    shift: Sequence[Array],
     displacement: Any,
-    directions: int,
 ) -> Base:
     """The point near which boxes move, with value and gradient there.
 
@@ -55,13 +54,10 @@ def base(
         those: the programs.
         leaves: flat arguments, float64 where inexact.
         cotangents: of the inexact outputs.
-        drawn: what directions are drawn from.
-        sizes: by which each leaf moves for each unit of a direction.
+        shift: the direction to the points, each leaf in its scale.
         displacement: of the point, relative to each leaf's scale.
-        directions: the one that leads to the point.
     """
-    along = mover(those, leaves, list(sizes), drawn)
-    point = along(leaves, directions, [displacement] * len(those.moving))
+    point = moved(those, leaves, shift, displacement)
     results = those.function.apply(point)
     whole = those.gradient.apply([*point, *cotangents])
     value = contraction(those, cotangents)(results)
@@ -70,7 +66,7 @@ def base(
 
 def masked(
     those: Witnesses,
-    function: Callable[[Point, Point], Sequence[Any]],
+    function: Values,
     start: Base,
     cotangents: Sequence[Array],
     sizes: Array,
@@ -82,7 +78,7 @@ def masked(
 
     Args:
         those: the programs.
-        function: the flat outputs, of the flat arguments at a point and moved.
+        function: whose values they are.
         start: the point.
         cotangents: of the inexact outputs.
         sizes: by which each leaf moves for each unit of a direction.
@@ -94,11 +90,10 @@ def masked(
         Two values for each step, one after another.
     """
     moving = [start.point[place] for place in those.moving]
+    steps = scaled(noise(moving, SEED), list(sizes))
     moves = [
-        jnp.where((leaf == index) & _inside(array, low, high), size * d, 0)
-        for index, (array, size, d) in enumerate(
-            zip(moving, list(sizes), noise(moving, SEED), strict=True)
-        )
+        jnp.where((leaf == index) & _inside(array, low, high), step, 0)
+        for index, (array, step) in enumerate(zip(moving, steps, strict=True))
     ]
     slopes = [
         jnp.sum(jnp.real(jnp.where(m == 0, 0, g * m)))
@@ -110,9 +105,7 @@ def masked(
     ]
 
     def value(amount: Array) -> Array:
-        every = list(start.point)
-        for place, move in zip(those.moving, moves, strict=True):
-            every[place] = every[place] + amount * move
+        every = moved(those, start.point, moves, amount)
         return contraction(those, cotangents)(function(start.point, every))
 
     amounts = jnp.asarray([sign * step for step in STEPS for sign in (1.0, -1.0)])

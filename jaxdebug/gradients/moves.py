@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxdebug.gradients.differences import JITTER
 from jaxdebug.gradients.ladder import steps_of_ladder
 
-GIVEN, NEAR = 0.0, JITTER
-"""Displacements of the two points: the given one, and one where no kink lies."""
+GIVEN, NEAR = 0.0, 1e-3
+"""Displacements of the two points, relative to each leaf's scale: the given one, and
+one where no kink lies. Networks sit exactly on kinks at initialisation: zero biases
+before relu, tied maxima."""
 
 SHORT = (1e-5, 1e-6)
 """Steps that confirm a slope, relative to each leaf's scale. Far below the

@@ -40,7 +40,9 @@ KNOWN: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType(
 def known_name(points: np.ndarray, values: np.ndarray) -> str | None:
     """The function that has these values at these points, if it is a known one.
 
-    Values in half precision are too coarse to tell and have no name.
+    Args:
+        points: inputs, from -10 to 10.
+        values: in single precision; those of half precision are too coarse to tell.
     """
     return next(
         (

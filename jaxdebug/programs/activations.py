@@ -22,6 +22,7 @@ from jaxdebug.programs.activation_names import known_name
 from jaxdebug.programs.elementwise import Region
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.layer_values import comes_from_a_layer
+from jaxdebug.programs.marked_sites import spelled
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import CONTRACTIONS
@@ -30,6 +31,8 @@ from jaxdebug.programs.scopes import Direction, ModulePath
 NEAR = np.linspace(-10.0, 10.0, 401)
 AT_ZERO = np.array([-1e-3, 0.0, 1e-3])
 FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])
+POINTS = np.concatenate([NEAR, AT_ZERO, FAR])
+"""In one array, because each primitive is compiled for each shape."""
 
 ACTIVE = 1e-3
 """A unit is active on an example where the slope is above this share of the
@@ -76,6 +79,7 @@ def activations(graph: Graph, data: Container[int] | None = None) -> list[Activa
     """
     found = []
     counts: dict[ModulePath, int] = defaultdict(int)
+    spell = spelled(graph)
     marked = _marked(graph)
     for region in elementwise.regions(graph):
         step = region.steps[-1]
@@ -89,7 +93,7 @@ def activations(graph: Graph, data: Container[int] | None = None) -> list[Activa
         shape = _shape_of(region, graph)
         if shape is None:
             continue
-        path = _layer(graph, region.root, marked) or step.path
+        path = spell(_layer(graph, region.root, marked) or step.path)
         name = region.called or shape.known or region.primitives
         aval = graph.avals[region.root]
         site = Site(
@@ -161,12 +165,13 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         jax.debug_infs(False),
         jax.transfer_guard("allow"),
     ):
-        near, slopes = _values_and_slopes(region, NEAR, dtype)
-        _, ends = _values_and_slopes(region, FAR, dtype)
-        _, middle = _values_and_slopes(region, AT_ZERO, dtype)
-    everything = np.concatenate([near, slopes, ends, middle])
-    if not np.isfinite(everything).all():
+        values, slopes = _values_and_slopes(region, POINTS, dtype)
+        # Half precision is too coarse to tell one function from another.
+        exact = np.asarray(region.in_single_precision(np.float32(NEAR)), np.float64)
+    near = values[: NEAR.size]
+    if not np.isfinite([*near, *slopes]).all():
         return None
+    slopes, middle, ends = np.split(slopes, [NEAR.size, NEAR.size + AT_ZERO.size])
     sizes = np.abs(slopes)
     steepest = float(sizes.max())
     straight = np.ptp(slopes) <= 1e-3 * steepest
@@ -178,7 +183,7 @@ def _shape_of(region: Region, graph: Graph) -> _Shape | None:
         bounded=bool(np.abs(ends).max() < 1e-2 * steepest),
         kinked=bool(flat.any() and not flat.all()),
         hard=not np.any((sizes > ACTIVE * steepest) & (sizes < SATURATED * steepest)),
-        known=known_name(NEAR, near),
+        known=known_name(NEAR, exact),
     )
 
 

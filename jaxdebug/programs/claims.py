@@ -23,9 +23,12 @@ from jaxdebug.programs.derivatives import (
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.neighbours import Derivative, Use, closest, uses_of
 from jaxdebug.programs.packed import Parts, parts_of, reshaped
+from jaxdebug.programs.parameter_flow import LAYOUT, maker
 from jaxdebug.programs.places import Place
 from jaxdebug.programs.same_values import Values
 from jaxdebug.programs.updates import Trail, added_to, is_gradient, trail_of
+
+_REPEATS = LAYOUT | {"broadcast_in_dim"}
 
 
 @dataclass(eq=False)
@@ -71,6 +74,20 @@ class Claimant:
         return step.operands[self.added.index] is not None or not np.any(
             self.graph.literal(step, self.added.index)
         )
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether what the step adds to it is a zero written in the program."""
+        if self.added is None:
+            return False
+        step, index = self.graph.step_at(self.added.address), self.added.index
+        while (node := step.operands[index]) is not None:
+            before = maker(self.graph, node)
+            if before is None or before.equation.primitive not in _REPEATS:
+                return False
+            step, index = before, 0
+        value = self.graph.literal(step, index)
+        return value is not None and not np.any(value)
 
     def averages(self, other: Claimant) -> bool:
         """Whether its new value is made from the other's old or new one."""

@@ -13,8 +13,7 @@ import numpy as np
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs._jax.source import Line, call_chain
 from jaxdebug.programs.coverage import FOREIGN
-from jaxdebug.programs.custom_rules import PRIMITIVES
-from jaxdebug.programs.equation import Address, Equation
+from jaxdebug.programs.equation import CUSTOM_RULES, Address, Equation
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.places import is_inexact
 
@@ -117,11 +116,11 @@ def _after(graph: Graph, node: int) -> Iterator[tuple[Step | None, Sequence[int]
     of a derivative, not its body.
     """
     for step in graph.readers.get(node, ()):
-        if not step.opened or step.equation.primitive in PRIMITIVES:
+        if not step.opened or step.equation.primitive in CUSTOM_RULES:
             yield step, step.results
     for later in graph.feeds.get(node, ()):
         entered = graph.entered.get(later)
-        if entered is None or entered[0].equation.primitive not in PRIMITIVES:
+        if entered is None or entered[0].equation.primitive not in CUSTOM_RULES:
             yield None, [later]
 
 

@@ -119,12 +119,19 @@ def claim(readers: Readers, made: list[Step], path: bool = False) -> Claim:
         (readers.direct, Claim.DIRECT),
         (readers.derived, Claim.DERIVED),
     ):
-        if any(_transposes(m, s, path) for s in steps for m in made):
+        if any(transposes(m, s, path) for s in steps for m in made):
             return strength
     return Claim.NONE
 
 
-def _transposes(backward: Step, forward: Step, path: bool) -> bool:
+def transposes(backward: Step, forward: Step, path: bool = False) -> bool:
+    """Whether a backward equation may be what JAX made of a forward one.
+
+    Args:
+        backward: an equation of the backward part.
+        forward: an equation that a derivative transposes.
+        path: the module paths must agree as well.
+    """
     if path and not _ends_alike(backward.path, forward.path):
         return False
     few, many = sorted((_chains(backward), _chains(forward)), key=len)

@@ -50,6 +50,10 @@ class Region:
         """The output for inputs of any shape."""
         return self._evaluate(value, _bind_pointwise)
 
+    def in_single_precision(self, value: Any) -> Any:
+        """The output for inputs of any shape, with no rounding to fewer digits."""
+        return self._evaluate(value, _bind_in_single_precision)
+
     def _evaluate(self, value: Any, bind: Callable[..., list[Any]]) -> Any:
         values = {self.root: value}
         for step in self.steps:
@@ -205,7 +209,25 @@ def _read(atom: Any, values: dict[Any, Any]) -> Any:
     return ir.literal_value(atom) if isinstance(atom, ir.Literal) else values[atom]
 
 
-def _bind_pointwise(raw: Any, operands: Sequence[Any]) -> list[Any]:
+def _bind_in_single_precision(raw: Any, operands: Sequence[Any]) -> list[Any]:
+    """Run an elementwise equation in float32, whatever it was traced in."""
+    name = raw.primitive.name
+    wide = [
+        jnp.asarray(x, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        for x in map(jnp.asarray, operands)
+    ]
+    if name == "reduce_precision":
+        return wide
+    if name == "convert_element_type" and _is_real(raw.outvars[0].aval):
+        return [wide[0].astype(jnp.float32)]
+    return _bind_pointwise(raw, wide, _bind_in_single_precision)
+
+
+def _bind_pointwise(
+    raw: Any,
+    operands: Sequence[Any],
+    inner_bind: Callable[[Any, Sequence[Any]], list[Any]] | None = None,
+) -> list[Any]:
     """Run an elementwise equation where constants are still scalars."""
     name = raw.primitive.name
     if name == "broadcast_in_dim":
@@ -216,7 +238,7 @@ def _bind_pointwise(raw: Any, operands: Sequence[Any]) -> list[Any]:
         values.update(zip(body.jaxpr.constvars, body.consts, strict=True))
         for inner in body.jaxpr.eqns:
             read = [_read(atom, values) for atom in inner.invars]
-            results = _bind_pointwise(inner, read)
+            results = (inner_bind or _bind_pointwise)(inner, read)
             values.update(zip(inner.outvars, results, strict=True))
         return [_read(atom, values) for atom in body.jaxpr.outvars]
     shape = jnp.broadcast_shapes(*(jnp.shape(operand) for operand in operands))

@@ -73,9 +73,12 @@ def _is_square(step: Step) -> bool:
 
 
 def _keeps_examples_and_units(graph: Graph, step: Step) -> bool:
-    if _is_sum(step):
-        return True  # it may add up parts of one product
     (node, *_) = step.operands
+    if node is not None and _is_sum(step):
+        # It may add up parts of one product; not so if a vmap's examples are gone.
+        shapes = (graph.avals[n].shape for n in (node, step.results[0]))
+        before, after = map(len, shapes)
+        return after == before or after > 1
     if node is None or not step.equation.primitive.startswith(_POOLS):
         return False
     rank = len(graph.avals[node].shape)

@@ -25,6 +25,7 @@ from jaxdebug.programs.reshaped import inner_end, inner_forms, inner_pair
 from jaxdebug.programs.updates import trail_of
 
 UNCHANGED = "its new value is its old one"
+ZERO_UPDATE = "its update is always zero"
 NO_GRADIENT = "no gradient of its shape leads to its new value"
 CHANGED_BEFORE_ADDED = (
     "each example has a gradient of its own, which is changed before they are added"
@@ -56,6 +57,11 @@ class LeafGradient(NamedTuple):
     """Whether it is a sum: over micro-batches, examples, losses or devices."""
     added: Place | None = None
     """Δ in the final p + Δ, or p - Δ: an operand; None if it cannot be told."""
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the step leaves it as it is: it was not missed."""
+        return self.reason in (UNCHANGED, ZERO_UPDATE)
 
 
 def path_names(tree: object) -> list[tuple[str, ...]]:
@@ -224,6 +230,8 @@ def _why_none(claimant: Claimant, claiming: Mapping[Leaf, Claimant]) -> str | No
         return UNCHANGED
     if not claimant.is_moved:
         return None
+    if claimant.adds_nothing:
+        return ZERO_UPDATE
     trained = [other for other in claiming.values() if other.claims]
     if any(claimant.averages(other) for other in trained):
         return None

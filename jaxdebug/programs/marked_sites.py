@@ -2,19 +2,20 @@
 
 A mark in the forward direction is an output; the mark that its transpose left
 is that output's cotangent. What remat computes again is not counted twice. A
-call that a program holds several times, in a function jitted once, has as many
-cotangents, which the backward pass meets in the opposite order.
+call that a program holds several times, in a function jitted once, has a
+cotangent for each of them that a loss differentiates.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jaxdebug.programs._jax.source import Line
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.markers import COTANGENT, INNER, OUTPUT, Label, mark_of
+from jaxdebug.programs.paired_calls import calls_of_cotangents
 from jaxdebug.programs.places import Found, Place
 from jaxdebug.programs.scopes import Direction, ModulePath
 
@@ -58,14 +59,38 @@ def marked_sites(graph: Graph) -> MarkedSites:
         found.append(_found(graph, step, path, "output", indices[step], lines[step]))
     for label, entering in cotangents.items():
         made = outputs.get(label, [])
-        if len(made) != len(entering):
+        calls = calls_of_cotangents(graph, made, entering)
+        if calls is None:
             reason = f"{len(made)} calls, but cotangents of it: {len(entering)}"
+            if len(made) == len(entering):
+                reason = f"{len(made)} calls in several backward passes"
             unidentified[paths.get(label, label.path), reason] = None
             continue
-        for out, step in zip(made, reversed(entering), strict=True):
-            index, line = indices[out], lines[out]
+        for call, step in zip(calls, entering, strict=True):
+            index, line = indices[made[call]], lines[made[call]]
             found.append(_found(graph, step, paths[label], "cotangent", index, line))
     return MarkedSites(found, stacks, tuple(unidentified))
+
+
+def spelled(graph: Graph) -> Callable[[ModulePath], ModulePath]:
+    """From a name stack to the path of the innermost marked module that it is in.
+
+    Lifted transformations have modules in scopes that are not in their paths.
+    """
+    paths: dict[ModulePath, set[ModulePath]] = defaultdict(set)
+    for step in _all(_by_label(graph, OUTPUT)):
+        path = _label(step).path
+        if path and step.path[-1:] == path[-1:]:
+            paths[step.path].add(_path([step]))
+
+    def spell(stack: ModulePath) -> ModulePath:
+        for end in range(len(stack), 0, -1):
+            found = paths.get(stack[:end], ())
+            if len(found) == 1:
+                return (*next(iter(found)), *stack[end:])
+        return stack
+
+    return spell
 
 
 def _stacks(mark: Step) -> Iterable[ModulePath]:

@@ -9,11 +9,17 @@ gradient. Each of these names an array as the cotangent; all must name the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jaxdebug.programs.backward_flow import LINEAR, is_backward, steps_before
+from jaxdebug.programs.backward_flow import (
+    LINEAR,
+    is_backward,
+    nodes_before,
+    steps_before,
+)
+from jaxdebug.programs.derivatives import transposes
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker, source
 from jaxdebug.programs.parameter_layers import ParameterLayer
@@ -58,20 +64,20 @@ def backward_of(graph: Graph, flow: Flow, gradients: Mapping[int, int]) -> Backw
 
 
 def cotangent_of(
-    backward: Backward, layer: ParameterLayer, called_once: bool
+    backward: Backward, layer: ParameterLayer, rivals: Sequence[Step]
 ) -> Cotangent:
     """The cotangent of a layer's output.
 
     Args:
         backward: the program.
         layer: one call of a layer.
-        called_once: whether no other call consumes its parameters.
+        rivals: equations of other calls that consume its parameters.
     """
     graph = backward.graph
     readers: dict[int, list[Step]] = defaultdict(list)
     possible: list[set[int]] = []
     for consumer, layouts in _last_consumers(graph, layer):
-        for candidates in _evidence(backward, consumer, called_once):
+        for candidates in _evidence(backward, consumer, rivals):
             named = set()
             for start, steps in candidates:
                 node, moved = _before_layouts(graph, start, layouts)
@@ -94,7 +100,7 @@ def _is_like_output(graph: Graph, node: int, layer: ParameterLayer) -> bool:
     return _type(graph, node) == _type(graph, layer.members[-1].results[0])
 
 
-def _type(graph: Graph, node: int) -> tuple[object, object]:
+def _type(graph: Graph, node: int) -> tuple[tuple[int, ...] | None, object]:
     aval = graph.avals[node]
     return getattr(aval, "shape", None), getattr(aval, "dtype", None)
 
@@ -127,40 +133,93 @@ _Candidates = list[tuple[int, list[Step]]]
 
 
 def _evidence(
-    backward: Backward, consumer: Step, called_once: bool
+    backward: Backward, consumer: Step, rivals: Sequence[Step]
 ) -> Iterator[_Candidates]:
     """What each backward use of a consumer's weight and data says it could be.
 
     Arrays, each with the equations that read it for the layer.
     """
+    graph, flow, gradients, _ = backward
+    primitive = consumer.equation.primitive
+    through, behind = _uses(backward, consumer)
+
+    def is_own(step: Step) -> bool:
+        others = (transposes(step, rival) for rival in rivals)
+        return transposes(step, consumer) and not any(others)
+
+    def has_its_data(step: Step) -> bool:
+        may_be = not rivals or transposes(step, consumer)
+        return may_be and _reads_data_of(graph, flow, step, consumer)
+
+    for steps in through:
+        own = (step for step in steps if not rivals or is_own(step))
+        yield [found for step in own for found in _named_by(graph, step, consumer)]
+    for leaf, steps in behind.items():
+        if primitive not in SUMS:
+            certain = not rivals and primitive != "mul"
+            own = (s for s in steps if certain or is_own(s) or has_its_data(s))
+            yield [found for step in own for found in _named_by(graph, step, consumer)]
+        elif not rivals:
+            # A sum does not tell which call it is of.
+            yield list(_sums_before(graph, gradients[leaf], consumer))
+
+
+def _uses(
+    backward: Backward, consumer: Step
+) -> tuple[list[list[Step]], dict[int, list[Step]]]:
+    """Backward equations like a consumer: of the cotangent with each of its weights,
+    and behind the gradient of each of its parameters."""
     graph, flow, gradients, products = backward
     primitive = consumer.equation.primitive
-    weights = [flow.made_of[n] for n in consumer.operands if n in flow.made_of]
+    weights = {flow.made_of[n] for n in consumer.operands if n in flow.made_of}
     behind = {
         leaf: list(steps_before(graph, gradients[leaf]))
         for leaf in frozenset[int]().union(*weights)
         if leaf in gradients
     }
+    # Not what leads to the parameter instead of through the layer.
     leading = {step for steps in behind.values() for step in steps}
-    if primitive in _FACTORS and called_once:
-        for weight in set(weights):
-            # Not what leads to the parameter instead of through the layer.
-            through = (
-                s for s in products.get((primitive, weight), ()) if s not in leading
-            )
-            yield [found for s in through for found in _named_by(graph, s, consumer)]
-    for leaf, steps in behind.items():
-        if primitive in SUMS:
-            yield list(_sums_before(graph, gradients[leaf], consumer))
-            continue
-        certain = called_once and primitive != "mul"
-        yield [
-            found
-            for step in steps
-            if step.equation.primitive == _TRANSPOSED.get(primitive, primitive)
-            and (certain or _reads_data_of(graph, flow, step, consumer))
-            for found in _named_by(graph, step, consumer)
-        ]
+    every = (products.get((primitive, weight), ()) for weight in weights)
+    through = [[s for s in steps if s not in leading] for steps in every]
+    name = _TRANSPOSED.get(primitive, primitive)
+    alike = {
+        leaf: [step for step in steps if step.equation.primitive == name]
+        for leaf, steps in behind.items()
+    }
+    return through, alike
+
+
+def are_accounted_for(
+    backward: Backward, calls: Sequence[ParameterLayer], cotangents: Collection[int]
+) -> bool:
+    """Whether the backward part reads no other cotangents for a layer than these.
+
+    Args:
+        backward: the program.
+        calls: every call of the layer.
+        cotangents: those that are known: the other calls may have none.
+    """
+    graph, _, gradients, _ = backward
+    types = {_type(graph, layer.members[-1].results[0]) for layer in calls}
+    for layer in calls:
+        for consumer, layouts in _last_consumers(graph, layer):
+            through, behind = _uses(backward, consumer)
+            read: list[int] = []
+            for step in (s for steps in (*through, *behind.values()) for s in steps):
+                nodes = (n for n in step.operands if n is not None)
+                entering = [n for n in nodes if is_backward(graph, n)]
+                if len(entering) != 1:
+                    return False
+                read += entering
+            if consumer.equation.primitive in SUMS:
+                shapes = {shape for shape, _ in types if shape is not None}
+                sums = (nodes_before(graph, gradients[leaf], shapes) for leaf in behind)
+                read += [n for found in sums for n in found if _type(graph, n) in types]
+            for start in read:
+                node, _ = _before_layouts(graph, start, layouts)
+                if node is None or source(graph, node) not in cotangents:
+                    return False
+    return True
 
 
 def _named_by(

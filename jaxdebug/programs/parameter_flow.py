@@ -8,7 +8,7 @@ penalty, is a number and no weight.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -48,6 +48,7 @@ def parameter_flow(
     graph: Graph,
     parameters: Iterable[int],
     gradients: Mapping[int, int] = NO_GRADIENTS,
+    renewed: Mapping[int, int] = NO_GRADIENTS,
 ) -> Flow:
     """Follow parameters and data through a program.
 
@@ -55,18 +56,20 @@ def parameter_flow(
         graph: the flow of the program.
         parameters: indices of the inputs that are parameters.
         gradients: node of the gradient of each one whose gradient the program makes.
+        renewed: nodes of new values, each with the parameter that it is still.
     """
-    known = frozenset(parameters)
+    known = {graph.inputs[index]: index for index in parameters}
+    known |= {n: index for n, index in renewed.items() if graph.inputs[index] in known}
     graph = _without_updates(graph, gradients)
-    given = [node for i, node in enumerate(graph.inputs) if i not in known]
+    given = [node for node in graph.inputs if node not in known]
     if not given:
         # All the data the program has was captured when it was traced.
         given = _captured(graph)
-    data = _closure(graph, given)
+    data = _closure(graph, given, known)
     made_of = _made_of(graph, known, data)
     states = _first_states(graph, made_of, data)
     if states:
-        data = _closure(graph, [*given, *states])
+        data = _closure(graph, [*given, *states], known)
         made_of = _made_of(graph, known, data)
     return Flow(made_of, data)
 
@@ -151,16 +154,19 @@ def _onward(graph: Graph, node: int) -> list[int]:
     return nodes
 
 
-def _closure(graph: Graph, start: Iterable[int]) -> frozenset[int]:
-    return frozenset(reached(start, lambda node: _onward(graph, node)))
+def _closure(
+    graph: Graph, start: Iterable[int], without: Container[int] = ()
+) -> frozenset[int]:
+    def onward(node: int) -> list[int]:
+        return [later for later in _onward(graph, node) if later not in without]
+
+    return frozenset(reached(start, onward))
 
 
 def _made_of(
-    graph: Graph, parameters: frozenset[int], data: frozenset[int]
+    graph: Graph, parameters: Mapping[int, int], data: frozenset[int]
 ) -> dict[int, frozenset[int]]:
-    made: dict[int, frozenset[int]] = {
-        graph.inputs[index]: frozenset({index}) for index in parameters
-    }
+    made = {node: frozenset({index}) for node, index in parameters.items()}
     queue = list(made)
     while queue:
         node = queue.pop()

@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.leaves import LeafGradient, short_paths
 from jaxdebug.programs.markers import Label, mark_of
-from jaxdebug.programs.parameter_cotangents import (
-    Cotangent,
-    backward_of,
-    cotangent_of,
-)
-from jaxdebug.programs.parameter_flow import parameter_flow
+from jaxdebug.programs.parameter_calls import calls_of
+from jaxdebug.programs.parameter_cotangents import backward_of
+from jaxdebug.programs.parameter_flow import parameter_flow, source
 from jaxdebug.programs.parameter_layers import (
     ParameterLayer,
     by_leaf,
@@ -43,6 +41,8 @@ class Parameters(NamedTuple):
     """Node of the gradient of each one whose gradient the program makes."""
     arguments: frozenset[ModulePath] = frozenset()
     """Positions of arguments that are the first key of a path."""
+    renewed: Mapping[int, int] = MappingProxyType({})
+    """Node of the new value that a step makes of a parameter: which one it is."""
 
 
 class Named(NamedTuple):
@@ -51,6 +51,8 @@ class Named(NamedTuple):
     graph: Graph
     unidentified: tuple[tuple[ModulePath, str], ...]
     """Layers whose cotangent could not be told, with the reason."""
+    outputs: Mapping[int, int] = MappingProxyType({})
+    """For each cotangent that is certain, the layer's output that it is of."""
 
 
 def find_parameters(
@@ -74,9 +76,12 @@ def find_parameters(
     short = short_paths(inputs)
     paths: dict[int, ModulePath] = {}
     gradients: dict[int, int] = {}
+    renewed: dict[int, int] = {}
     for leaf, place in ((found.leaf, found.place) for found in trained):
         paths[leaf.input] = short[leaf.path]
-        if place is not None:
+        new = graph.outputs[leaf.output]
+        if place is not None and new is not None:
+            renewed[source(graph, new)] = leaf.input
             step = graph.step_at(place.address)
             node = place.of(step.operands, step.results)
             if node is not None:
@@ -96,7 +101,8 @@ def find_parameters(
     # An argument that is one array has no name.
     named = {index: path for index, path in paths.items() if len(inputs[index]) > 1}
     kept = (inputs[index] for index, path in named.items() if path == inputs[index])
-    return Parameters(named, gradients, frozenset(path[:1] for path in kept))
+    arguments = frozenset(path[:1] for path in kept)
+    return Parameters(named, gradients, arguments, renewed)
 
 
 def _returned_gradients(
@@ -149,7 +155,9 @@ def with_parameter_paths(
     if not parameters.paths or any(not label.of_parameters for label in labels):
         return Named(graph, ())
     marked = {"/".join(label.path) for label in labels}
-    flow = parameter_flow(graph, parameters.paths, parameters.gradients)
+    flow = parameter_flow(
+        graph, parameters.paths, parameters.gradients, parameters.renewed
+    )
     layers = parameter_layers(graph, flow, parameters.paths)
     backward = backward_of(graph, flow, parameters.gradients)
     calls = by_leaf(layers)
@@ -158,7 +166,7 @@ def with_parameter_paths(
     named = _names(layers, parameters.paths, parameters.arguments)
     paths: dict[Step, ModulePath] = {**plain}
     unidentified: list[tuple[ModulePath, str]] = []
-    entering: dict[ModulePath, list[Cotangent]] = defaultdict(list)
+    called: dict[ModulePath, list[ParameterLayer]] = defaultdict(list)
     scopes = {
         layer: common_path([plain.get(s, s.path) for s in layer.members])
         for layer in layers
@@ -168,18 +176,16 @@ def with_parameter_paths(
             continue
         path = (*scopes[layer], named[layer])
         paths.update(dict.fromkeys(layer.members, path))
-        if path[-1] in marked:
-            continue
-        once = all(len(calls[leaf]) == 1 for leaf in layer.leaves)
-        entering[path].append(cotangent_of(backward, layer, once))
-    for path, cotangents in entering.items():
-        reason = _doubt(graph, cotangents)
-        if reason:
-            unidentified.append((path, reason))
-            continue
-        for cotangent in cotangents:
-            paths.update(dict.fromkeys(cotangent.readers, path))
-    return Named(_renamed(graph, paths), tuple(unidentified))
+        if path[-1] not in marked:
+            called[path].append(layer)
+    outputs: dict[int, int] = {}
+    for path, those in called.items():
+        found = calls_of(backward, those, calls)
+        paths.update(dict.fromkeys(found.readers, path))
+        outputs |= found.outputs
+        if found.reason:
+            unidentified.append((path, found.reason))
+    return Named(_renamed(graph, paths), tuple(unidentified), outputs)
 
 
 def _labels(graph: Graph) -> set[Label]:
@@ -257,24 +263,6 @@ def _tells_apart(
     if layer.owner and scope[-1] == layer.owner[-1].rpartition("/")[2]:
         return True
     return len({x.owner for x, other in scopes.items() if other == scope}) == 1
-
-
-def _doubt(graph: Graph, cotangents: Sequence[Cotangent]) -> str:
-    """Why the cotangents of one layer's calls are not certain; empty if they are."""
-    reasons = [cotangent.reason for cotangent in cotangents if cotangent.reason]
-    if reasons:
-        return reasons[0]
-    nodes = [cotangent.node for cotangent in cotangents]
-    if all(node is None for node in nodes):
-        backward = any(s.direction is Direction.BACKWARD for s in graph.steps)
-        return "no array is certain to be its cotangent" if backward else ""
-    if None in nodes or len(set(nodes)) < len(nodes):
-        certain = len(set(nodes) - {None})
-        return f"{len(nodes)} calls, but cotangents that are certain: {certain}"
-    firsts = [min(step.address for step in c.readers) for c in cotangents]
-    if firsts != sorted(firsts, reverse=True):
-        return "the backward part does not meet its calls in the opposite order"
-    return ""
 
 
 def _renamed(graph: Graph, paths: Mapping[Step, ModulePath]) -> Graph:

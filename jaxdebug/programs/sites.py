@@ -6,13 +6,14 @@ that their marks say. For all others the name stacks are asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
 from jaxdebug.programs.marked_sites import marked_sites
 from jaxdebug.programs.places import Found, Place, Site
 from jaxdebug.programs.scopes import ModulePath
-from jaxdebug.programs.stack_sites import stack_sites
+from jaxdebug.programs.stack_sites import NO_OUTPUTS, stack_sites
 
 
 class LayerSites(NamedTuple):
@@ -23,10 +24,15 @@ class LayerSites(NamedTuple):
     """Module paths whose cotangent could not be told, with the reason."""
 
 
-def layer_sites(graph: Graph) -> LayerSites:
-    """The layers' outputs, then their cotangents, each in the program's order."""
+def layer_sites(graph: Graph, known: Mapping[int, int] = NO_OUTPUTS) -> LayerSites:
+    """The layers' outputs, then their cotangents, each in the program's order.
+
+    Args:
+        graph: the flow of the program.
+        known: for some cotangents, the output that each is of.
+    """
     marked = marked_sites(graph)
-    by_stack, reasons = stack_sites(graph, marked.stacks)
+    by_stack, reasons = stack_sites(graph, marked.stacks, known)
     found = marked.found + by_stack
     if marked.found:
         found.sort(key=lambda one: (one.kind == "cotangent", one.place.address))

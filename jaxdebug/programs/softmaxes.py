@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.marked_sites import spelled
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import RESHAPING
 from jaxdebug.programs.scopes import Direction, ModulePath
@@ -33,6 +34,7 @@ def softmaxes(graph: Graph) -> list[Softmax]:
     """
     found = []
     counts: dict[ModulePath, int] = defaultdict(int)
+    spell = spelled(graph)
     for step in graph.steps:
         if step.direction is not Direction.FORWARD or step.equation.primitive != "div":
             continue
@@ -40,17 +42,17 @@ def softmaxes(graph: Graph) -> list[Softmax]:
         if exponential is None:
             continue
         made, axes = exponential
-        aval = graph.avals[step.results[0]]
+        aval, path = graph.avals[step.results[0]], spell(step.path)
         site = Site(
-            step.path,
+            path,
             "softmax",
-            counts[step.path],
+            counts[path],
             tuple(aval.shape),
             str(aval.dtype),
             "softmax",
             step.equation.line,
         )
-        counts[step.path] += 1
+        counts[path] += 1
         place = Place(made.address, 0, operand=True)
         found.append(Softmax(site, place, made.equation.primitive, axes))
     return found

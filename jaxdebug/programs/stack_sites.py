@@ -10,21 +10,29 @@ and the module is listed as not identified.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.paired_calls import in_opposite_order
+from jaxdebug.programs.parameter_flow import source
 from jaxdebug.programs.places import Found, Place, is_inexact
 from jaxdebug.programs.scopes import Direction, ModulePath
 
+NO_OUTPUTS: Mapping[int, int] = MappingProxyType({})
+
 
 def stack_sites(
-    graph: Graph, marked: Collection[ModulePath]
+    graph: Graph,
+    marked: Collection[ModulePath],
+    known: Mapping[int, int] = NO_OUTPUTS,
 ) -> tuple[list[Found], list[tuple[ModulePath, str]]]:
     """Arrays of the layers that have no marks, outputs first.
 
     Args:
         graph: the flow of the program.
         marked: paths in the name stacks of modules that have marks.
+        known: for some cotangents, the output that each is of.
 
     Returns:
         The arrays, and the paths whose cotangent could not be told, each with
@@ -40,7 +48,7 @@ def stack_sites(
         found += _found(path, "output", dict(enumerate(places)))
     unidentified = []
     for path, entering in _entering(graph, outputs).items():
-        matched, reason = _matched(graph, outputs[path], entering)
+        matched, reason = _matched(graph, outputs[path], entering, known)
         found += _found(path, "cotangent", matched)
         if reason:
             unidentified.append((path, reason))
@@ -73,11 +81,16 @@ def _matched(
     graph: Graph,
     outputs: list[tuple[Step, Place]],
     entering: list[tuple[Step, Place]],
+    known: Mapping[int, int],
 ) -> tuple[dict[int, tuple[Step, Place]], str]:
     """The cotangent of each output, by its index, and what could not be told.
 
-    Outputs of one shape and dtype have as many cotangents, or none is told.
+    Outputs of one shape and dtype have as many cotangents, or none is told, but for
+    those that are known.
     """
+    told = _known(graph, outputs, entering, known)
+    if len(told) == len(entering):
+        return told, ""
     of_type: dict[object, tuple[list[int], list[tuple[Step, Place]]]] = {}
     for index, (step, place) in enumerate(outputs):
         kind = _signature(graph, step.results[place.index])
@@ -89,15 +102,40 @@ def _matched(
     matched: dict[int, tuple[Step, Place]] = {}
     reasons = []
     for indices, found in of_type.values():
-        if len(indices) == len(found):
-            # The backward pass meets the outputs in the opposite order.
-            matched.update(zip(indices, found[::-1], strict=True))
-        elif found:
+        if not found:
+            continue
+        makers = [outputs[index][0].address for index in indices]
+        order = in_opposite_order(makers, [step.address for step, _ in found])
+        if order is not None:
+            matched.update(
+                (indices[i], one) for i, one in zip(order, found, strict=True)
+            )
+        elif len(indices) == len(found):
+            reasons.append(f"{len(indices)} outputs in several backward passes")
+        else:
             reasons.append(
                 f"{len(indices)} outputs of one shape, but arrays of that shape "
                 f"entering its backward part: {len(found)}"
             )
     return dict(sorted(matched.items())), "; ".join(reasons)
+
+
+def _known(
+    graph: Graph,
+    outputs: list[tuple[Step, Place]],
+    entering: list[tuple[Step, Place]],
+    known: Mapping[int, int],
+) -> dict[int, tuple[Step, Place]]:
+    indices = {step.results[place.index]: i for i, (step, place) in enumerate(outputs)}
+    found = {}
+    for step, place in entering:
+        node = step.operands[place.index]
+        index = (
+            None if node is None else indices.get(known.get(source(graph, node), -1))
+        )
+        if index is not None:
+            found[index] = step, place
+    return dict(sorted(found.items()))
 
 
 def _outputs(graph: Graph) -> dict[ModulePath, list[tuple[Step, Place]]]:

@@ -30,6 +30,8 @@ class LeafSites(NamedTuple):
     """Parameters whose gradient was not found, and why."""
     summed: tuple[Site, ...] = ()
     """Gradients that are sums of others."""
+    frozen: tuple[tuple[str, ...], ...] = ()
+    """Parameters that the step leaves as they are."""
 
 
 NO_LEAVES = LeafSites({}, {}, {}, ())
@@ -53,6 +55,7 @@ def leaf_sites(
     gradients: dict[Site, Place] = {}
     updates: dict[Site, Update] = {}
     unidentified = []
+    frozen = []
     summed: list[Site] = []
     short = short_paths(inputs)
     for found in trained:
@@ -61,7 +64,9 @@ def leaf_sites(
         measured[_leaf_site(graph, node, path, "parameter")] = leaf.input
         site = _leaf_site(graph, node, path, "update")
         updates[site] = Update(leaf.input, leaf.output, found.added)
-        if found.place is None:
+        if found.is_frozen:
+            frozen.append(path)
+        elif found.place is None:
             unidentified.append((path, found.reason))
         else:
             site = _leaf_site(graph, node, path, "gradient")
@@ -74,7 +79,8 @@ def leaf_sites(
             if is_inexact(graph.avals[node]):
                 path = short[inputs[index]]
                 measured[_leaf_site(graph, node, path, "input")] = index
-    return LeafSites(measured, gradients, updates, tuple(unidentified), tuple(summed))
+    missed, sums = tuple(unidentified), tuple(summed)
+    return LeafSites(measured, gradients, updates, missed, sums, tuple(frozen))
 
 
 def _returned_gradients(

@@ -74,7 +74,8 @@ def probe(
         each inexact input. Each activation function has the number of examples on
         which each unit was active and saturated, each softmax its mean largest
         probability, each embedding the number of lookups of each row. A gradient
-        that is a sum, as over micro-batches, is in `statistics.layout.summed`.
+        that is a sum, as over micro-batches, is in `statistics.layout.summed`;
+        parameters that the step leaves as they are, in `statistics.layout.frozen`.
 
     Raises:
         ValueError: if a statistic's name is not known.
@@ -90,6 +91,8 @@ def probe(
         Kernels, callbacks and primitives without a rule are not seen into: they
         are listed in `statistics.layout.unseen`. Layers whose cotangent could
         not be told from other arrays are in `statistics.layout.unidentified`.
+        With a loss scale, cotangents and gradients are those of the scaled loss: what
+        divides them by the scale comes after the backward part.
         The predicate of a while loop is not measured. Subnormal numbers count as
         zero where the device flushes them.
 
@@ -203,8 +206,9 @@ def _probe_sites(
     statistics: Sequence[str | Statistic],
     parameters: Parameters,
 ) -> Probed:
-    graph, unnamed = with_parameter_paths(graph, parameters, modules.shared_scopes())
-    layers = layer_sites(graph)
+    named = with_parameter_paths(graph, parameters, modules.shared_scopes())
+    graph = named.graph
+    layers = layer_sites(graph, named.outputs)
     own: list[tuple[Site, Place, Statistic]] = []
     if "units" in statistics:
         paths = parameters.paths
@@ -231,9 +235,10 @@ def _probe_sites(
         measured.groups,
         measured.extras,
         (*leaves.inputs, *sorted(places, key=places.__getitem__), *leaves.updates),
-        (*missing, *unnamed, *layers.unidentified, *leaves.unidentified),
+        (*missing, *named.unidentified, *layers.unidentified, *leaves.unidentified),
         unseen(graph),
         leaves.summed,
+        leaves.frozen,
     )
     return Probed(traced.program, measured, layout)
 

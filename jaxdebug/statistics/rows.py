@@ -25,11 +25,14 @@ def row_lookups(lookup: Lookup) -> Statistic:
     rows = lookup.site.shape[0]
 
     def measure(indices: Int[Array, "*shape"]) -> Rows:
-        flat = lax.stop_gradient(indices).reshape(-1)
+        own = indices if lookup.by_product else indices[..., 0]
+        flat = lax.stop_gradient(own).reshape(-1)
         inside = (flat >= 0) & (flat < rows)
         row = jnp.where(inside, flat, 0).astype(np.int32)
         counts = jnp.zeros(rows, np.int32).at[row].add(inside.astype(np.int32))
-        return Rows(counts, jnp.sum(~inside, dtype=np.int32))
+        # One-hot rows of an index outside are zeros, as padding wants them.
+        outside = jnp.zeros_like(inside) if lookup.by_product else ~inside
+        return Rows(counts, jnp.sum(outside, dtype=np.int32))
 
     def finalize(record: Rows) -> dict[str, Any]:
         return {

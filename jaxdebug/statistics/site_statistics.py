@@ -34,6 +34,8 @@ class Layout:
     summed: tuple[Site, ...] = ()
     """Gradients that are sums: over micro-batches, examples, losses or devices. They
     may be divided by how many there are only later."""
+    frozen: tuple[tuple[str, ...], ...] = ()
+    """Parameters that a train step leaves as they are: they have no gradient."""
 
 
 @jax.tree_util.register_dataclass

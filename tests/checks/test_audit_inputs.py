@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.loss import AuditInputError
+from jaxdebug.checks.arguments import AuditInputError
 
 W, X = np.ones(3, np.float32), np.ones((2, 3), np.float32)
 

@@ -14,7 +14,9 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.audit_report import AuditFailed, AuditReport
+from jaxdebug.checks.audit_report import AuditReport
+from jaxdebug.checks.report import ReportFailed
+from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.reports import Verdict
 from tests.checks.faulty_rules import factor
 from tests.checks.json_schema import problems
@@ -122,7 +124,7 @@ def test_it_is_saved_as_text_and_json(report: AuditReport, tmp_path: Path) -> No
 
 def test_raise_if_failed_raises_with_the_text(report: AuditReport) -> None:
     for allow in (False, True):
-        with pytest.raises(AuditFailed, match="wrong") as info:
+        with pytest.raises(ReportFailed, match="wrong") as info:
             report.raise_if_failed(allow_inconclusive=allow)
         assert report.text(width=100) in str(info.value)
     healthy = jd.audit(lambda w: jnp.sum(w**2))(np.ones(2))
@@ -192,11 +194,13 @@ def test_hostile_names_of_the_audited_function() -> None:
             loss=1.0,
             wide_loss=1.0,
             leaves=(),
+            rules=(),
+            certificate=Certificate(0.0, 0.999, 4),
             layers=(),
             unseen=("x\x1b[0m",),
             unidentified=("\ny",),
             seed=0,
-            cost={"looks": 1, "losses": 2, "seconds": 0.1},
+            cost={"values": 2, "gradients": 1, "seconds": 0.1},
         )
         assert "\x1b" not in report.text(width=60)
         assert strict(report.to_json())["name"] == name

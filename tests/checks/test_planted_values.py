@@ -79,7 +79,7 @@ def test_an_infinite_mask_is_no_error() -> None:
 def test_a_fully_masked_row_names_the_layer() -> None:
     report = AUDITED(W, batch(mask=np.full((5, 2), -np.inf, np.float32)))
     assert only(report, "nonfinite-loss").where == "attention"
-    assert "test_planted_values.py:" in only(report, "nonfinite-loss").message
+    assert "test_planted_values.py:" in str(only(report, "nonfinite-loss").line)
     # The gradient of such a loss is no finding of its own.
     assert "nonfinite-gradient" not in codes(report)
     assert not report.ok
@@ -119,6 +119,33 @@ def test_a_stopped_gradient_is_lost_and_its_twin_is_not() -> None:
     finding = report.findings[0]
     assert (finding.code, finding.where) == ("lost-gradient", "stopped")
     assert "stop_gradient" in " ".join(finding.remedies)
+
+
+def test_one_stop_gradient_is_one_finding() -> None:
+    """It cuts off all leaves of a module; the twin's leaves have their gradients."""
+
+    def loss(cut: Any) -> Any:
+        def apply(params: Any, x: jax.Array) -> jax.Array:
+            encoder = params["encoder"]
+            h = cut(jnp.tanh(x @ encoder["in"]["w"] + encoder["in"]["b"]))
+            h = jnp.tanh(h @ params["head"]["w"] + params["head"]["b"])
+            return jnp.mean((h - cut(jnp.sin(x) @ encoder["skip"])) ** 2)
+
+        return apply
+
+    layer = {"w": W["first"], "b": W["first"][0]}
+    params = {"encoder": {"in": layer, "skip": W["first"] + 1}}
+    params["head"] = {
+        "w": np.eye(len(W["first"][0]), dtype=np.float32),
+        "b": layer["b"],
+    }
+    report = jd.audit(loss(jax.lax.stop_gradient))(params, X)
+    assert [f.code for f in report.findings] == ["lost-gradient"]
+    (finding,) = report.findings
+    names = ["encoder/in/b", "encoder/in/w", "encoder/skip"]
+    assert (finding.where, finding.evidence["parameters"]) == ("encoder", names)
+    assert ", ".join(names) in finding.message
+    assert jd.audit(loss(lambda h: h))(params, X).findings == ()
 
 
 def test_gradients_that_are_nan_although_the_loss_is_not() -> None:

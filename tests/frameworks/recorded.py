@@ -16,11 +16,6 @@ from jaxdebug.programs.program import trace, transform
 from jaxdebug.programs.sites import LayerSites, layer_sites
 from jaxdebug.programs.tool import Accumulator, Tool
 
-QUICK_COMPILATION = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
-
 Arrays = dict[tuple[str, str], list[np.ndarray]]
 
 

@@ -16,7 +16,6 @@ import jaxdebug as jd
 from tests.frameworks.linen_grid import contract
 from tests.frameworks.linen_models import ROWS
 from tests.frameworks.recorded import (
-    QUICK_COMPILATION,
     Arrays,
     assert_same,
     by_name,
@@ -136,7 +135,7 @@ def said_by_haiku(apply: Callable[..., Any], params: Any, x: Any) -> Arrays:
     shapes = jax.eval_shape(lambda: perturbed(None)[1])
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     gradient = jax.grad(perturbed, has_aux=True)
-    compiled: Any = jax.jit(gradient, compiler_options=QUICK_COMPILATION)
+    compiled: Any = jax.jit(gradient)
     cotangents, outputs = jax.device_get(compiled(zeros))
     found = {(name, "output"): each for name, each in outputs.items()}
     for name, each in cotangents.items():
@@ -151,7 +150,7 @@ def sites(apply: Callable[..., Any], params: Any, x: Any) -> Arrays:
 
     found = recorded(jax.value_and_grad(value), params, x)
     assert found.layers.unidentified == ()
-    run: Any = jax.jit(found.run, compiler_options=QUICK_COMPILATION)
+    run: Any = jax.jit(found.run)
     return by_name(jax.device_get(run(params, x)[1]))
 
 

@@ -207,3 +207,19 @@ def test_what_flax_captures_itself_stays() -> None:
     np.testing.assert_array_equal(
         captured["intermediates"]["down"]["__call__"][0], down[0]
     )
+
+
+@pytest.mark.parametrize("cell", [nn.LSTMCell, nn.GRUCell])
+def test_gates_are_named_as_the_cell_is(cell: Any) -> None:
+    """The cell is called in a scope of the RNN's, `scan_fn`, which is no module's."""
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            return nn.Dense(2)(nn.RNN(cell(4))(x))
+
+    x = np.ones((2, 3, 5), np.float32)
+    variables = jax.eval_shape(Net().init, jax.random.key(0), x)
+    _, statistics = jax.eval_shape(jd.probe(Net().apply), variables, x)
+    found = {s.path for s in statistics.sites if s.kind == "activation"}
+    assert found == {("Net", f"{cell.__name__}_0")}

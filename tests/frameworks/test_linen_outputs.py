@@ -12,7 +12,6 @@ import pytest
 from tests.frameworks.linen_grid import captured, initial, loss, perturbed
 from tests.frameworks.linen_models import MODELS
 from tests.frameworks.recorded import (
-    QUICK_COMPILATION,
     Arrays,
     assert_same,
     by_name,
@@ -34,7 +33,7 @@ def compared(name: str) -> tuple[Any, Arrays, Arrays, bool]:
         wanted = {**captured(name, whole), **perturbed(name, whole)}
         return found.run(params, rest), wanted, own(params, rest)
 
-    compiled = jax.jit(everything, compiler_options=QUICK_COMPILATION)
+    compiled = jax.jit(everything)
     (out, sites), wanted, plain = jax.device_get(compiled(params, variables))
     same = jax.tree.map(
         lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), out, plain

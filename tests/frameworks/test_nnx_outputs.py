@@ -12,7 +12,6 @@ from flax import nnx
 
 from tests.frameworks.nnx_grid import MODELS, loss, said_by_flax
 from tests.frameworks.recorded import (
-    QUICK_COMPILATION,
     Arrays,
     assert_same,
     by_name,
@@ -47,10 +46,7 @@ def wanted(name: str) -> Arrays:
     def make(state: Any) -> Any:
         return nnx.merge(definition, state, copy=True)
 
-    compiled = jax.jit(
-        lambda state, x: said_by_flax(make, state, x),
-        compiler_options=QUICK_COMPILATION,
-    )
+    compiled = jax.jit(lambda state, x: said_by_flax(make, state, x))
     return jax.device_get(compiled(state, MODELS[name][1]))
 
 
@@ -86,5 +82,5 @@ def test_every_layer_is_flax_own(name: str, way: str) -> None:
         args = (state, x)
         found = recorded(merged, *args)
     assert found.layers.unidentified == ()
-    _, sites = jax.jit(found.run, compiler_options=QUICK_COMPILATION)(*args)
+    _, sites = jax.jit(found.run)(*args)
     assert_same(by_name(jax.device_get(sites)), wanted(name))

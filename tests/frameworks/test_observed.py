@@ -19,6 +19,7 @@ from jaxdebug.programs.program import trace
 from jaxdebug.programs.sites import layer_sites
 from tests.frameworks.nnx_grid import ROWS, SEQUENCES, Nested, Shared, loss
 from tests.frameworks.recorded import recorded
+from tests.slow import quick_cases
 
 
 def paths(function: Any, *args: Any) -> list[tuple[str, str]]:
@@ -202,7 +203,7 @@ def test_a_parents_method_is_part_of_the_call() -> None:
     assert found.unmarked == ""
 
 
-@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize("built", quick_cases([False, True], [True]))
 def test_two_threads_at_once(built: bool) -> None:
     """Each finds its own model's layers, whatever the other traces meanwhile."""
     definitions = {width: nnx.split(Nested(nnx.Rngs(width))) for width in (0, 1)}
@@ -233,14 +234,13 @@ def test_two_threads_at_once(built: bool) -> None:
     assert ("Nested/blocks/1/attention/query", "output") in found[0][0]
 
 
-@pytest.mark.parametrize("framework", ["flax.linen", "flax.nnx"])
-def test_no_framework_is_imported(framework: str) -> None:
+def test_no_framework_is_imported() -> None:
     code = (
         "import sys, jax.numpy as jnp\n"
         "from jaxdebug.frameworks.observed import observed\n"
         "from jaxdebug.programs.program import trace\n"
         "trace(observed(jnp.sin), jnp.ones(3))\n"
-        f"assert {framework!r} not in sys.modules"
+        "assert not {'flax.linen', 'flax.nnx'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 

@@ -1,13 +1,44 @@
-"""One leaf, looked at: losses of a function of one variable, and its gradient."""
+"""One leaf, looked at: a function of one variable, and what is claimed of its slope."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdebug.gradients.differences import COARSE, JITTER, STEPS
-from jaxdebug.gradients.verdict import LeafVerdict, judge_leaves
+from jaxdebug.checks.gradient_differences import DIRECTIONS, Differences
+from jaxdebug.gradients.coordinates import NO_GAP, Coordinates
+from jaxdebug.gradients.evidence import Evidence
+from jaxdebug.gradients.leaf_check import Leaf, LeafCheck, check_leaf
+from jaxdebug.gradients.moves import ALL, NEAR, Rungs
 
 Function = Callable[[float], float]
+
+
+class Asked(NamedTuple):
+    """A function along a line, in the place of a plan at its arguments."""
+
+    evidence: Evidence
+    function: Function
+    point: float
+    near: float
+    others: float
+
+    def evaluate(
+        self, ladders: Sequence[Rungs], *, frozen: bool = False
+    ) -> list[tuple[float, np.ndarray]]:
+        """Values on ladders: the first leaf is the line, the second is steady."""
+        assert not frozen
+        return [self._ladder(ladder) for ladder in ladders]
+
+    def _ladder(self, ladder: Rungs) -> tuple[float, np.ndarray]:
+        start = self.point + self.near * (ladder.point == NEAR)
+
+        def value(step: float) -> float:
+            first, second = (step * (ladder.leaf in (ALL, leaf)) for leaf in (0, 1))
+            return self.function(start + first) + self.others * second
+
+        rungs = [[value(step), value(-step)] for step in ladder.steps]
+        return value(0.0), np.array(rungs)
 
 
 def look(
@@ -15,34 +46,36 @@ def look(
     gradient: Function,
     point: float,
     *,
-    jitter: float = JITTER,
+    near: float = NEAR,
     others: float = 0.0,
     precision: float = 0.0,
     iterates: bool = False,
-) -> LeafVerdict:
+) -> LeafCheck:
     """The verdict on a gradient along a direction of length one.
 
     Args:
-        function: the loss along the direction.
+        function: along the direction.
         gradient: what is claimed to be its derivative.
         point: where it is looked at.
-        jitter: displacement of the second point.
+        near: displacement of the second point.
         others: typical slope of a second leaf, which agrees.
         precision: relative error of the native gradient.
         iterates: whether the leaf goes through a loop of open length.
     """
-    points = np.array([point, point + jitter])
-    loss = np.array([function(x) for x in points])
-    steps = (COARSE, *STEPS)
-    ladder = [[[function(x + h), function(x - h)] for h in steps] for x in points]
-    slopes = np.array([gradient(x) for x in points])
-    steady = [[[x + others * h, x - others * h] for h in steps] for x in loss]
-    return judge_leaves(
-        ("w", "other"),
-        loss,
-        np.stack([slopes, [others, others]], 1),
-        np.abs(np.stack([slopes, [others, others]], 1)),
-        np.stack([np.array(ladder), np.array(steady)], 1),
+    points = (point, point + near)
+    slopes = np.array([[gradient(x), others] for x in points])
+    none: Any = [np.zeros((2, 2), type(part)) for part in NO_GAP]
+    evidence = Evidence(
+        np.array([function(x) for x in points]),
+        np.repeat(slopes[:, None], DIRECTIONS, 1),
+        np.abs(slopes),
+        Coordinates(*none),
+        (),
+        None,
         np.array([precision, 0.0]),
-        (iterates, False),
-    )[0]
+        np.ones(2),
+    )
+    leaf = Leaf("w", (1,), "float32", (), False, False, iterates, False)
+    asked: Any = Asked(evidence, function, point, near, others)
+    seen = Differences(asked, [leaf, leaf]).seen(0)
+    return check_leaf(leaf, 0, evidence, seen)

@@ -1,11 +1,12 @@
 """The guard of tests/conftest.py notices a test that changes a JAX setting."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
+ROOT = Path(__file__).resolve().parents[2]
 
 TESTS = """
 import jax
@@ -24,11 +25,17 @@ def test_tidy():
 
 
 def test_a_changed_setting_fails_the_test_that_changed_it(tmp_path: Path) -> None:
-    shutil.copy(CONFTEST, tmp_path)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_inner.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     run = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert "3 passed, 1 error" in run.stdout
     assert "the test left JAX settings changed" in run.stdout

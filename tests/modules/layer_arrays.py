@@ -45,7 +45,7 @@ def seen(
     trained = leaf_gradients(graph, state_leaves(inputs, outputs, graph))
     parameters = find_parameters(graph, inputs, outputs, trained)
     named = with_parameter_paths(graph, parameters, shared)
-    layers = layer_sites(named.graph)
+    layers = layer_sites(named.graph, named.outputs)
     at: dict[Any, list[Any]] = {}
     for place in layers.sites.values():
         at.setdefault(place.address, []).append(place)

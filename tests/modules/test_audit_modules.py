@@ -14,8 +14,9 @@ from flax import linen as nn
 from flax import nnx
 
 import jaxdebug as jd
+from jaxdebug.checks.arguments import AuditInputError, place_arguments
 from jaxdebug.checks.audit import audit_workload
-from jaxdebug.checks.loss import AuditInputError, place_arguments, split_loss
+from jaxdebug.checks.gradient_problem import split_problem
 from tests.modules.test_split import Net, bits
 
 RNG = np.random.default_rng(0)
@@ -41,8 +42,8 @@ def equinox_loss(model: Any, batch: Any) -> Any:
 def gradients(loss: Any, *args: Any) -> dict[str, np.ndarray]:
     """By path, of the parts that an audit differentiates."""
     args, kwargs = place_arguments(args, {})
-    parts = split_loss(loss, 0, False, args, kwargs)
-    _, made = parts.gradient(*jax.tree.leaves((args, kwargs)))
+    parts = split_problem(loss, 0, False, None, args, kwargs, is_loss=True)
+    _, *made = parts.gradient(*jax.tree.leaves((args, kwargs)), np.float32(1))
     return dict(zip(parts.split.names, map(np.asarray, made), strict=True))
 
 

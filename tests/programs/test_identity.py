@@ -24,6 +24,7 @@ from tests.programs.transformations import (
     evaluated,
     interpreted,
 )
+from tests.slow import quick_cases
 
 # JAX itself adds up the cotangents of a value that is read several times in another
 # order when it differentiates a jaxpr than when it differentiates the function that
@@ -31,6 +32,13 @@ from tests.programs.transformations import (
 # to the program as JAX evaluates it.
 ULPS = 2
 
+CASES = cases(TRANSFORMATIONS)
+# A second derivative takes as long as all else: the quick ones go through every rule.
+SECOND = (
+    *("jit_nested", "scan", "fori", "cond", "remat", "solve", "shard_map_checked"),
+    *("custom_jvp", "custom_vjp", "custom_vjp_in_loops"),
+)
+QUICK = [case for case in CASES if case[1] != "second" or case[0] in SECOND]
 EAGER = ("scan_long", "cond", "remat_in_scan", "custom_vjp", "solve", "while_loop")
 
 
@@ -63,7 +71,7 @@ def same(left: Any, right: Any) -> bool:
     )
 
 
-@pytest.mark.parametrize(("name", "transformation"), cases(TRANSFORMATIONS))
+@pytest.mark.parametrize(("name", "transformation"), quick_cases(CASES, QUICK))
 def test_interpreted_program_is_the_original(name: str, transformation: str) -> None:
     want = lowered(name, transformation, itself)
     got = lowered(name, transformation, interpreted)

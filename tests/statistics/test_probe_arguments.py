@@ -56,7 +56,7 @@ def step(params: Any, x: Any, tx: Any, mode: Any) -> Any:
     ],
 )
 def test_what_is_no_array_is_held_fixed(jit: Any) -> None:
-    (new, statistics) = probe(jit(step))(PARAMS, X, TX, "train")
+    (new, statistics) = probe(jit(step), statistics=())(PARAMS, X, TX, "train")
     np.testing.assert_array_equal(new["w"], step(PARAMS, X, TX, "train")["w"])
     names = {(site.name, site.kind) for site in statistics.sites}
     assert {("w", "parameter"), ("w", "gradient"), ("w", "cotangent")} <= names
@@ -69,7 +69,7 @@ def test_static_arguments_may_be_numbers() -> None:
         return x
 
     for jitted in (jax.jit(power, static_argnames="count"), eqx.filter_jit(power)):
-        probed = probe(jitted)
+        probed = probe(jitted, statistics=())
         assert [float(probed(jnp.float32(2), n)[0]) for n in (1, 2)] == [4, 16]
         assert float(probed(jnp.float32(2), count=3)[0]) == 256
 
@@ -85,7 +85,8 @@ def test_a_flag_of_an_nnx_step_is_held_fixed_and_the_model_is_trained() -> None:
         nnx.update(model, state)
 
     train(other, X, "train")
-    probe(nnx.jit(train, static_argnames="mode"))(model, X, mode="train")
+    probed = probe(nnx.jit(train, static_argnames="mode"), statistics=())
+    probed(model, X, mode="train")
     np.testing.assert_allclose(model.kernel[...], other.kernel[...], rtol=1e-6)
 
 

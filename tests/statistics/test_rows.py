@@ -23,6 +23,10 @@ READ: dict[str, Callable[[Any, Any], Any]] = {
     "vmap": lambda table, rows: jax.vmap(lambda row: table[row])(rows),
     "jit": lambda table, rows: jax.jit(lambda t, r: t[r])(table, rows),
     "remat": lambda table, rows: jax.checkpoint(lambda t, r: t[r])(table, rows),
+    "row by row": lambda table, rows: jax.vmap(jax.vmap(lambda row: table[row]))(rows),
+    "slice by slice": lambda table, rows: jax.vmap(
+        lambda row: jax.lax.dynamic_slice(table, (row, 0), (1, 3))
+    )(rows.reshape(-1)),
     "clip": lambda table, rows: table.at[rows].get(mode="clip"),
 }
 OTHERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -30,6 +34,9 @@ OTHERS: dict[str, Callable[[Any, Any], Any]] = {
     "parts of rows": lambda table, rows: table[rows, :2],
     "elements": lambda table, rows: table[rows, 0],
     "another array": lambda table, rows: jnp.tanh(table)[rows],
+    "weighted": lambda table, rows: (0.9 * jax.nn.one_hot(rows, 7) + 0.1 / 7) @ table,
+    "after a comparison": lambda table, rows: (rows[..., None] > jnp.arange(7)) @ table,
+    "shifted": lambda table, rows: (rows[..., None] == jnp.arange(7) + 1.0) @ table,
     "the data": lambda table, rows: table.sum() * jnp.eye(7)[rows],
 }
 
@@ -48,6 +55,27 @@ def test_lookups_are_counted_by_row(name: str) -> None:
     ((site, numbers),) = found(READ[name], INDICES)
     assert (site.name, site.shape) == ("table", (7, 3))
     assert numbers["looked_up"].tolist() == [1, 2, 1, 0, 0, 1, 1]
+    assert (int(numbers["rows"]), int(numbers["outside"])) == (7, 0)
+
+
+ONE_HOT: dict[str, Callable[[Any, Any], Any]] = {
+    "one_hot": lambda table, rows: jax.nn.one_hot(rows, 7) @ table,
+    "einsum": lambda table, rows: jnp.einsum(
+        "...v,vd->...d", jax.nn.one_hot(rows, 7), table
+    ),
+    "written": lambda table, rows: (
+        (rows[..., None] == jnp.arange(7)).astype(jnp.bfloat16)
+        @ table.astype(jnp.bfloat16)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", quick_cases(ONE_HOT, ("one_hot",)))
+def test_products_with_one_hot_rows_are_lookups(name: str) -> None:
+    """An index outside, as of padding, reads zeros and is no mistake."""
+    ((site, numbers),) = found(ONE_HOT[name], INDICES)
+    assert (site.name, site.shape) == ("table", (7, 3))
+    assert numbers["looked_up"].tolist() == [1, 2, 1, 0, 0, 1, 0]
     assert (int(numbers["rows"]), int(numbers["outside"])) == (7, 0)
 
 

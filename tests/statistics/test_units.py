@@ -47,8 +47,8 @@ INPUTS = jax.random.normal(jax.random.key(1), (40, 6))
 OUT = jnp.ones((5, 2))
 
 
-def _activations(fn: Callable[..., Any], *args: Any) -> list[tuple[Any, Any]]:
-    _, stats = jax.jit(jd.probe(fn))(*args)
+def measured_activations(fn: Callable[..., Any], *args: Any) -> list[tuple[Any, Any]]:
+    _, stats = jax.jit(jd.probe(fn, statistics="units"))(*args)
     return [(site, n) for site, n in stats if site.kind == "activation"]
 
 
@@ -62,7 +62,7 @@ def test_the_slope_counts_active_and_saturated(name: str, differentiated: bool) 
     function, bounded = FUNCTIONS[name]
     loss = _loss(function)
     run = jax.value_and_grad(loss) if differentiated else loss
-    (_, numbers), *_ = _activations(run, WEIGHTS)
+    (_, numbers), *_ = measured_activations(run, WEIGHTS)
     hidden = INPUTS @ WEIGHTS
     slope = np.abs(jax.vmap(jax.vmap(jax.grad(function)))(hidden))
     grid = jnp.linspace(-10, 10, 401)
@@ -98,14 +98,14 @@ def test_what_is_no_activation_function_is_none(name: str) -> None:
     def model(w: jax.Array) -> jax.Array:
         return jnp.sum(NONE[name](INPUTS @ w) @ OUT)
 
-    assert _activations(model, WEIGHTS) == []
+    assert measured_activations(model, WEIGHTS) == []
 
 
 def test_a_loss_is_no_layer() -> None:
     def loss(w: jax.Array) -> jax.Array:
         return jnp.mean(jax.nn.softplus(INPUTS @ w))
 
-    assert _activations(jax.value_and_grad(loss), WEIGHTS) == []
+    assert measured_activations(jax.value_and_grad(loss), WEIGHTS) == []
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_the_channels_of_a_convolution_are_its_units() -> None:
         return jax.nn.relu(maps).mean((2, 3)) @ jnp.ones((7, 2))
 
     images = jax.random.normal(KEY, (2, 3, 8, 8))
-    ((site, numbers),) = _activations(model, kernel, images)
+    ((site, numbers),) = measured_activations(model, kernel, images)
     assert site.name == "conv"
     assert numbers["active"].shape == (7,)
     assert int(numbers["examples"]) == 2 * 8 * 8
@@ -145,7 +145,7 @@ def test_each_iteration_of_a_scan_over_layers_has_its_own_counts() -> None:
 
     x = jnp.ones((10, 4))
     for run in (model, jax.value_and_grad(model)):
-        ((site, numbers),) = _activations(run, stacked, x)
+        ((site, numbers),) = measured_activations(run, stacked, x)
         assert site.name == "layer"
         assert numbers["active"].tolist() == [[10] * 4, [0] * 4, [0] * 4]
 
@@ -160,7 +160,7 @@ def test_a_derivative_rule_of_the_user_gives_the_slope() -> None:
     def model(w: jax.Array) -> jax.Array:
         return jnp.sum(leaking(INPUTS @ w) @ OUT)
 
-    ((_, numbers),) = _activations(model, WEIGHTS)
+    ((_, numbers),) = measured_activations(model, WEIGHTS)
     assert numbers["active"].tolist() == [40] * 5
 
 
@@ -174,16 +174,16 @@ def test_a_kink_at_zero_says_nothing_of_a_unit(name: str) -> None:
         return jnp.sum(FUNCTIONS[name][0](inputs @ w) @ OUT)
 
     for run in (loss, jax.grad(loss)):
-        ((_, numbers),) = _activations(run, weights)
+        ((_, numbers),) = measured_activations(run, weights)
         assert numbers["active"].tolist() == [0, 0, 10, 0, 0]
         assert numbers["saturated"].tolist() == [0, 10, 0, 0, 0]
 
 
 def test_a_slope_at_zero_counts_where_there_is_no_kink() -> None:
     for function in (jnp.tanh, jax.nn.leaky_relu, jax.nn.gelu):
-        ((_, numbers),) = _activations(_loss(function), jnp.zeros((6, 5)))
+        ((_, numbers),) = measured_activations(_loss(function), jnp.zeros((6, 5)))
         assert numbers["active"].tolist() == [40] * 5
-    ((_, numbers),) = _activations(_loss(jnp.abs), jnp.zeros((6, 5)))
+    ((_, numbers),) = measured_activations(_loss(jnp.abs), jnp.zeros((6, 5)))
     assert numbers["saturated"].tolist() == [0] * 5
 
 
@@ -191,7 +191,7 @@ def test_nan_is_neither_active_nor_saturated() -> None:
     def model(w: jax.Array) -> jax.Array:
         return jnp.sum(jnp.tanh(INPUTS @ w) @ OUT)
 
-    ((_, numbers),) = _activations(model, WEIGHTS.at[0, 2].set(jnp.nan))
+    ((_, numbers),) = measured_activations(model, WEIGHTS.at[0, 2].set(jnp.nan))
     assert numbers["active"][2] == 0
     assert numbers["saturated"][2] == 0
     assert numbers["active"][0] > 0
@@ -207,7 +207,7 @@ def test_a_softmax_says_how_sure_it_is() -> None:
     values = jnp.ones((3, 2))
     expected = np.exp(scores[:3]) / np.exp(scores[:3]).sum(1, keepdims=True)
     for run in (attend, jax.value_and_grad(lambda s, v: attend(s, v)[:3].sum())):
-        _, stats = jax.jit(jd.probe(run))(scores, values)
+        _, stats = jax.jit(jd.probe(run, statistics="units"))(scores, values)
         numbers = stats.summary("attention", "softmax")
         assert int(numbers["count"]) == 3
         assert int(numbers["saturated"]) == 1
@@ -236,7 +236,7 @@ def test_rows_without_a_choice_do_not_count(mask: str) -> None:
 
     scores = 4 * jax.random.normal(KEY, (8, 8, 8))
     for run in (attend, jax.value_and_grad(lambda s: attend(s)[..., 0].sum())):
-        _, stats = jax.jit(jd.probe(run))(scores)
+        _, stats = jax.jit(jd.probe(run, statistics="units"))(scores)
         numbers = stats.summary("attention", "softmax")
         weights = np.asarray(attend(scores))
         choices = np.asarray(causal & real[:, None, :]).sum(-1)
@@ -253,7 +253,7 @@ def test_large_scores_are_no_masks() -> None:
             return jax.nn.softmax(scores, -1)
 
     scores = 1e5 * jax.random.normal(KEY, (64, 8))
-    _, stats = jax.jit(jd.probe(attend))(scores)
+    _, stats = jax.jit(jd.probe(attend, statistics="units"))(scores)
     numbers = stats.summary("attention", "softmax")
     assert (int(numbers["count"]), int(numbers["single"])) == (64, 0)
 
@@ -264,29 +264,3 @@ def test_cross_entropy_is_no_softmax() -> None:
 
     _, stats = jax.jit(jd.probe(jax.value_and_grad(loss)))(jnp.ones((4, 3)))
     assert [site for site in stats.sites if site.kind == "softmax"] == []
-
-
-def _pooled(params: Any, x: Any) -> Any:
-    h = jnp.tanh(jnp.sum(x @ params["w"], axis=1))
-    return jnp.sum((h @ params["o"]) ** 2)
-
-
-def _normed(params: Any, x: Any) -> Any:
-    h = x @ params["w"]
-    variance = jnp.maximum(jnp.mean(h * h, 1) - jnp.mean(h, 1) ** 2, 0)
-    scale = jnp.sqrt(variance + 1e-5)
-    return jnp.sum(((h / scale[:, None]) @ params["o"]) ** 2)
-
-
-def _clipped(params: Any, x: Any) -> Any:
-    return jnp.sum(((x @ params["w"]) * jnp.clip(params["s"], -5, 2)) @ params["o"])
-
-
-@pytest.mark.parametrize(
-    ("model", "names"), [(_pooled, ["tanh"]), (_normed, []), (_clipped, [])]
-)
-def test_pooled_features_have_one_and_statistics_none(model: Any, names: Any) -> None:
-    params = {"w": WEIGHTS, "o": OUT, "s": jnp.ones(5)}
-    images = INPUTS.reshape(8, 5, 6)
-    found = _activations(jax.value_and_grad(model), params, images)
-    assert [site.primitive for site, _ in found] == names

@@ -112,3 +112,25 @@ def test_the_core_alone_has_no_updates() -> None:
     kinds = {site.kind for site in stats.sites}
     assert {"parameter", "gradient"} <= kinds
     assert not {"update", "activation"} & kinds
+
+
+@pytest.mark.parametrize("still", ["kept", "zero", "moved"])
+def test_a_frozen_parameter_is_known_and_not_missed(still: str) -> None:
+    """A step may hand a leaf on, or add a zero that the optimiser always makes."""
+
+    def step(params: Any, x: jax.Array) -> Any:
+        grads = jax.grad(lambda p: jnp.sum((x @ p["a"] @ p["b"]) ** 2))(params)
+        moves = jax.tree.map(lambda g: -0.1 * g, grads)
+        a = {
+            "kept": params["a"],
+            "zero": params["a"] + jnp.zeros_like(moves["a"]),
+            "moved": params["a"] + moves["a"],
+        }
+        return {"a": a[still], "b": params["b"] + moves["b"]}
+
+    params = {"a": jnp.ones((3, 2)), "b": jnp.ones((2, 2))}
+    _, stats = jax.eval_shape(jd.probe(step), params, jnp.ones((4, 3)))
+    reasons = " ".join(reason for _, reason in stats.layout.unidentified)
+    assert "value" not in reasons
+    assert "update" not in reasons
+    assert stats.layout.frozen == (() if still == "moved" else (("a",),))

@@ -89,7 +89,7 @@ def frozen_by_set_to_zero() -> TrainStep:
             labels,
         )
     )
-    still = "no gradient of its shape leads to its new value"
+    still = "its update is always zero"
     return step._replace(unidentified={"w1": still, "b1": still})
 
 

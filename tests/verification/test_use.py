@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,13 @@ import pytest
 from flax import nnx
 
 import jaxdebug as jd
-from jaxdebug.checks.gradient_report import GradientsFailed
+from jaxdebug.checks.report import ReportFailed
 from tests.checks.faulty_rules import factor
+from tests.checks.json_schema import problems
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
+)
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 W = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
 
@@ -58,12 +63,13 @@ def test_its_report_is_text_json_and_a_file(
     assert "[red]w/../x" in text
     assert max(map(len, text.splitlines())) <= 100
     read = json.loads(failed.to_json())
-    assert read["schema"] == "jaxdebug.gradients/1"
+    assert problems(read, SCHEMA, SCHEMA) == []
+    assert read.keys() == SCHEMA["properties"].keys()
     assert read["verdict"] == "fail"
     assert {leaf["path"] for leaf in read["leaves"]} == {"right", "[red]w/../x"}
     assert failed.save(tmp_path / "gradients.json").read_text() == failed.to_json()
     assert "<pre>" in failed._repr_html_()
-    with pytest.raises(GradientsFailed, match="wrong-rule"):
+    with pytest.raises(ReportFailed, match="wrong-rule"):
         failed.raise_if_failed()
 
 
@@ -178,3 +184,41 @@ def test_an_exception_of_the_users_passes_through() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         jd.check_gradients(loss)({"w": W}, X)
+
+
+@pytest.mark.parametrize("transposed", ["right", "wrong"])
+def test_a_transpose_that_somebody_wrote_is_held_against_forward_mode(
+    transposed: str,
+) -> None:
+    factor = 1.0 if transposed == "right" else 1.5
+    matrix = jnp.asarray(W[:2] @ W[:2].T + np.eye(2))
+
+    def loss(w: Any) -> Any:
+        solved = jax.lax.custom_linear_solve(
+            lambda x: matrix @ x,
+            w,
+            lambda _, b: jnp.linalg.solve(matrix, b),
+            lambda _, b: factor * jnp.linalg.solve(matrix.T, b),
+        )
+        return jnp.sum(jnp.sin(solved))
+
+    report = jd.check_gradients(loss)(W[0])
+    codes = {finding.code for finding in report.findings}
+    assert report.ok == (transposed == "right"), str(report)
+    assert ("modes-disagree" in codes) == (transposed == "wrong")
+
+
+def test_what_float64_decides_otherwise_is_no_rounding() -> None:
+    """In bfloat16 two columns tie, and the other one is chosen."""
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+    w = np.repeat(x[:4, :1], 4, 1) * (1 + 1e-4 * np.arange(4, dtype=np.float32))
+
+    def chosen(w: Any, x: Any) -> jax.Array:
+        w, x = w.astype(jnp.bfloat16), x.astype(jnp.bfloat16)
+        scores = (x @ w).astype(jnp.float32)
+        return jnp.sum(scores[jnp.arange(16), jnp.argmax(scores, -1)] ** 2)
+
+    report = jd.check_gradients(chosen)(w, x)
+    (leaf,) = report.leaves
+    assert leaf.precision < 0.05 < 0.1 < leaf.flips
+    assert [finding.code for finding in report.findings] == ["flipped-decisions"]

@@ -1,7 +1,5 @@
 """The zoo itself is sound: what the tools are tested on trains without them."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +7,6 @@ import pytest
 
 from tests.slow import quick_cases
 from tests.zoo import PROGRAMS
-
-QUICK_COMPILATION = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 
 
 def _all_finite(tree) -> bool:
@@ -39,7 +32,7 @@ def test_program_trains(name):
     gradient = jax.value_and_grad(program.loss_fn, has_aux=program.has_aux)
 
     # Compiled together, which takes half the time of compiling one after the other.
-    @partial(jax.jit, compiler_options=QUICK_COMPILATION)
+    @jax.jit
     def gradient_and_step(params, batch, extra, state):
         return gradient(params, batch, *extra), program.train_step(state, batch)
 

@@ -72,6 +72,7 @@ PAGES = (
         "leaf whose gradient is not negligible.",
         "None on the healthy float32 and bfloat16 models of the tests.",
         (
+            "Ask jaxdebug.check_precision which operation loses them.",
             "Keep sums, means, norms and the loss in float32.",
             "Look for a difference of nearly equal numbers in front of this "
             "parameter's layer.",

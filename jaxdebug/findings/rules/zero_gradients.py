@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxdebug.findings.finding import Finding, found
+from jaxdebug.findings.parts import Path, parts_of_tree, unnumbered
 from jaxdebug.findings.rules.reading import Measured, is_zero, of_kind, parameters
 
 if TYPE_CHECKING:
     from jaxdebug.programs.places import Site
-
-Path = tuple[str, ...]
 
 BIASES = re.compile(r"bias|beta|offset|^b\d*$", re.IGNORECASE)
 """What is only added: that it is zero cuts off no gradient."""
@@ -83,25 +81,10 @@ def _by_module(
     alive: set[Path],
     make: Callable[[Sequence[Path], Sequence[Site]], Finding],
 ) -> list[Finding]:
-    """One finding for each largest part of the tree without any gradient.
-
-    Parts whose names differ in numbers only, such as experts, are one.
-    """
-    parts: dict[Path, list[Site]] = defaultdict(list)
-    for site in zero:
-        path = site.path
-        length = len(path)
-        while length > 1 and not any(
-            a[: length - 1] == path[: length - 1] for a in alive
-        ):
-            length -= 1
-        parts[path[:length]].append(site)
-    alike: dict[Path, list[Path]] = defaultdict(list)
-    for path in parts:
-        alike[_unnumbered(path)].append(path)
+    """One finding for each largest part of the tree without any gradient."""
     return [
-        make(paths, [site for path in paths for site in parts[path]])
-        for paths in alike.values()
+        make(part.paths, [zero[index] for index in part.leaves])
+        for part in parts_of_tree([site.path for site in zero], alive)
     ]
 
 
@@ -154,11 +137,7 @@ def _evidence(paths: Sequence[Path], sites: Sequence[Site]) -> dict[str, object]
 
 def _has_living_twin(path: Path, alive: set[Path]) -> bool:
     """Whether a leaf that differs in numbers only has a gradient."""
-    return any(_unnumbered(path) == _unnumbered(other) for other in alive)
-
-
-def _unnumbered(path: Path) -> Path:
-    return tuple(re.sub(r"\d+", "", part) for part in path)
+    return any(unnumbered(path) == unnumbered(other) for other in alive)
 
 
 def _elements(site: Site) -> int:

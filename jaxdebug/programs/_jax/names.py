@@ -36,12 +36,39 @@ def reduced_axes(reduction: JaxprEqn) -> tuple[int, ...]:
 
 
 def looks_up_rows(gather: JaxprEqn) -> bool:
-    """Whether a gather reads whole slices along the first axis of its operand."""
+    """Whether a gather reads whole slices along the first axis of its operand.
+
+    The first number of each index is then the row. A slice under vmap has the starts
+    of the other axes beside it, which can only be zero.
+    """
     numbers = gather.params["dimension_numbers"]
     aval: Any = gather.invars[0].aval
+    starts = tuple(numbers.start_index_map)
     return (
-        tuple(numbers.start_index_map) == (0,)
-        and tuple(numbers.collapsed_slice_dims) == (0,)
+        starts == tuple(range(len(starts)))
+        and tuple(numbers.collapsed_slice_dims) in ((0,), ())
         and not numbers.operand_batching_dims
         and tuple(gather.params["slice_sizes"]) == (1, *aval.shape[1:])
     )
+
+
+def contracted_axes(product: JaxprEqn) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Axes of the two operands that a `dot_general` without batches sums over."""
+    (left, right), batches = product.params["dimension_numbers"]
+    return ((), ()) if any(batches) else (tuple(left), tuple(right))
+
+
+def counted_axis(iota: JaxprEqn) -> int:
+    """The axis along which an iota counts."""
+    return iota.params["dimension"]
+
+
+def broadcast_axes(broadcast: JaxprEqn) -> tuple[int, ...]:
+    """For each axis of the operand, the axis of the result."""
+    return tuple(broadcast.params["broadcast_dimensions"])
+
+
+def chosen_axis(top_k: JaxprEqn) -> int:
+    """Axis along which the largest elements are chosen."""
+    last = top_k.params.get("reduction_dimension", -1)
+    return top_k.params.get("axis", last)

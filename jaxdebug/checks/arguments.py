@@ -1,10 +1,9 @@
-"""A loss split into what moves and what is given, on flat arrays."""
+"""Arguments as flat arrays, split into what moves and what is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
 from operator import index
 from typing import Any
 
@@ -12,7 +11,6 @@ import jax
 import numpy as np
 
 from jaxdebug.frameworks import modules
-from jaxdebug.frameworks.observed import observed
 from jaxdebug.programs.leaves import path_names
 
 _NUMBERS = (bool, int, float, complex, np.generic)
@@ -59,35 +57,13 @@ class Split:
             every[position] = leaf
         return every
 
-
-@dataclass(frozen=True, eq=False)
-class Loss:
-    """A scalar loss of flat arrays, some of which are parameters.
-
-    Attributes:
-        split: which of them.
-        scalar: the loss of all flat arrays.
-    """
-
-    split: Split
-    scalar: Callable[..., Any]
-
-    def gradient(self, *leaves: Any) -> tuple[Any, list[Any]]:
-        """Value and gradient by the moving leaves."""
-
-        def moved(moving: list[Any]) -> Any:
-            return self.scalar(*self.split.with_moving(leaves, moving))
-
-        return jax.value_and_grad(moved)([leaves[i] for i in self.split.moving])
-
     def rebuild(self, leaves: Sequence[Any], moving: Sequence[Any]) -> Any:
         """The parameters' pytree, of the first argument that holds some.
 
         Of a module the tree that its framework gives an optimiser.
         """
-        every = self.split.with_moving(leaves, moving)
-        arguments = jax.tree.unflatten(self.split.tree, every)[0]
-        return modules.parameters(arguments[self.split.arguments[0]])
+        arguments = jax.tree.unflatten(self.tree, self.with_moving(leaves, moving))[0]
+        return modules.parameters(arguments[self.arguments[0]])
 
 
 def require_seed(tool: str, seed: int) -> None:
@@ -96,6 +72,17 @@ def require_seed(tool: str, seed: int) -> None:
         raise ValueError(
             f"{tool} expects seed to be an integer from 0 to 2**32 - 1; found {seed!r}."
         )
+
+
+def require_names(tool: str, expected: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of functions whose rule is meant to differ; one may stand alone."""
+    names = (expected,) if isinstance(expected, str) else tuple(expected)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"{tool} expects expected to be names of functions whose rule is meant to "
+            f"differ, as in expected=('ste',); found {expected!r}."
+        )
+    return names
 
 
 def place_arguments(
@@ -129,35 +116,16 @@ def place_arguments(
     return jax.tree.unflatten(tree, placed)
 
 
-def split_loss(
-    loss_fn: Callable[..., Any],
-    argnums: int | Sequence[int],
-    has_aux: bool,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Loss:
-    """Split a loss at the parameters of its arguments.
-
-    Raises:
-        AuditInputError: if `argnums` names no argument, if there is nothing to
-            differentiate by, or if the loss is not a real scalar.
-        TypeError: if `argnums` is not made of integers.
-    """
-    split = split_arguments(argnums, args, kwargs)
-
-    @wraps(loss_fn, updated=())
-    def scalar(*flat: Any) -> Any:
-        args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
-        result = observed(loss_fn)(*args, **kwargs)
-        return _scalar_of(result, has_aux)
-
-    return Loss(split, scalar)
-
-
 def split_arguments(
     argnums: int | Sequence[int], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Split:
-    """Split arguments at the parameters among them; raises as `split_loss`."""
+    """Split arguments at the parameters among them.
+
+    Raises:
+        AuditInputError: if `argnums` names no argument, or if there is nothing to
+            differentiate by.
+        TypeError: if `argnums` is not made of integers.
+    """
     numbers = _positions(argnums, len(args))
     leaves, tree = jax.tree.flatten((args, kwargs))
     paths = path_names((args, kwargs))
@@ -193,30 +161,6 @@ def _dtypes_of(
     return "; ".join(found[:3]) or "nothing in it"
 
 
-def _scalar_of(result: Any, has_aux: bool) -> Any:
-    if has_aux:
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise AuditInputError(
-                "expected the loss to return (loss, aux), because has_aux=True; "
-                f"found {_describe(result)}. Return a pair, or give has_aux=False."
-            )
-        result = result[0]
-    elif isinstance(result, tuple) and len(result) == 2:
-        raise AuditInputError(
-            f"expected a scalar loss; found {_describe(result)}. If it is "
-            "(loss, aux), give has_aux=True."
-        )
-    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
-    if isinstance(result, float):
-        shape, dtype = (), np.dtype(float)
-    if shape != () or not jax.dtypes.issubdtype(dtype, np.floating):
-        raise AuditInputError(
-            f"expected a scalar loss of a floating dtype; found "
-            f"{_describe(result)}. Reduce it, for example with .mean()."
-        )
-    return result
-
-
 def _positions(argnums: Any, count: int) -> tuple[int, ...]:
     """The positions that argnums names, counted from the front."""
     numbers = tuple(argnums) if isinstance(argnums, list | tuple) else (argnums,)
@@ -246,12 +190,3 @@ def _field_name(path: tuple[str, ...]) -> str:
 
 def _list(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _describe(value: Any) -> str:
-    """Type, and shape and dtype of arrays, as in f32[2,3]."""
-    if isinstance(value, tuple):
-        return "(" + ", ".join(map(_describe, value)) + ")"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
-    return type(value).__name__

@@ -1,0 +1,33 @@
+"""Parts that every report's document is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jaxdebug.findings import Finding
+from jaxdebug.reports import Column, Section, Table
+
+MOST_ROWS = 60
+"""A longer table is cut, and says how many rows were left out; JSON has all."""
+
+
+def finding_sections(findings: Sequence[Finding]) -> Iterator[Section]:
+    """One section for each finding: where, what, what to try."""
+    for finding in findings:
+        line = f" at {finding.line}" if finding.line else ""
+        yield Section(
+            f"{finding.severity}: {finding.code}",
+            (f"{finding.where}{line}: {finding.message}.",),
+            listing=finding.remedies,
+        )
+
+
+def cut(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table of the first rows, which says how many it leaves out."""
+    return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))
+
+
+def short_place(place: str) -> str:
+    """`file:line` without the folders."""
+    return place.replace("\\", "/").rsplit("/", 1)[-1]
