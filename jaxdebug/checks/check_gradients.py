@@ -56,8 +56,9 @@ def check_gradients(
             or a value. `fn` must then return a scalar.
         order: 2 to check second derivatives too: those of every custom rule against
             its function's, and the Hessian along one vector, reverse over reverse,
-            against differences of the gradient and forward over reverse. They are
-            in `report.second`, and decide the verdict with the first.
+            against differences of the gradient and, where somebody wrote a
+            transpose, forward over reverse. They are in `report.second`, and decide
+            the verdict with the first.
         seed: of cotangents, directions and the displacement.
 
     Returns:
@@ -70,13 +71,14 @@ def check_gradients(
             pytree of arrays.
 
     Cost:
-        Two gradients in the working precision; in float64 four gradients, the
-        function `40 + 5 * leaves` times, and 98 times more for each leaf that these
-        leave open, and for each call of a custom rule
-        about six pullbacks of it; the memory of two float64 gradients and four
-        copies of the leaves. One compilation for each signature; one more if a
-        stop_gradient makes differences of the plain function useless. With `order=2`
-        the same again for a function that costs as much as the gradient.
+        Two gradients in the working precision; in float64 two, with custom rules
+        four, the function `40 + 5 * leaves` times, and 98 times more for each leaf
+        that these leave open, up to 1000 times for each of three leaves that are
+        wrong, and for each call of a custom rule about six pullbacks of it; the
+        memory of two float64 gradients and five copies of the leaves. One
+        compilation for each signature; one more if a stop_gradient makes differences
+        of the plain function useless. With `order=2` the same again for a function
+        that costs as much as the gradient.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,8 +14,13 @@ import pytest
 from jax import lax
 
 import jaxdebug as jd
+from tests.checks.json_schema import problems
 from tests.slow import quick_cases
 from tests.verification.case import cast, normal, with_rule, working_in
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
+)
 
 RIGHT = with_rule(lambda x: jnp.sin(x), lambda x, g: (g * jnp.cos(x),))
 STALE = with_rule(
@@ -117,6 +124,7 @@ def test_right_second_derivatives_pass(name: str, precision: str) -> None:
     assert report.verdict == "pass", str(report)
     assert report.second is not None
     assert report.findings == ()
+    assert problems(json.loads(report.to_json()), SCHEMA, SCHEMA) == []
 
 
 @pytest.mark.slow
