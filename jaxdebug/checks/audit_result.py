@@ -56,7 +56,7 @@ def build_report(
     judged = judge_gradient(asked, expected)
     # Whoever trains a parameter wants its gradient, whatever keeps it back.
     checks = tuple(
-        replace(leaf, verdict=Verdict.FAIL) if leaf.reason == "stopped" else leaf
+        replace(leaf, verdict=Verdict.FAIL) if leaf.withheld else leaf
         for leaf in judged.leaves
     )
     layers = list(measured.layers)
@@ -93,7 +93,7 @@ def build_report(
         layers,
         [*leaf_measurements(split.paths, parameters, numbers)],
         findings,
-        [leaf.path for leaf in checks if leaf.causes],
+        [leaf.path for leaf in checks if leaf.causes or leaf.way == "declared"],
     )
     findings.sort(key=lambda finding: list(Severity).index(finding.severity))
     kept, quiet = silenced(findings, silence)
@@ -138,7 +138,7 @@ def _severed(plan: Plan, leaves: Sequence[LeafCheck]) -> dict[str, dict[str, str
     zero = {
         index
         for index, leaf in enumerate(leaves)
-        if leaf.reason in ("lost-gradient", "stopped", "flat", "no-effect")
+        if leaf.withheld or leaf.reason in ("lost-gradient", "flat", "no-effect")
     }
     if not zero:
         return {}

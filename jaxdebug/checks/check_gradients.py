@@ -10,11 +10,15 @@ from typing import Any
 import jax
 
 from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
+from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
+from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
-from jaxdebug.checks.gradient_problem import split_problem
+from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
+from jaxdebug.checks.gradient_second_report import with_second_order
+from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -26,6 +30,7 @@ def check_gradients(
     has_aux: bool = False,
     expected: Sequence[str] = (),
     gradient: Any = None,
+    order: int = 1,
     seed: int = 0,
 ) -> Callable[..., GradientReport]:
     """Whether a gradient is right, and if not, what makes it wrong.
@@ -44,10 +49,16 @@ def check_gradients(
         argnums: which arguments are differentiated by, as in `jax.grad`. Their
             integer leaves and keys are left alone.
         has_aux: whether the function returns `(output, aux)`.
-        expected: names of functions whose rule is meant to differ from the function
-            (straight-through, clipping, reversal); wildcards are allowed.
+        expected: names of functions whose derivative is meant to differ (straight-
+            through, clipping, reversal): those with the rule, or those that call
+            them or stop_gradient; wildcards are allowed.
         gradient: to verify in the place of JAX's: a function of the same arguments,
             or a value. `fn` must then return a scalar.
+        order: 2 to check second derivatives too: those of every custom rule against
+            its function's, and the Hessian along one vector, reverse over reverse,
+            against differences of the gradient and, where somebody wrote a
+            transpose, forward over reverse. They are in `report.second`, and decide
+            the verdict with the first.
         seed: of cotangents, directions and the displacement.
 
     Returns:
@@ -60,12 +71,14 @@ def check_gradients(
             pytree of arrays.
 
     Cost:
-        One gradient in the working precision; in float64 four gradients, the
-        function `40 + 5 * leaves` times, and 98 times more for each leaf that these
-        leave open, and for each call of a custom rule
-        about six pullbacks of it; the memory of two float64 gradients and four
-        copies of the leaves. One compilation for each signature; one more if a
-        stop_gradient makes differences of the plain function useless.
+        Two gradients in the working precision; in float64 two, with custom rules
+        four, the function `40 + 5 * leaves` times, and 98 times more for each leaf
+        that these leave open, up to 1000 times for each of three leaves that are
+        wrong, and for each call of a custom rule about six pullbacks of it; the
+        memory of two float64 gradients and five copies of the leaves. One
+        compilation for each signature; one more if a stop_gradient makes differences
+        of the plain function useless. With `order=2` the same again for a function
+        that costs as much as the gradient.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -90,21 +103,42 @@ def check_gradients(
     require_function("check_gradients", fn)
     expected = require_names("check_gradients", expected)
     require_seed("check_gradients", seed)
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ValueError(
+            f"check_gradients expects order to be 1 or 2; found {order!r}."
+        )
+    if order == 2 and gradient is not None:
+        raise ValueError(
+            "check_gradients expects order=1 where gradient is given: a gradient that "
+            "is handed in says nothing of second derivatives. Leave out one of the two."
+        )
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> GradientPlan:
         require_rules("check_gradients")
-        problem = split_problem(fn, argnums, has_aux, gradient, args, kwargs)
         leaves = jax.tree.leaves((args, kwargs))
-        return make_gradient_plan(problem, leaves, expected, DIRECTIONS)
+
+        def problem(without: frozenset[int]) -> Problem:
+            return split_problem(fn, argnums, has_aux, gradient, args, kwargs, without)
+
+        def made(problem: Problem) -> GradientPlan:
+            return make_gradient_plan(problem, leaves, expected, DIRECTIONS, order)
+
+        return plan_with_skipped(problem, made, leaves)
 
     def measure(*args: Any, **kwargs: Any) -> GradientReport:
         started = time.perf_counter()
         arrays = place_arguments(args, kwargs)
         made = plan(*arrays[0], **arrays[1])
-        asked = made.at(jax.tree.leaves(arrays), seed)
+        leaves = jax.tree.leaves(arrays)
+        asked = made.at(leaves, seed)
         name = getattr(fn, "__name__", "function")
-        return build_gradient_report(asked, name, expected, seed, started)
+        report = build_gradient_report(asked, name, expected, seed, started)
+        report = with_determinism(with_gauge(report, asked), asked, leaves)
+        report = with_skipped(report, made.skipped)
+        if order == 1:
+            return report
+        return with_second_order(report, asked, leaves, expected)
 
     @wraps(fn, updated=())
     def checked(*args: Any, **kwargs: Any) -> GradientReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jaxdebug.checks.gradient_sections import (
@@ -23,6 +24,13 @@ def gradient_document(report: GradientReport) -> Document:
         leaf_section(report.leaves),
         *rule_sections(report.rules),
     ]
+    second = report.second
+    if second is not None:
+        parts = [leaf_section(second.leaves)] if second.leaves else []
+        sections += [
+            replace(part, title=f"{part.title}: second derivatives")
+            for part in (*parts, *rule_sections(second.rules))
+        ]
     if report.unchecked:
         sections.append(Section("Not checked", (), listing=report.unchecked))
     cost = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdebug.checks.gradient_ways import cut_text
 from jaxdebug.checks.lost_gradients import lost_gradients
 from jaxdebug.checks.precision_findings import FLIPPED, flipped
 from jaxdebug.findings import Finding, found
@@ -35,7 +36,7 @@ def wrong_gradients(
             gradient that is not finite is no finding of its own.
     """
     findings = [
-        _wrong_rule(rule, [leaf.path for leaf in leaves if str(rule) in leaf.causes])
+        _wrong_rule(rule, [leaf.where for leaf in leaves if str(rule) in leaf.causes])
         for rule in rules
         if rule.verdict is Verdict.FAIL
     ]
@@ -78,7 +79,7 @@ def loses_digits(leaf: LeafCheck) -> bool:
 
 def _counted(leaf: LeafCheck) -> bool:
     """Whether relative errors of its gradient mean something."""
-    return leaf.reason in ("agrees", "kink", "expected")
+    return leaf.reason in ("agrees", "stopped", "kink", "expected")
 
 
 _REMARKS = {
@@ -111,17 +112,28 @@ _WRONG = {
     "not-finite": "it is not finite where the function's derivative is",
     "unlawful-at-kink": "at a kink its slope is outside the one-sided slopes",
     "disagrees": "it is not the derivative of the function",
+    "second-derivative": "it is the derivative of the function, but what JAX "
+    "makes of it when it differentiates again is not the second derivative",
+    "no-second-derivative": "JAX cannot differentiate it again",
 }
 
 
 def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
     message = f"{_WRONG[rule.reason]} (relative error {format_number(rule.error)}"
-    if rule.index >= 0 and rule.reason in ("disagrees", "unlawful-at-kink"):
+    if rule.index >= 0 and rule.reason in (
+        "disagrees",
+        "unlawful-at-kink",
+        "second-derivative",
+    ):
         message += (
             f"; at element {rule.index} of operand {rule.operand} it gives "
             f"{format_number(rule.by_rule)} for {format_number(rule.by_body)}"
         )
     message += ")"
+    if rule.iteration and rule.ends:
+        at = ", ".join(map(str, rule.iteration))
+        first, last = map(format_number, rule.ends)
+        message += f", in iteration {at} (the first is {first} off, the last {last})"
     if rule.calls:
         message += f", called at {listed(rule.calls)}"
     if behind:
@@ -139,6 +151,8 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
             "by_rule": rule.by_rule,
             "by_body": rule.by_body,
             "iteration": rule.iteration,
+            "first": rule.ends[:1],
+            "last": rule.ends[1:],
         },
     )
 
@@ -150,16 +164,27 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
     return found(
         "wrong-gradient",
         leaf.path,
-        f"{where}the gradient gives a slope of {format_number(leaf.slope)}, "
-        f"differences in float64 give {format_number(leaf.difference)} ± "
-        f"{format_number(leaf.bar)}; no custom rule explains it",
-        evidence=_numbers(leaf),
+        f"{where}{_place(leaf)}the gradient gives a slope of "
+        f"{format_number(leaf.slope)}, differences in float64 give "
+        f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}; "
+        f"no custom rule explains it{_beside(leaf)}",
+        evidence=_numbers(leaf) | {"cuts": leaf.cuts},
     )
+
+
+def _beside(leaf: LeafCheck) -> str:
+    """What may lose a part of the gradient."""
+    return f"; no derivative passes {cut_text(leaf)}" if leaf.cuts else ""
+
+
+def _place(leaf: LeafCheck) -> str:
+    """What of the leaf is wrong, if it is less than all of it."""
+    return "" if leaf.where == leaf.path else f"{leaf.where} is wrong: "
 
 
 def _nonfinite(leaf: LeafCheck) -> Finding:
     if not np.isfinite(leaf.slope):
-        message = "the gradient is not finite"
+        message = f"{_place(leaf)}the gradient is not finite"
         return found("nonfinite-gradient", leaf.path, message, evidence=_numbers(leaf))
     return found(
         "nonfinite-gradient",
@@ -181,6 +206,7 @@ def _numbers(leaf: LeafCheck) -> dict[str, object]:
         "bar": leaf.bar,
         "error": leaf.error,
         "precision": leaf.precision,
+        "blocks": [[block.start, block.stop, block.wrong] for block in leaf.blocks],
     }
 
 

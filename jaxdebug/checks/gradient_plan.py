@@ -11,23 +11,23 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.gradient_problem import Problem
+from jaxdebug.checks.gradient_second import second_problem
 from jaxdebug.frameworks.observed import Observed, trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
+from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import Draws, draws, scales
-from jaxdebug.gradients.evidence import (
-    Evidence,
-    Values,
-    Witnesses,
-    evaluate,
-    gather,
-    witnesses,
-)
+from jaxdebug.gradients.evaluation import Values, evaluate
+from jaxdebug.gradients.evidence import Evidence, gather
 from jaxdebug.gradients.frozen import frozen_function
+from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
+from jaxdebug.gradients.witnesses import Witnesses, witnesses
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.pair import relative_gap, with_native_decisions
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import widen_on_host
 
 CHUNK = 32
@@ -49,6 +49,10 @@ class GradientPlan(NamedTuple):
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
     rounding: Callable[..., Any]
+    second: GradientPlan | None = None
+    """Of the second derivatives, if they were asked for and JAX has them."""
+    skipped: tuple[LeafCheck, ...] = ()
+    """Leaves that JAX cannot differentiate by."""
 
     @property
     def constants(self) -> list[Any]:
@@ -59,8 +63,10 @@ class GradientPlan(NamedTuple):
     def at(self, leaves: Sequence[Any], seed: int) -> Asked:
         """Ask the witnesses about JAX's gradient at one set of arguments."""
         cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
-        native = self.native(leaves, cotangents)[len(self.outputs) :]
-        return self.ask(leaves, native, seed)
+        runs = [self.native(leaves, cotangents) for _ in range(2)]
+        spreads = jax.device_get(jax.jit(spread)(*runs))
+        asked = self.ask(leaves, runs[0][len(self.outputs) :], seed)
+        return asked._replace(spread=tuple(map(float, spreads)))
 
     def ask(self, leaves: Sequence[Any], native: Sequence[Any], seed: int) -> Asked:
         """Ask the witnesses about a gradient in the working precision.
@@ -112,6 +118,9 @@ class Asked(NamedTuple):
     evidence: Evidence
     device: Any
     """Where they were asked; None for the default."""
+    spread: tuple[float, ...] = ()
+    """Of two runs in the working precision: outputs, then the gradient; empty where
+    there was one."""
 
     def evaluate(
         self, ladders: Sequence[Rungs], *, frozen: bool = False
@@ -146,7 +155,12 @@ class Asked(NamedTuple):
 
 
 def make_gradient_plan(
-    problem: Problem, leaves: Sequence[Any], expected: Sequence[str], directions: int
+    problem: Problem,
+    leaves: Sequence[Any],
+    expected: Sequence[str],
+    directions: int,
+    order: int = 1,
+    bare: Program | None = None,
 ) -> GradientPlan:
     """Trace the programs of a check.
 
@@ -155,6 +169,9 @@ def make_gradient_plan(
         leaves: flat arguments.
         expected: names of rules that are meant to differ from their function.
         directions: along which all leaves move.
+        order: 2 for second derivatives too.
+        bare: the function without custom rules, if it is no part of the function's
+            own program.
     """
     program = trace_observed(problem.function, *leaves).program
     outputs = tuple(program.jaxpr.out_avals)
@@ -163,16 +180,26 @@ def make_gradient_plan(
     graph = build_graph(program.jaxpr)
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
-    with _own_settings():
+    moving = problem.split.moving
+    with own_settings():
         those = witnesses(
             program,
             gradient.program,
-            problem.split.moving,
+            moving,
             sites,
             meant,
+            order=order,
+            plain=bare,
             handed_in=problem.handed_in,
             primitives={step.equation.primitive for step in graph.steps},
         )
+    second = None
+    if order == 2 and not those.refused:
+        kept = {s.address for s in sites if s in meant or s.body != "reverse"}
+        again, stripped = second_problem(problem, program, gradient.program, kept)
+        # Without custom rules it is the function itself.
+        without = trace(stripped, *leaves) if len(kept) < len(sites) else None
+        second = make_gradient_plan(again, leaves, expected, directions, bare=without)
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         return gradient.program(*leaves, *cotangents)
@@ -181,14 +208,14 @@ def make_gradient_plan(
         leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, native: Any
     ) -> Any:
         points = (GIVEN, NEAR)
-        with _own_settings():
+        with own_settings():
             return gather(
                 those, leaves, cotangents, native, drawn, sizes, directions, points
             )
 
     def evaluating(function: Callable[[], Values]) -> Callable[..., Any]:
         def run(*given: Any) -> Any:
-            with _own_settings():
+            with own_settings():
                 return evaluate(those, function(), *given)
 
         return jax.jit(run)
@@ -213,10 +240,11 @@ def make_gradient_plan(
         evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
         evaluating(lambda: frozen_function(program)),
         jax.jit(rounding),
+        second,
     )
 
 
-def _own_settings() -> AbstractContextManager[Any]:
+def own_settings() -> AbstractContextManager[Any]:
     """JAX's defaults for what is ours; the user's function was traced with theirs."""
     stack = ExitStack()
     stack.enter_context(jax.numpy_dtype_promotion("standard"))
@@ -225,9 +253,10 @@ def _own_settings() -> AbstractContextManager[Any]:
 
 
 def is_expected(site: CallSite, names: Sequence[str]) -> bool:
-    """Whether the name of a call's function is one of those, wildcards allowed."""
+    """Whether a call's function, or one it stands in, has one of those names."""
     name, _ = calls.custom_rule_name(site.equation.raw)
-    return any(fnmatch(name, pattern) for pattern in names)
+    named = any(fnmatch(name, pattern) for pattern in names)
+    return named or stands_in(site.equation, names)
 
 
 def value_tolerances(sites: Sequence[CallSite]) -> list[float]:

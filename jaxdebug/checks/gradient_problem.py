@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -63,6 +63,7 @@ def split_problem(
     gradient: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    without: Collection[int] = (),
     *,
     is_loss: bool = False,
 ) -> Problem:
@@ -76,13 +77,14 @@ def split_problem(
             None.
         args: of the function.
         kwargs: of the function.
+        without: flat arguments that are not differentiated by.
         is_loss: whether it must return a real scalar, whose own gradient is meant.
 
     Raises:
         AuditInputError: if `argnums` names no argument, there is nothing to
             differentiate by, a loss is no scalar, or the given gradient does not fit.
     """
-    split = split_arguments(argnums, args, kwargs)
+    split = _without(split_arguments(argnums, args, kwargs), without)
 
     def outputs(flat: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
@@ -97,16 +99,7 @@ def split_problem(
     def function(*flat: Any) -> list[Any]:
         return outputs(flat)
 
-    def by_jax(flat: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        def moved(moving: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            every = outputs(split.with_moving(flat, moving))
-            return [out for out in every if is_inexact(jax.typeof(out))], every
-
-        moving = [flat[index] for index in split.moving]
-        inexact, pull, every = jax.vjp(moved, moving, has_aux=True)
-        if is_loss:
-            cotangents = [jax.numpy.ones_like(out) for out in inexact]
-        return [*every, *pull(list(cotangents))[0]]
+    by_jax = gradient_by_jax(outputs, split, is_loss)
 
     def by_user(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
@@ -164,6 +157,41 @@ def _describe(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     return type(value).__name__
+
+
+def _without(split: Split, left_out: Collection[int]) -> Split:
+    pairs = zip(split.moving, split.paths, strict=True)
+    kept = [pair for pair in pairs if pair[0] not in left_out]
+    return replace(
+        split,
+        moving=tuple(index for index, _ in kept),
+        paths=tuple(path for _, path in kept),
+    )
+
+
+def gradient_by_jax(
+    outputs: Callable[[Sequence[Any]], list[Any]], split: Split, is_loss: bool = False
+) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+    """Of flat arrays and a cotangent for each inexact output: outputs and gradient.
+
+    Args:
+        outputs: the flat outputs of flat arrays.
+        split: which of the arrays it is differentiated by.
+        is_loss: whether the cotangent is one, whatever it is called with.
+    """
+
+    def by_jax(flat: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+        def moved(moving: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            every = outputs(split.with_moving(flat, moving))
+            return [out for out in every if is_inexact(jax.typeof(out))], every
+
+        moving = [flat[index] for index in split.moving]
+        inexact, pull, every = jax.vjp(moved, moving, has_aux=True)
+        if is_loss:
+            cotangents = [jax.numpy.ones_like(out) for out in inexact]
+        return [*every, *pull(list(cotangents))[0]]
+
+    return by_jax
 
 
 def _fitting(found: Any, split: Split, flat: Sequence[Any]) -> list[Any]:

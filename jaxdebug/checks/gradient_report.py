@@ -30,6 +30,8 @@ class GradientReport(Report):
         unchecked: parts that were not looked into, and why.
         seed: of directions, displacement and cotangents.
         cost: evaluations in float64, seconds with compilation.
+        second: on second derivatives, if they were asked for: on the gradient along
+            one vector, and on the second derivative of each rule.
     """
 
     schema: ClassVar[str] = "jaxdebug.gradients/1"
@@ -43,6 +45,7 @@ class GradientReport(Report):
     unchecked: tuple[str, ...]
     seed: int
     cost: Mapping[str, float]
+    second: GradientReport | None = None
 
     def _document(self) -> Document:
         return gradient_document(self)
@@ -58,4 +61,5 @@ class GradientReport(Report):
             "unchecked": self.unchecked,
             "seed": self.seed,
             "cost": dict(self.cost),
+            "second": None if self.second is None else self.second._record(),
         }

@@ -22,6 +22,8 @@ from jaxdebug.checks.gradient_plan import (
     value_tolerances,
 )
 from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.checks.gradient_search import Search, located
+from jaxdebug.checks.gradient_ways import way_findings, with_ways
 from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.gradients.custom_calls import CallSite
@@ -63,34 +65,56 @@ class Judged(NamedTuple):
     """Evaluations in float64."""
 
 
-def judge_gradient(asked: Asked, expected: Sequence[str]) -> Judged:
+Above = tuple[GradientPlan, dict[CallSite, JudgedCall]]
+"""Of second derivatives: the plan of the first, and what its calls say of them."""
+
+
+def judge_gradient(
+    asked: Asked, expected: Sequence[str], above: Above | None = None
+) -> Judged:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
     Args:
         asked: the plan at its arguments.
         expected: rules that are meant to differ.
+        above: what the first derivative says, if it is the second that is asked about.
     """
     evidence = asked.evidence
     calls = _judged_calls(asked.plan, evidence, expected)
     leaves = _known_leaves(asked.plan, calls, expected)
+    if above is not None:
+        behind = _behind(*above)
+        leaves = [
+            leaf._replace(wrong=(*found, *leaf.wrong))
+            for leaf, found in zip(leaves, behind, strict=True)
+        ]
+        calls = {**above[1], **calls}
     look = Differences(asked, leaves)
-    checks = tuple(
+    checks = [
         check_leaf(leaf, index, evidence, look.seen(index))
         for index, leaf in enumerate(leaves)
-    )
+    ]
+    search = Search(asked)
+    checks = located(checks, leaves, search)
+    checks = with_ways(checks, asked.plan, evidence, expected)
     certificate = look.certificate()
     return Judged(
-        checks,
+        tuple(checks),
         judge_rules(calls),
         _modes(evidence),
         certificate,
-        look.values + len(evidence.value),
+        look.values + search.values + len(evidence.value),
         2 * len(evidence.value),
     )
 
 
 def build_gradient_report(
-    asked: Asked, name: str, expected: Sequence[str], seed: int, started: float
+    asked: Asked,
+    name: str,
+    expected: Sequence[str],
+    seed: int,
+    started: float,
+    above: Above | None = None,
 ) -> GradientReport:
     """Judge a gradient and report it.
 
@@ -100,8 +124,9 @@ def build_gradient_report(
         expected: rules that are meant to differ.
         seed: of directions.
         started: when the check began, in seconds.
+        above: what the first derivative says, if it is the second that is asked about.
     """
-    judged = judge_gradient(asked, expected)
+    judged = judge_gradient(asked, expected, above)
     if any(map(loses_digits, judged.leaves)):
         # Part of it may be decisions that float64 takes otherwise: no rounding.
         pairs = zip(judged.leaves, asked.rounding(), strict=True)
@@ -112,6 +137,8 @@ def build_gradient_report(
         *judged.modes,
         *lost_digits(judged.leaves),
     ]
+    if above is None:  # of second derivatives, many are zero and should be
+        findings += way_findings(judged.leaves)
     return GradientReport(
         name,
         _verdict(judged, asked.evidence),
@@ -151,9 +178,24 @@ def _known_leaves(
                 "stop_gradient" in primitives,
                 "while" in primitives,
                 any(calls[site].reason not in PLAIN for site in mine),
+                plan.witnesses.rounding,
             )
         )
     return leaves
+
+
+def _behind(
+    plan: GradientPlan, calls: dict[CallSite, JudgedCall]
+) -> list[tuple[str, ...]]:
+    """For each leaf the rules on its way that are wrong."""
+    graph = plan.graph
+    wrong = [site for site, each in calls.items() if each.verdict is Verdict.FAIL]
+    found = []
+    for index in plan.problem.split.moving:
+        after = {step.address for step in graph.steps_after(graph.inputs[index])}
+        names = (rule_name(site) for site in wrong if site.address in after)
+        found.append(tuple(dict.fromkeys(names)))
+    return found
 
 
 def _judged_calls(
@@ -161,7 +203,8 @@ def _judged_calls(
 ) -> dict[CallSite, JudgedCall]:
     sites = plan.witnesses.sites
     meant = [is_expected(site, expected) for site in sites]
-    return judge_calls(sites, evidence.rules, value_tolerances(sites), meant)
+    tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
+    return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
 
 
 def _modes(evidence: Evidence) -> tuple[Finding, ...]:

@@ -22,7 +22,8 @@ REASONS = {
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
     "no-effect": "the function does not depend on it",
     "flat": "zero, and only large changes change the function",
-    "stopped": "zero, as a stop_gradient keeps it from what the function depends on",
+    "stopped": "right with what stop_gradient hands on held still; the function itself "
+    "has another slope",
     "empty": "has no elements",
     "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
     "too-noisy": "the function is too noisy to tell",
@@ -30,6 +31,10 @@ REASONS = {
     "contradictory": "the witnesses contradict each other",
     "lost-gradient": "the gradient is zero, the function depends on the parameter",
     "differentiable-here": "both one-sided slopes agree, the gradient does not",
+    "nondeterministic": "two runs or traces of it differ, which may explain the gap",
+    "gauge": "depends on the phases of eigenvectors or singular vectors, which are "
+    "arbitrary: make the function independent of them to decide",
+    "not-implemented": "goes through something that JAX cannot differentiate",
     "not-reached": "no call of it ran on these arguments",
 }
 
@@ -53,7 +58,7 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
         Column("parameter", "path"),
         Column("verdict", "status"),
         Column("because", "text"),
-        Column("worst element", "text"),
+        Column("where", "text"),
         Column("error", "number"),
         Column("along", "number"),
         Column("bar", "number"),
@@ -62,30 +67,32 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
     rows = []
     for leaf in sorted(leaves, key=_worst_first):
         decided = leaf.size > 0 and leaf.bar < float("inf") and counted(leaf)
-        where = f"[{', '.join(map(str, leaf.index))}]" if leaf.error else ""
+        element = f"[{', '.join(map(str, leaf.index))}]" if leaf.error else ""
+        blocks = [block.named("", leaf.shape) or "all of it" for block in leaf.blocks]
         rows.append(
             (
                 leaf.path,
                 str(leaf.verdict),
                 leaf.reason,
-                where,
+                ", ".join(blocks[:2]) or element,
                 leaf.error,
-                abs(leaf.slope - leaf.difference) / leaf.size if decided else None,
+                leaf.mismatch if decided else None,
                 leaf.bar / leaf.size if decided else None,
                 leaf.precision if counted(leaf) else None,
             )
         )
     note = (
-        "error: the worst element against the gradient without custom rules, in "
-        "float64. along: the slope along one direction against differences of the "
-        "function alone, and the bar of those; relative to the slope that such a "
-        "direction typically has. rounding: what the working precision costs."
+        "where: the wrong elements, or the worst one. error: the worst element against "
+        "the gradient without custom rules, in float64. along: the slope along one "
+        "direction against differences of the function alone, and the bar of those; "
+        "relative to the slope that such a direction typically has. rounding: what "
+        "the working precision costs."
     )
     return Section("Gradients", (note,), cut(columns, rows), _meanings(leaves))
 
 
 def _worst_first(leaf: LeafCheck) -> tuple[int, float]:
-    gap = abs(leaf.slope - leaf.difference) / leaf.size if leaf.size > 0 else 0.0
+    gap = leaf.mismatch if leaf.size > 0 else 0.0
     error = max(leaf.error, gap) if counted(leaf) else 0.0
     return ORDER.index(leaf.verdict), -error if np.isfinite(error) else -np.inf
 

@@ -40,7 +40,8 @@ def layer_findings(
         layers: sites of the gradient program.
         leaves: sites of the parameters: values, gradients, updates.
         known: findings on the gradients, the loss and the data, which go before.
-        behind: parameters whose gradient a wrong rule explains.
+        behind: parameters whose gradient a wrong rule explains, or that are meant to
+            have none.
     """
     codes = {finding.code for finding in known}
     places = {(finding.code, finding.where) for finding in known}

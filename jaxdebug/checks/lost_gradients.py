@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from jaxdebug.checks.gradient_ways import cut_line, cut_text
 from jaxdebug.findings import Finding, found
 from jaxdebug.findings.parts import listed, parts_of_tree
 from jaxdebug.gradients.leaf_check import LeafCheck
@@ -37,15 +38,22 @@ def lost_gradients(lost: Sequence[LeafCheck], others: Collection[str]) -> list[F
                 "depends on them: finite differences in float64 give a slope of "
                 f"{slope} for {steepest.path} ({listed(names)})"
             )
+        if steepest.cuts:
+            message += f"; it is cut off by {cut_text(steepest)}"
         where = names[0] if len(names) == 1 else "/".join(part.paths[0])
         evidence = {
             "slope": steepest.slope,
             "difference": steepest.difference,
             "bar": steepest.bar,
+            "way": steepest.way,
+            "cuts": steepest.cuts,
         }
         if len(leaves) > 1:
             evidence |= {"parameters": names}
-        findings.append(found("lost-gradient", where, message, evidence=evidence))
+        line = cut_line(steepest)
+        findings.append(
+            found("lost-gradient", where, message, line=line, evidence=evidence)
+        )
     return findings
 
 

@@ -14,21 +14,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxdebug.gradients.coordinates import Coordinates, compared
 from jaxdebug.gradients.custom_calls import CallSite
-from jaxdebug.gradients.draws import noise
+from jaxdebug.gradients.draws import displaced, noise, own_scale
+from jaxdebug.gradients.second_order import second_or_refused
 from jaxdebug.programs._jax import ir
-from jaxdebug.programs.equation import Level
+from jaxdebug.programs.equation import Address, Level
 from jaxdebug.programs.interpreter import interpret
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.rules.table import DEFAULT_RULES, RuleTable
 from jaxdebug.programs.strip import stripped_rules
 from jaxdebug.programs.tool import Tool, Value
-
-NEAR = 1e-3
-"""Displacement of the operands, relative to their scale, that leaves a kink."""
 
 STEP = 1e-6
 """Of the one-sided slopes, relative to the operand's scale."""
@@ -38,6 +36,15 @@ TINY = 1e-300
 
 DIRECTIONS = 4
 """Along which a body is compared that has no pullback."""
+
+
+class Loop(NamedTuple):
+    """One number for some iterations of a call; larger is further off."""
+
+    first: Float[Any, ""]
+    last: Float[Any, ""]
+    worst: Int[Any, ""]
+    """Index of the worst iteration; -1 where there was no loop."""
 
 
 class Gaps(NamedTuple):
@@ -57,6 +64,10 @@ class Gaps(NamedTuple):
     """How far outside its one-sided slopes the rule's slope is, at the operands."""
     silent: Float[Any, " operands"]
     """1 where the rule gives zero to every coordinate."""
+    second: Coordinates | None = None
+    """Derivatives of both derivatives, at displaced operands, if that was asked."""
+    loop: Loop | None = None
+    """Over the iterations whose worst one this is."""
 
 
 Function = Callable[..., list[Any]]
@@ -69,7 +80,7 @@ class _Call(NamedTuple):
     body: Function
 
 
-def _functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call:
+def call_functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call:
     equation = site.equation
 
     def whole(moving: Sequence[Any]) -> list[Any]:
@@ -103,15 +114,23 @@ def _inexact(results: Sequence[Any]) -> list[Any]:
     return [result for result in results if is_inexact(jax.typeof(result))]
 
 
-def call_gaps(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:
+def call_gaps(
+    site: CallSite,
+    operands: Sequence[Any],
+    tool: Tool,
+    order: int = 1,
+    refused: dict[Address, str] | None = None,
+) -> Gaps:
     """Compare a call's rule with its body.
 
     Args:
         site: the call.
         operands: that it received, on the values of the tool.
         tool: the float64 shadow.
+        order: 2 for second derivatives too.
+        refused: receives the calls that JAX cannot differentiate twice, and why.
     """
-    call = _functions(site, operands, tool)
+    call = call_functions(site, operands, tool)
     seed = zlib.crc32(repr(site.address).encode())
     point = [operands[index] for index in site.moving]
     plain, pull = jax.vjp(call.rule, *point)
@@ -124,9 +143,10 @@ def call_gaps(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:
         for p, o, m in zip(pulled, other, mixed, strict=True)
     ]
     gaps = _gaps(site.body, call, point, first, pulled, seed + 2)
-    moved = _displaced(point, seed + 3)
+    moved = displaced(point, seed + 3)
     near_pulled = jax.vjp(call.rule, *moved)[1](first)
     near = _gaps(site.body, call, moved, first, near_pulled, seed + 2)
+    again = (site, call, moved, first, seed + 5, refused)
     return Gaps(
         jnp.ones(()),
         _largest([_relative(a - b, b) for a, b in zip(plain, body, strict=True)]),
@@ -135,6 +155,7 @@ def call_gaps(site: CallSite, operands: Sequence[Any], tool: Tool) -> Gaps:
         near,
         _lawless(call, point, body, first, pulled, seed + 4),
         jnp.stack([jnp.all(p == 0).astype(jnp.float64) for p in pulled]),
+        None if order == 1 else second_or_refused(*again),
     )
 
 
@@ -182,7 +203,7 @@ def _along(
         mine = _dot([pulled[operand]], [direction])
         if kind == "forward":
             return mine, jax.jvp(body, (here,), (direction,))[1]
-        step = STEP**0.5 * _scale(here)
+        step = STEP**0.5 * own_scale(here)
         return mine, (
             8 * (body(here + step * direction) - body(here - step * direction))
             - (body(here + 2 * step * direction) - body(here - 2 * step * direction))
@@ -201,6 +222,7 @@ def _along(
         jnp.sum(there & ~here).astype(jnp.float64),
         jnp.sum(here & ~there).astype(jnp.float64),
         gap.max(),
+        jnp.maximum(size, jnp.max(jnp.where(there, jnp.abs(right), 0))),
     )
 
 
@@ -220,7 +242,8 @@ def _lawless(
     """
     direction = noise(point, seed)
     steps = [
-        STEP * _scale(operand) * d for operand, d in zip(point, direction, strict=True)
+        STEP * own_scale(operand) * d
+        for operand, d in zip(point, direction, strict=True)
     ]
 
     def slopes(sign: float) -> list[Any]:
@@ -246,23 +269,6 @@ def _lawless(
     )
     size = jnp.maximum(jnp.maximum(size, jnp.abs(high)), jnp.abs(low))
     return jnp.where(outside > 0, outside / jnp.maximum(size, TINY), 0.0)
-
-
-def _displaced(point: Sequence[Any], seed: int) -> list[Any]:
-    """Operands nearby; those that are not zero keep their sign."""
-    shifts = noise(point, seed)
-    return [
-        p + NEAR * jnp.where(p == 0, _scale(p), p) * s
-        for p, s in zip(point, shifts, strict=True)
-    ]
-
-
-def _scale(array: Any) -> Array:
-    """Root mean square, 1 for zeros."""
-    if not array.size:
-        return jnp.ones(())
-    mean = jnp.mean(jnp.abs(array) ** 2)
-    return jnp.where(mean > 0, jnp.sqrt(mean), 1.0)
 
 
 def _dot(left: Sequence[Any], right: Sequence[Any]) -> Array:

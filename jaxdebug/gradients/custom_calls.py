@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from jaxdebug.programs._jax import calls, ir
 from jaxdebug.programs.coverage import FOREIGN
-from jaxdebug.programs.equation import Address, Equation
+from jaxdebug.programs.equation import CUSTOM_RULES, Address, Equation
 from jaxdebug.programs.graph import Graph, reached
 from jaxdebug.programs.places import is_inexact
-
-PRIMITIVES = ("custom_jvp_call", "custom_vjp_call")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
     moved = set(reached([graph.inputs[index] for index in inputs], after))
     found = []
     for step in graph.steps:
-        if step.equation.primitive not in PRIMITIVES:
+        if step.equation.primitive not in CUSTOM_RULES:
             continue
         moving = tuple(
             index

@@ -22,6 +22,9 @@ FALLBACK_SCALE = 1e-2
 """Scale of a leaf that is zero everywhere, such as a fresh bias: of the order of
 what the first updates give it."""
 
+NEAR = 1e-3
+"""Displacement of operands, relative to their scale, that leaves a kink."""
+
 BLOCK = 256
 """Numbers that are drawn from one key: a leaf has as many keys as it needs."""
 
@@ -149,3 +152,25 @@ def _hashed(array: Any, start: Array) -> Array:
     bits = bits ^ (bits >> 16)
     size = 0.5 + (bits >> 1).astype(jnp.float64) * 2.0**-31
     return jnp.where(bits & 1, size, -size)
+
+
+def displaced(point: Sequence[Any], seed: int) -> list[Any]:
+    """Operands nearby; those that are not zero keep their sign.
+
+    Args:
+        point: float64 or complex128.
+        seed: of the displacement.
+    """
+    shifts = noise(point, seed)
+    return [
+        p + NEAR * jnp.where(p == 0, own_scale(p), p) * s
+        for p, s in zip(point, shifts, strict=True)
+    ]
+
+
+def own_scale(array: Any) -> Array:
+    """Root mean square, 1 for zeros."""
+    if not array.size:
+        return jnp.ones(())
+    mean = jnp.mean(jnp.abs(array) ** 2)
+    return jnp.where(mean > 0, jnp.sqrt(mean), 1.0)

@@ -8,16 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Point
+from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
 from jaxdebug.reports import Verdict
-
-COORDINATE = 1e-7
-"""Relative gap of a coordinate up to which two gradients agree in float64."""
-
-ROUNDING = 1e-13
-"""Of the whole gradient, each leaf in its scale: below it a gap is rounding."""
 
 AGREEMENT = 1e-6
 """Relative to the leaf's typical slope: what differences tell apart at best."""
@@ -42,10 +38,11 @@ class LeafCheck:
         shape: of the leaf.
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `kink`, `edge`, `expected`, `negligible`, `no-effect`,
-            `flat`, `stopped`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
+        reason: `agrees`, `stopped`, `kink`, `edge`, `expected`, `negligible`,
+            `no-effect`, `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
             `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
-            `not-differentiable` or `contradictory`.
+            `not-differentiable`, `nondeterministic`, `gauge`,
+            `not-implemented` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
             custom rules), `differences` or `values`.
         error: relative gap of the worst coordinate.
@@ -61,6 +58,11 @@ class LeafCheck:
         causes: the rules that make it wrong.
         flips: where `precision` was large: what it changes of the gradient that
             float64 decides otherwise (comparisons, argmax, orders), relative.
+        blocks: boxes that hold its wrong elements, where they could be told.
+        way: of a leaf whose gradient is zero, how it reaches the outputs in the
+            program: `open` to a derivative, `cut`, `declared` (cut where that is
+            expected) or `unread`; empty for others.
+        cuts: what cuts it, as `round at file:line`, the nearest to the leaf first.
     """
 
     path: str
@@ -80,6 +82,30 @@ class LeafCheck:
     precision: float
     causes: tuple[str, ...] = ()
     flips: float = 0.0
+    blocks: tuple[Block, ...] = ()
+    way: str = ""
+    cuts: tuple[str, ...] = ()
+
+    @property
+    def mismatch(self) -> float:
+        """Gap of the slope, relative to the slope that the direction has typically."""
+        gap = abs(self.slope - self.difference)
+        return gap / self.size if self.size > 0 else gap
+
+    @property
+    def where(self) -> str:
+        """What of it is wrong: the leaf, or an index of it, as in `kernel[:, 0:16]`."""
+        most = 3
+        named = [block.named(self.path, self.shape) for block in self.blocks[:most]]
+        rest = len(self.blocks) - most
+        more = [f"{rest} more blocks"] if rest > 0 else []
+        return " and ".join([*named, *more]) or self.path
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a stop_gradient keeps all of a slope back that the function has."""
+        zero = bool(self.way) and self.slope == 0 == self.size
+        return self.reason == "stopped" and zero and abs(self.difference) > self.bar
 
 
 class Leaf(NamedTuple):
@@ -98,6 +124,8 @@ class Leaf(NamedTuple):
     """Whether it goes through a loop that stops at a tolerance."""
     kinked: bool
     """Whether a custom rule on its way may lawfully differ from its function."""
+    rounding: float = 0.0
+    """Of primitives that keep their native dtype, relative to the largest element."""
 
 
 class Seen(NamedTuple):
@@ -119,11 +147,14 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         seen: along the first direction, the leaf alone.
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
-    gaps = [_Gap.of(evidence, point, index, whole) for point in (0, 1)]
+    gaps = [Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
     verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
-    point = seen.plain if reason == "stopped" and seen.plain else seen.near
+    size, point = slope_size(evidence, index), seen.near
+    if reason == "stopped" and seen.plain is not None and size == 0:
+        point = seen.plain  # the slope that the leaf never gets
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
+    failed = verdict is Verdict.FAIL
     return LeafCheck(
         leaf.path,
         leaf.shape,
@@ -138,9 +169,10 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         float(evidence.slopes[1, 0, index]),
         point.central.slope,
         point.central.bar,
-        slope_size(evidence, index),
+        size,
         float(evidence.precision[index]),
-        leaf.wrong if verdict is Verdict.FAIL else (),
+        leaf.wrong if failed else (),
+        blocks=wrong_blocks(evidence, index, leaf.shape) if failed else (),
     )
 
 
@@ -150,36 +182,12 @@ def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
     return max(float(evidence.size[point, leaf]), abs(slope))
 
 
-class _Gap(NamedTuple):
-    """A leaf's gradient against the one without custom rules, at one point."""
-
-    relative: float
-    place: int
-    found: float
-    expected: float
-    counts: bool
-    """Whether it is more than rounding."""
-
-    @staticmethod
-    def of(evidence: Evidence, point: int, leaf: int, whole: float) -> _Gap:
-        each = evidence.coordinates
-        relative = float(each.gap[point, leaf])
-        absolute = float(each.absolute[point, leaf] * evidence.scales[leaf])
-        return _Gap(
-            relative,
-            int(each.worst[point, leaf]),
-            float(each.found[point, leaf]),
-            float(each.expected[point, leaf]),
-            relative > COORDINATE and absolute > ROUNDING * whole,
-        )
-
-
 def _decide(
     leaf: Leaf,
     index: int,
     evidence: Evidence,
     seen: Seen,
-    gaps: Sequence[_Gap],
+    gaps: Sequence[Gap],
     whole: float,
 ) -> tuple[Verdict, str, str]:
     if 0 in leaf.shape:
@@ -203,25 +211,27 @@ def _decide(
     found = judge_near(index, evidence, seen.near, whole)
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
-    if found.reason in ("flat", "no-effect") and _changes(seen.plain):
-        found = found._replace(reason="stopped")
     if found.reason == "agrees" and (given or near):
         found = found._replace(reason="kink")
+    if found.verdict is Verdict.PASS and seen.plain is not None:
+        found = found._replace(reason="stopped")
     gap = abs(float(slopes[1]) - seen.near.central.slope)
     if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
         found = Judgement(Verdict.INCONCLUSIVE, "iterates")
     return found.verdict, found.reason, "differences"
 
 
-def _changes(plain: Point | None) -> bool:
-    """Whether the function has a slope that a stop_gradient keeps from the gradient."""
-    return plain is not None and abs(plain.central.slope) > plain.central.bar
+_BESIDE_CONSTANT = Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
+"""At an edge of the domain beside which nothing changes, no difference can confirm a
+slope: zero would be confirmed by every function that is not finite beyond."""
 
 
 def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
     """Where the function ends beside the point, so that nothing is known near it."""
     if point is None or point.kind not in (Kind.EDGE, Kind.SMOOTH):
         return Verdict.INCONCLUSIVE, "edge"
+    if point.around == 0:
+        return _BESIDE_CONSTANT
     found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)
     passed = found.verdict is Verdict.PASS
     return found.verdict, "edge" if passed else found.reason
@@ -253,6 +263,8 @@ def _judge_given(slope: float, point: Point, near: Judgement) -> Judgement:
     if point.kind is Kind.KINK:
         return Judgement(Verdict.PASS, "kink")
     if point.kind is Kind.EDGE:
+        if point.around == 0:
+            return _BESIDE_CONSTANT
         return judge(slope, point, tolerance=AGREEMENT)
     if point.kind is Kind.SMOOTH:
         found = judge(slope, point, scale=point.around, tolerance=AGREEMENT)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from jaxdebug.gradients.call_gaps import Gaps
+from jaxdebug.gradients.call_gaps import Gaps, Loop
+from jaxdebug.gradients.coordinates import Coordinates
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs.equation import Address
 from jaxdebug.reports import Verdict
 
 AGREEMENT = 1e-7
@@ -42,14 +44,16 @@ class RuleVerdict:
         calls: `file:line` of each call that was compared, each once.
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
-            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`
-            or `elsewhere`.
+            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`,
+            `nondeterministic`; of second derivatives also `second-derivative` or
+            `no-second-derivative`.
         error: the gap that decided.
         operand: position of the operand whose derivative it is; -1 for none.
         index: flat index of its coordinate; -1 for none.
         by_rule: the derivative there.
         by_body: what it should be.
-        iteration: of the loop around the call, if it is in one.
+        iteration: of the loop around the call, if it is in one: the worst.
+        ends: how far off the first and the last iteration are, if there are several.
     """
 
     name: str
@@ -64,6 +68,7 @@ class RuleVerdict:
     by_rule: float = 0.0
     by_body: float = 0.0
     iteration: tuple[int, ...] = ()
+    ends: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rule or self.defined})"
@@ -80,6 +85,7 @@ class Judged(NamedTuple):
     by_rule: float = 0.0
     by_body: float = 0.0
     iteration: tuple[int, ...] = ()
+    ends: tuple[float, ...] = ()
 
 
 def judge_calls(
@@ -87,6 +93,7 @@ def judge_calls(
     gaps: Sequence[Gaps],
     value_tolerance: Sequence[float],
     expected: Sequence[bool],
+    rounding: float = 0.0,
 ) -> dict[CallSite, Judged]:
     """What each call says of its rule.
 
@@ -95,13 +102,76 @@ def judge_calls(
         gaps: of each call; leading axes of points and iterations.
         value_tolerance: relative, of each call's value: its own precision.
         expected: whether the rule of each call is meant to differ.
+        rounding: of primitives that keep their native dtype, relative to the largest
+            coordinate.
     """
     return {
-        site: _judge_call(site, found, tolerance, meant)
+        site: _judge_call(site, _rounded(found, rounding), tolerance, meant)
         for site, found, tolerance, meant in zip(
             sites, gaps, value_tolerance, expected, strict=True
         )
     }
+
+
+def _rounded(gaps: Gaps, rounding: float) -> Gaps:
+    """Gaps without those that are rounding."""
+
+    def beyond(found: Coordinates) -> Coordinates:
+        small = np.asarray(found.absolute) <= rounding * np.asarray(found.size)
+        return found._replace(gap=np.where(small, 0.0, found.gap))
+
+    if not rounding:
+        return gaps
+    linear = np.where(np.asarray(gaps.linear) <= rounding, 0.0, gaps.linear)
+    return gaps._replace(linear=linear, at=beyond(gaps.at), near=beyond(gaps.near))
+
+
+def judge_second(
+    sites: Sequence[CallSite],
+    gaps: Sequence[Gaps],
+    refused: Collection[Address],
+    expected: Sequence[bool],
+) -> dict[CallSite, Judged]:
+    """What each call says of the second derivative of its rule.
+
+    Args:
+        sites: the calls; those without a second derivative to compare with are left
+            out.
+        gaps: of each call; leading axes of points and iterations.
+        refused: calls that JAX cannot differentiate twice.
+        expected: whether the rule of each call is meant to differ.
+    """
+    found: dict[CallSite, Judged] = {}
+    for site, each, meant in zip(sites, gaps, expected, strict=True):
+        reached = np.asarray(each.calls) > 0
+        if site.address in refused:
+            found[site] = Judged(Verdict.FAIL, "no-second-derivative", np.inf)
+        elif each.second is not None and reached.any():
+            rows = [
+                _judge_second(row, meant)
+                for place in np.argwhere(reached)
+                if (row := _row(each, tuple(place)).second) is not None
+            ]
+            found[site] = max(rows, key=_rank)
+    return found
+
+
+def _judge_second(row: Coordinates, expected: bool) -> Judged:
+    operand = int(np.argmax(row.gap))
+    place = (
+        operand,
+        int(row.worst[operand]),
+        float(row.found[operand]),
+        float(row.expected[operand]),
+    )
+    gap = float(row.gap[operand])
+    if row.broken.any():
+        gap = np.inf
+    if gap <= AGREEMENT:
+        return Judged(Verdict.PASS, "agrees", gap, *place)
+    if expected:
+        return Judged(Verdict.PASS, "expected", gap, *place)
+    return Judged(Verdict.FAIL, "second-derivative", gap, *place)
 
 
 def judge_rules(judged: Mapping[CallSite, Judged]) -> tuple[RuleVerdict, ...]:
@@ -141,11 +211,29 @@ def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) ->
     found = []
     for place in np.argwhere(reached > 0):
         row = _row(gaps, tuple(place))
-        found.append(_judge_row(site, row, tolerance)._replace(iteration=(*place[1:],)))
-    worst = max(found, key=_rank)
+        judged = _judge_row(site, row, tolerance)
+        found.append(judged._replace(iteration=_iteration(row, place)))
+    worst = max(found, key=_rank)._replace(ends=_ends(gaps, reached))
     if expected and worst.verdict is not Verdict.PASS:
         return worst._replace(verdict=Verdict.PASS, reason="expected")
     return worst
+
+
+def _iteration(row: Gaps, place: np.ndarray) -> tuple[int, ...]:
+    """Of each loop around a call, outermost first; after the axis of points."""
+    inside = tuple(map(int, place[1:]))
+    merged = -1 if row.loop is None else int(row.loop.worst)
+    return (merged, *inside) if merged >= 0 else inside
+
+
+def _ends(gaps: Gaps, reached: np.ndarray) -> tuple[float, ...]:
+    """How far off the first and the last call are, at the given point."""
+    places = np.argwhere(reached[0] > 0)
+    if gaps.loop is None or not len(places) or reached[0].sum() < 2:
+        return ()
+    first, last = tuple(places[0]), tuple(places[-1])
+    loop = Loop(*(np.asarray(part)[0] for part in gaps.loop))
+    return float(loop.first[first]), float(loop.last[last])
 
 
 def _row(gaps: Gaps, place: tuple[int, ...]) -> Gaps:

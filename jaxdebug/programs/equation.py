@@ -14,7 +14,8 @@ Address = tuple[int, ...]
 equation index, body index, equation index, ..."""
 
 
-_CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call"})
+CUSTOM_RULES = frozenset({"custom_jvp_call", "custom_vjp_call"})
+"""Primitives of functions with a derivative rule of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Equation:
         if not self.enclosing:
             return own
         around = self.enclosing[-1]
-        if around.primitive in _CUSTOM:
+        if around.primitive in CUSTOM_RULES:
             # In a differentiated loop, JAX 0.12 repeats the rule's scopes in its body.
             again = source.name_stack(around.raw)
             own = own[len(again) :] if own[: len(again)] == again else own

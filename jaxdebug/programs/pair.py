@@ -63,7 +63,7 @@ class Both(NamedTuple):
 
 
 def both_precisions(
-    ran_native: dict[str, None],
+    ran_native: dict[str, float],
     visit: Callable[[Evaluate], Any] | None = None,
     accumulate: Accumulator | None = None,
 ) -> Both:

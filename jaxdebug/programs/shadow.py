@@ -151,7 +151,7 @@ class Shadowed(NamedTuple):
 
 def shadow_program(program: Program) -> Shadowed:
     """The float64 twin of a traced program."""
-    ran_native: dict[str, None] = {}
+    ran_native: dict[str, float] = {}
     tool = shadow_tool(ran_native)
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
@@ -163,18 +163,20 @@ def shadow_program(program: Program) -> Shadowed:
     return Shadowed(program, transformed, tuple(ran_native), jax.jit(run))
 
 
-def shadow_tool(ran_native: dict[str, None]) -> Tool:
+def shadow_tool(ran_native: dict[str, float]) -> Tool:
     """The tool that widens every inexact value.
 
     Args:
         ran_native: receives the names of primitives that ran in their native
-            dtype, while the program is traced; bit casts are meant to.
+            dtype, and its relative precision, while the program is traced; bit casts
+            are meant to.
     """
     users_x64 = bool(jax.config.read("jax_enable_x64"))
 
     def run_native(equation: Equation, operands: Sequence[Value]) -> list[Value]:
         if equation.primitive not in dtypes.BITS:
-            ran_native[equation.primitive] = None
+            name, eps = equation.primitive, _precision(equation)
+            ran_native[name] = max(eps, ran_native.get(name, 0.0))
         avals = [atom.aval for atom in equation.raw.invars]
         narrow = [
             _to_dtype(value, aval) for value, aval in zip(operands, avals, strict=True)
@@ -209,6 +211,13 @@ def shadow_tool(ran_native: dict[str, None]) -> Tool:
         tracing=lambda: jax.enable_x64(users_x64),
     )
     return tool
+
+
+def _precision(equation: Equation) -> float:
+    """Of the narrowest floats that an equation gives; 0 if it gives none."""
+    dtypes_ = [getattr(var.aval, "dtype", None) for var in equation.raw.outvars]
+    inexact = [d for d in dtypes_ if jax.dtypes.issubdtype(d, np.inexact)]
+    return max((float(jax.numpy.finfo(d).eps) for d in inexact), default=0.0)
 
 
 def widen(array: Any) -> Any:

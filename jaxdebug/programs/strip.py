@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxdebug.programs.equation import Equation
+from jaxdebug.programs.equation import CUSTOM_RULES, Equation
 from jaxdebug.programs.program import (
     Transformed,
     by_signature,
@@ -35,7 +35,7 @@ def stripped_rules(keeps: Callable[[Equation], bool] = lambda _: False) -> RuleT
         keeps: which calls keep theirs.
     """
     table = DEFAULT_RULES
-    for primitive in ("custom_jvp_call", "custom_vjp_call"):
+    for primitive in CUSTOM_RULES:
         rule = DEFAULT_RULES[primitive]
         table = table.with_rule(
             primitive, Rule(rule.bodies, body_of_some(rule.apply, keeps))

@@ -117,7 +117,7 @@ def measured_rounding(
             if isinstance(value, Pair)
         }
 
-    native: dict[str, None] = {}
+    native: dict[str, float] = {}
     tool = both_precisions(
         native, visitor, Accumulator(_empty, _combine, lambda length: False)
     ).tool

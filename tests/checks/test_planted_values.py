@@ -119,6 +119,31 @@ def test_a_stopped_gradient_is_lost_and_its_twin_is_not() -> None:
     finding = report.findings[0]
     assert (finding.code, finding.where) == ("lost-gradient", "stopped")
     assert "stop_gradient" in " ".join(finding.remedies)
+    assert finding.line is not None
+    assert finding.line.rsplit(":", 1)[0].endswith("test_planted_values.py")
+    assert "it is cut off by stop_gradient at" in finding.message
+
+
+def test_a_gradient_that_is_stopped_in_part_or_on_purpose_passes() -> None:
+    """A part that is held still leaves a gradient; a name in `expected` a wish."""
+
+    def frozen(array: jax.Array) -> jax.Array:
+        return jax.lax.stop_gradient(array)
+
+    def loss(params: Any, x: jax.Array) -> jax.Array:
+        part = jnp.tanh(x @ params["part"]) * jax.lax.stop_gradient(
+            params["part"].sum()
+        )
+        return jnp.mean((part + x @ frozen(params["whole"])) ** 2)
+
+    params = {"part": W["first"], "whole": W["first"] + 1}
+    seen = {leaf.path: leaf.gradient for leaf in jd.audit(loss)(params, X).leaves}
+    assert (seen["part"].verdict, seen["part"].reason) == ("pass", "stopped")
+    assert (seen["whole"].verdict, seen["whole"].reason) == ("fail", "stopped")
+    report = jd.audit(loss, expected="*frozen")(params, X)
+    seen = {leaf.path: leaf.gradient for leaf in report.leaves}
+    assert (seen["whole"].verdict, seen["whole"].way) == ("pass", "declared")
+    assert report.findings == ()
 
 
 def test_one_stop_gradient_is_one_finding() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +45,17 @@ def with_rule(
     wrapped = jax.custom_vjp(function)
     wrapped.defvjp(forward or (lambda x: (function(x), x)), backward)
     return wrapped
+
+
+@contextmanager
+def working_in(precision: str) -> Iterator[Any]:
+    """Settings and dtype of a precision; callbacks see global settings alone."""
+    before = jax.config.read("jax_enable_x64")
+    jax.config.update("jax_enable_x64", precision == "float64")
+    try:
+        yield jnp.dtype(precision)
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 def cast(args: Any, dtype: Any) -> Any:

@@ -80,6 +80,10 @@ POINTS: dict[str, Case] = {
     "norm at 0": Case(jnp.linalg.norm, (np.zeros(3),), (FAIL,)),
     "log below 0": Case(_total(jnp.log), (np.array([-10.0]),), (FAIL,)),
     "root below 0": Case(_total(jnp.sqrt), (np.array([-1.0]),), (FAIL,)),
+    "nan inside, at the edge": Case(_total(_between), (np.ones(1),), (OPEN,)),
+    "nan inside, at both edges": Case(
+        _total(_between), (np.array([1.0, -1.0]),), (OPEN, FAIL)
+    ),
     "nan inside": Case(_total(_between), (ZERO,), (FAIL,)),
     "edge of a domain": Case(
         _total(lambda x: jnp.where(x >= 0, x**2 + x, jnp.nan)), (ZERO,), (PASS, OPEN)

@@ -55,6 +55,21 @@ def _on_host(x: Any) -> Any:
     return jax.pure_callback(np.sin, struct, x)
 
 
+def _sine(x: Any) -> Any:
+    return jnp.sin(x)
+
+
+def _cosine_on_host(x: Any, g: Any) -> Any:
+    struct = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return (g * jax.pure_callback(np.cos, struct, x),)
+
+
+def _vectors(a: Any) -> Any:
+    return jnp.linalg.eigh(a + a.conj().T)[1]
+
+
+_hermitian = normal(4, 4) + 1j * normal(4, 4, seed=2)
+
 W = {
     "w1": normal(3, 4),
     "b1": np.zeros(4),
@@ -132,6 +147,12 @@ RIGHT: dict[str, Case] = {
     "eigenvalues": Case(
         lambda a: jnp.sum(jnp.linalg.eigvalsh(a + a.T) ** 2), (normal(4, 4),)
     ),
+    "phases that do not matter": Case(
+        lambda a: jnp.sum(jnp.abs(_vectors(a)) ** 4), (_hermitian,)
+    ),
+    "phases that matter": Case(
+        lambda a: jnp.sum(jnp.real(_vectors(a)) ** 3), (_hermitian,), (OPEN,), "gauge"
+    ),
     "linear solve": Case(
         lambda a, b: jnp.linalg.solve(a @ a.T + jnp.eye(4), b),
         (normal(4, 4), normal(4)),
@@ -146,6 +167,9 @@ RIGHT: dict[str, Case] = {
         lambda x: jnp.sum(with_rule(_on_host, lambda x, g: (g * jnp.cos(x),))(x)),
         (normal(3),),
         (PASS, OPEN),
+    ),
+    "backward on the host": Case(
+        lambda x: jnp.sum(with_rule(_sine, _cosine_on_host)(3 * x)), (normal(50),)
     ),
     "gradient that was handed in": Case(
         lambda x: jnp.sum(x**3), (normal(3),), options={"gradient": lambda x: 3 * x**2}

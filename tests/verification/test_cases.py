@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import pytest
 
 import jaxdebug as jd
 from tests.slow import quick_cases
-from tests.verification.case import cast
+from tests.verification.case import cast, working_in
 from tests.verification.points import POINTS
 from tests.verification.right import RIGHT
 from tests.verification.wrong import WRONG
@@ -23,14 +21,9 @@ QUICK = ["value of the rule"]
 @pytest.mark.parametrize("name", quick_cases(CASES, QUICK, slice_of=10))
 def test_the_verdict_is_right(name: str, precision: str) -> None:
     case = CASES[name]
-    # Callbacks run in threads of their own, which see global settings alone.
-    before = jax.config.read("jax_enable_x64")
-    jax.config.update("jax_enable_x64", precision == "float64")
-    try:
-        args = cast(case.args, jnp.dtype(precision))
+    with working_in(precision) as dtype:
+        args = cast(case.args, dtype)
         report = jd.check_gradients(case.function, **case.options)(*args)
-    finally:
-        jax.config.update("jax_enable_x64", before)
     assert report.verdict in case.verdicts, str(report)
     if case.reason:
         reasons = {check.reason for check in (*report.leaves, *report.rules)}

@@ -73,6 +73,11 @@ def _in_loop(x: Any) -> Any:
     return lax.scan(lambda c, _: (wrong(c) + 0.1, None), x, None, length=200)[0]
 
 
+def _scaled_on_host(x: Any, g: Any) -> Any:
+    struct = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return (1.001 * g * jax.pure_callback(np.cos, struct, x),)
+
+
 WRONG: dict[str, Case] = {
     "three for two": Case(
         with_rule(lambda x: 2 * x, lambda x, g: (3 * g,)), (normal(4),), (FAIL,)
@@ -170,6 +175,12 @@ WRONG: dict[str, Case] = {
         ),
         (normal(3),),
         (FAIL,),
+    ),
+    "scaled on the host": Case(
+        lambda x: jnp.sum(with_rule(_sine, _scaled_on_host)(3 * x)),
+        (normal(50),),
+        (FAIL,),
+        "disagrees",
     ),
     "zero where it is flat": Case(
         _sum_of(with_rule(lambda x: jnp.tanh(x), lambda x, g: (0 * g,))),

@@ -35,7 +35,8 @@ PAGES = (
         "The parameter never moves. Something between it and the loss passes values "
         "but no gradient.",
         "The gradient is zero everywhere, and central differences in float64 give a "
-        "slope beyond their error bar.",
+        "slope beyond their error bar. A gradient check names the equations that cut "
+        "the parameter off in the program, the nearest to it first.",
         "None on the healthy models of the tests; always on parameters that are meant "
         "to be frozen by stop_gradient.",
         (
@@ -74,7 +75,7 @@ PAGES = (
             "parameter and the loss: it passes no gradient.",
             "A hinge or a clip that is satisfied by the whole batch does the same.",
         ),
-        "Which operation it is.",
+        "Which operation it is, in an audit; a gradient check names it.",
     ),
     Page(
         "no-effect",

@@ -44,6 +44,24 @@ PAGES = (
         "Directions other than the one that was drawn.",
     ),
     Page(
+        "nondeterministic-gradient",
+        "Two runs or two traces of a function differ",
+        Severity.WARNING,
+        "Runs cannot be repeated, and a gradient may belong to another function than "
+        "the value beside it. What a difference shows may be noise, so verdicts are "
+        "inconclusive.",
+        "The compiled gradient run twice on the same arguments: they differ by more "
+        "than 16 units in the last place. If a verdict is no pass: the numbers that "
+        "two traces of the function captured.",
+        "None on the healthy models of the tests. Sums in another order, as of atomics "
+        "on an accelerator, are within the limit.",
+        (
+            "Draw random numbers with a jax.random key that is an argument.",
+            "Look for callbacks that read a state, a clock or a random generator.",
+        ),
+        "Jitter that two runs do not show; traces that differ where all verdicts pass.",
+    ),
+    Page(
         "precision-loss",
         "A gradient loses its digits in the working precision",
         Severity.WARNING,

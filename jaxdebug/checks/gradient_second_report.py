@@ -1,0 +1,81 @@
+"""The report on second derivatives, and what it makes of that on first ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from jaxdebug.checks.gradient_findings import wrong_gradients
+from jaxdebug.checks.gradient_plan import Asked, is_expected
+from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.checks.gradient_result import build_gradient_report
+from jaxdebug.gradients.certificate import CONFIDENCE, Certificate
+from jaxdebug.gradients.rule_verdict import judge_rules, judge_second, rule_name
+from jaxdebug.reports import Verdict
+
+
+def with_second_order(
+    report: GradientReport,
+    asked: Asked,
+    leaves: Sequence[Any],
+    expected: Sequence[str],
+) -> GradientReport:
+    """The report on first derivatives with that on second ones.
+
+    Args:
+        report: on the first.
+        asked: what it was made of.
+        leaves: flat arguments.
+        expected: rules that are meant to differ.
+    """
+    started = time.perf_counter()
+    plan, sites = asked.plan, asked.plan.witnesses.sites
+    if report.verdict is Verdict.FAIL:
+        skipped = "second derivatives: the first are wrong"
+        return replace(report, unchecked=(*report.unchecked, skipped))
+    meant = [is_expected(site, expected) for site in sites]
+    refused = plan.witnesses.refused
+    judged = judge_second(sites, asked.evidence.rules, refused, meant)
+    if plan.second is not None:
+        second = build_gradient_report(
+            plan.second.at(leaves, report.seed),
+            f"the gradient of {report.name}",
+            expected,
+            report.seed,
+            started,
+            (plan, judged),
+        )
+    else:
+        rules = judge_rules(judged)
+        second = replace(
+            report,
+            name=f"the gradient of {report.name}",
+            verdict=Verdict.FAIL,
+            findings=tuple(wrong_gradients((), rules)),
+            leaves=(),
+            rules=rules,
+            certificate=Certificate(np.inf, CONFIDENCE, 0),
+            unchecked=tuple(f"second derivative: {why}" for why in refused.values()),
+        )
+    unseen_twice = tuple(
+        f"second derivative of {rule_name(site)}: its function has none to compare with"
+        for site in sites
+        if site.body != "reverse"
+    )
+    second = replace(second, unchecked=(*second.unchecked, *unseen_twice))
+    findings = [
+        replace(finding, message=f"second derivative: {finding.message}")
+        for finding in second.findings
+    ]
+    verdicts = {report.verdict, second.verdict}
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    return replace(
+        report,
+        verdict=next(verdict for verdict in order if verdict in verdicts),
+        findings=(*findings, *report.findings),
+        second=second,
+    )

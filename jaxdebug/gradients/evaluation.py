@@ -1,0 +1,100 @@
+"""Values of a function at moved points, inside a trace with float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxdebug.gradients.draws import Draws, direction
+from jaxdebug.gradients.moves import ALL, Moves
+from jaxdebug.gradients.witnesses import Witnesses
+from jaxdebug.programs.places import is_inexact
+
+Point = Sequence[Array]
+
+Values = Callable[[Point, Point], Sequence[Any]]
+"""The flat outputs at a moved point, from the flat arguments at a point and there."""
+
+
+def evaluate(
+    those: Witnesses,
+    function: Values,
+    leaves: Point,
+    cotangents: Sequence[Array],
+    drawn: Draws,
+    sizes: Array,
+    shift: Sequence[Array],
+    moves: Moves,
+) -> Float[Array, " moves"]:
+    """The function after each move, contracted; inside a trace with float64.
+
+    Args:
+        those: the programs.
+        function: whose values they are.
+        leaves: flat arguments, float64 where inexact.
+        cotangents: of the inexact outputs.
+        drawn: what directions are drawn from.
+        sizes: by which each leaf moves for each unit of a direction.
+        shift: the direction to the points.
+        moves: where to.
+
+    Cost:
+        One value for each move, one after another.
+    """
+    contracted = contraction(those, cotangents)
+    count = len(those.moving)
+
+    def value(move: Moves) -> Array:
+        alone = jnp.arange(count) == move.leaf
+        amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
+        start = moved(those, leaves, shift, move.point)
+        along = direction(drawn, move.direction, shift)
+        steps = scaled(scaled(along, list(sizes)), list(amounts))
+        return contracted(function(start, moved(those, start, steps, 1.0)))
+
+    return lax.map(value, moves)
+
+
+def moved(
+    those: Witnesses, start: Point, along: Sequence[Any], amount: Any
+) -> list[Array]:
+    """All flat arguments, with the moving ones displaced.
+
+    Args:
+        those: say which ones move.
+        start: all flat arguments.
+        along: by which each moves.
+        amount: how often.
+    """
+    every = list(start)
+    for place, step in zip(those.moving, along, strict=True):
+        every[place] = start[place] + amount * step
+    return every
+
+
+def scaled(arrays: Sequence[Any], sizes: Sequence[Any]) -> list[Array]:
+    """Each array times its size."""
+    return [size * array for array, size in zip(arrays, sizes, strict=True)]
+
+
+def contraction(
+    those: Witnesses, cotangents: Sequence[Array]
+) -> Callable[[Sequence[Any]], Array]:
+    """The sum of the inexact outputs times their cotangents."""
+    inexact = [
+        index
+        for index, aval in enumerate(those.function.program.jaxpr.out_avals)
+        if is_inexact(aval)
+    ]
+
+    def contracted(results: Sequence[Any]) -> Array:
+        total = jnp.zeros(())
+        for index, cotangent in zip(inexact, cotangents, strict=True):
+            total = total + jnp.sum(jnp.real(cotangent * results[index]))
+        return total
+
+    return contracted

@@ -1,0 +1,108 @@
+"""What is not the same twice is inconclusive, and never called wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdebug as jd
+from jaxdebug.gradients.determinism import same_numbers, spread
+from jaxdebug.programs.program import trace
+from tests.slow import quick_cases
+from tests.verification.case import normal, with_rule, working_in
+
+X = normal(20)
+_host = np.random.default_rng(0)
+
+
+def _dropped(x: Any) -> Any:
+    """Dropout with a mask that is drawn on the host, when the function is traced."""
+    mask = _host.random(x.shape) < 0.5
+    return jnp.sum(jnp.where(mask, jnp.sin(x), 0.0))
+
+
+def _jittered(size: float) -> Callable[[Any, Any], tuple[Any]]:
+    def on_host(x: np.ndarray) -> np.ndarray:
+        noise = 1 + size * _host.uniform(-1, 1, x.shape)
+        return (np.cos(x) * noise).astype(x.dtype)
+
+    def backward(x: Any, g: Any) -> tuple[Any]:
+        struct = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return (g * jax.pure_callback(on_host, struct, x),)
+
+    return backward
+
+
+def _with_jitter(size: float) -> Callable[[Any], Any]:
+    rule = with_rule(lambda x: jnp.sin(x), _jittered(size))
+    return lambda x: jnp.sum(rule(x))
+
+
+def _noisy_value(x: Any) -> Any:
+    def on_host(x: np.ndarray) -> np.ndarray:
+        return (np.sin(x) + 1e-3 * _host.normal(size=x.shape)).astype(x.dtype)
+
+    def value(x: Any) -> Any:
+        return jax.pure_callback(on_host, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    return jnp.sum(with_rule(value, lambda x, g: (g * jnp.cos(x),))(x))
+
+
+def _fixed_key(x: Any) -> Any:
+    mask = jax.random.bernoulli(jax.random.key(0), 0.5, x.shape)
+    return jnp.sum(jnp.where(mask, jnp.sin(x), 0.0))
+
+
+CASES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "host randomness in the trace": (_dropped, "inconclusive"),
+    "jitter of the backward": (_with_jitter(1e-5), "inconclusive"),
+    "noise of the value": (_noisy_value, "inconclusive"),
+    "a fixed key": (_fixed_key, "pass"),
+    "rounding of the backward": (_with_jitter(1e-16), "pass"),
+}
+
+
+@pytest.mark.parametrize("precision", quick_cases(["float32", "float64"], ["float32"]))
+@pytest.mark.parametrize("name", quick_cases(CASES, ["host randomness in the trace"]))
+def test_what_is_not_the_same_twice_is_inconclusive(name: str, precision: str) -> None:
+    function, verdict = CASES[name]
+    with working_in(precision) as dtype:
+        report = jd.check_gradients(function)(jnp.asarray(X, dtype))
+    assert report.verdict == verdict, str(report)
+    codes = {finding.code for finding in report.findings}
+    assert codes == (set() if verdict == "pass" else {"nondeterministic-gradient"})
+
+
+@pytest.mark.slow
+def test_a_wrong_gradient_with_jitter_is_still_wrong() -> None:
+    def backward(x: Any, g: Any) -> tuple[Any]:
+        return (2 * _jittered(1e-6)(x, g)[0],)
+
+    rule = with_rule(lambda x: jnp.sin(x), backward)
+    with working_in("float64"):
+        report = jd.check_gradients(lambda x: jnp.sum(rule(x)))(jnp.asarray(X))
+    assert report.verdict == "fail", str(report)
+    assert {f.code for f in report.findings} == {
+        "wrong-gradient",
+        "nondeterministic-gradient",
+    }
+
+
+def test_the_spread_of_two_runs() -> None:
+    one = [np.array([1.0, -4.0, np.nan]), np.array([1, 2])]
+    other = [np.array([1.0, -3.0, np.nan]), np.array([1, 3])]
+    assert [float(gap) for gap in spread(one, other)] == [0.25, 0.0]
+    assert [float(gap) for gap in spread(one, one)] == [0.0, 0.0]
+
+
+def test_two_traces_capture_the_same_numbers_or_do_not() -> None:
+    x = np.ones(20, np.float32)
+    first, again = (trace(_dropped, x).jaxpr for _ in range(2))
+    assert not same_numbers(first, again)
+    first, again = (trace(_fixed_key, x).jaxpr for _ in range(2))
+    assert same_numbers(first, again)

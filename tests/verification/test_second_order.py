@@ -1,0 +1,151 @@
+"""`order=2`: rules that are right once and wrong when they are differentiated again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxdebug as jd
+from tests.checks.json_schema import problems
+from tests.slow import quick_cases
+from tests.verification.case import cast, normal, with_rule, working_in
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
+)
+
+RIGHT = with_rule(lambda x: jnp.sin(x), lambda x, g: (g * jnp.cos(x),))
+STALE = with_rule(
+    lambda x: jnp.sin(x), lambda x, g: (g * lax.stop_gradient(jnp.cos(x)),)
+)
+RESIDUAL = with_rule(
+    lambda x: jnp.sin(x),
+    lambda c, g: (g * c,),
+    lambda x: (jnp.sin(x), lax.stop_gradient(jnp.cos(x))),
+)
+ON_HOST = with_rule(
+    lambda x: jnp.sin(x),
+    lambda x, g: (
+        g * jax.pure_callback(np.cos, jax.ShapeDtypeStruct(x.shape, x.dtype), x),
+    ),
+)
+
+
+@jax.custom_jvp
+def half_right(x: Any) -> Any:
+    return jnp.exp(x)
+
+
+@half_right.defjvp
+def _half_right(primals: Any, tangents: Any) -> Any:
+    return jnp.exp(primals[0]), lax.stop_gradient(jnp.exp(primals[0])) * tangents[0]
+
+
+def _in_loop(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def looped(x: Any) -> Any:
+        return lax.scan(lambda c, _: (rule(c) + 0.1, None), x, None, length=4)[0]
+
+    return looped
+
+
+def _loss(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def loss(p: Any) -> Any:
+        return jnp.sum(rule(p["w"] * p["s"]) ** 2) + jnp.sum(p["b"])
+
+    return loss
+
+
+P = {"w": normal(4), "s": normal(4, seed=2), "b": normal(2)}
+
+WRONG: dict[str, tuple[Callable[..., Any], str]] = {
+    "stale cosine": (STALE, "second-derivative"),
+    "stale residual": (RESIDUAL, "second-derivative"),
+    "custom_jvp": (half_right, "second-derivative"),
+    "in a loop": (_in_loop(STALE), "second-derivative"),
+    "a bwd on the host": (ON_HOST, "no-second-derivative"),
+}
+
+
+@pytest.mark.parametrize("precision", quick_cases(["float32", "float64"], ["float32"]))
+@pytest.mark.parametrize("name", quick_cases(WRONG, ["stale cosine"], slice_of=2))
+def test_a_rule_that_is_wrong_twice_is_named(name: str, precision: str) -> None:
+    rule, reason = WRONG[name]
+    with working_in(precision) as dtype:
+        args = cast(P, dtype)
+        report = jd.check_gradients(_loss(rule), order=2)(args)
+    assert report.verdict == "fail"
+    assert all(leaf.verdict == "pass" for leaf in report.leaves)
+    assert all(verdict.verdict == "pass" for verdict in report.rules)
+    assert report.second is not None
+    assert [verdict.reason for verdict in report.second.rules] == [reason]
+    (found,) = report.findings
+    assert found.code == "wrong-rule"
+    assert "second derivative" in found.message
+    assert str(found.line).startswith(__file__)
+    if reason == "second-derivative":
+        failing = {x.path for x in report.second.leaves if x.verdict == "fail"}
+        assert failing == {"w", "s"}
+    assert "second derivatives" in report.text(100)
+
+
+def _relus(x: Any) -> Any:
+    return jnp.sum(jax.nn.relu(x) * jax.nn.silu(x) + jax.nn.gelu(x))
+
+
+TWICE_RIGHT: dict[str, tuple[Callable[..., Any], Any]] = {
+    "a rule": (_loss(RIGHT), P),
+    "a rule in a loop": (_loss(_in_loop(RIGHT)), P),
+    "times five": (lambda x: 5 * x, normal(10)),
+    "quadratic form": (lambda x: x @ normal(4, 4).astype(x.dtype) @ x, normal(4)),
+    "library rules": (_relus, normal(5)),
+    "relu at 0": (lambda x: jnp.sum(jax.nn.relu(x) ** 2), np.zeros(3)),
+    "squared modulus": (
+        lambda z: jnp.sum(jnp.abs(z) ** 4),
+        normal(3) + 1j * normal(3, seed=2),
+    ),
+}
+
+
+@pytest.mark.parametrize("precision", quick_cases(["float32", "float64"], ["float32"]))
+@pytest.mark.parametrize("name", quick_cases(TWICE_RIGHT, [], slice_of=3))
+def test_right_second_derivatives_pass(name: str, precision: str) -> None:
+    function, args = TWICE_RIGHT[name]
+    with working_in(precision) as dtype:
+        args = cast(args, dtype)
+        report = jd.check_gradients(function, order=2)(args)
+    assert report.verdict == "pass", str(report)
+    assert report.second is not None
+    assert report.findings == ()
+    assert problems(json.loads(report.to_json()), SCHEMA, SCHEMA) == []
+
+
+@pytest.mark.slow
+def test_where_the_first_derivative_is_wrong_the_second_is_not_asked() -> None:
+    wrong = with_rule(lambda x: jnp.sin(x), lambda x, g: (g * jnp.sin(x),))
+    report = jd.check_gradients(lambda x: jnp.sum(wrong(x)), order=2)(normal(3))
+    assert report.verdict == "fail"
+    assert report.second is None
+    assert "second derivatives: the first are wrong" in report.unchecked
+
+
+@pytest.mark.slow
+def test_a_rule_that_is_meant_to_differ() -> None:
+    report = jd.check_gradients(
+        lambda x: jnp.sum(half_right(x) ** 2), order=2, expected="half_right"
+    )(normal(3))
+    assert report.verdict == "pass", str(report)
+
+
+def test_wrong_orders_are_refused() -> None:
+    with pytest.raises(ValueError, match="expects order to be 1 or 2; found 3"):
+        jd.check_gradients(jnp.sum, order=3)
+    with pytest.raises(ValueError, match="expects order=1 where gradient is given"):
+        jd.check_gradients(jnp.sum, order=2, gradient=jnp.ones_like)
