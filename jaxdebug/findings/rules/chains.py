@@ -89,11 +89,7 @@ def ordered_chains(
     for site, value in magnitudes:
         if site.index or not site.path or site.path not in order:
             continue
-        if (
-            _NUMBER.match("".join(site.path[-1:]))
-            or not np.isfinite(value)
-            or value <= 0
-        ):
+        if _NUMBER.match(site.path[-1]) or not np.isfinite(value) or value <= 0:
             continue
         family = (site.path[:-1], site.shape, site.dtype)
         families[family][order[site.path]] = Link(site.name, site, value)
