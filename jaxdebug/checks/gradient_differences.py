@@ -20,6 +20,7 @@ from jaxdebug.gradients.moves import (
     NEAR,
     SHORT,
     Rungs,
+    evaluations,
 )
 from jaxdebug.reports import Verdict
 
@@ -102,7 +103,7 @@ class Differences:
         )
 
     def _points(self, ladders: Sequence[Rungs], frozen: bool = False) -> list[Point]:
-        self.values += sum(1 + 2 * len(ladder.steps) for ladder in ladders)
+        self.values += evaluations(ladders)
         # A step in float64 is only taken up to the rounding of the leaves.
         noise = 4 * EPS * self.whole
         found = []

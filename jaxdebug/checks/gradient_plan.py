@@ -21,7 +21,7 @@ from jaxdebug.gradients.evidence import Evidence, gather
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
-from jaxdebug.gradients.witnesses import Witnesses, witnesses
+from jaxdebug.gradients.witnesses import TRANSPOSED, Witnesses, witnesses
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.graph import Graph, build_graph
@@ -31,7 +31,7 @@ from jaxdebug.programs.program import Program, trace
 from jaxdebug.programs.shadow import widen_on_host
 
 CHUNK = 32
-"""Evaluations in one call: the program is compiled for that many."""
+"""Most evaluations in one call: the program is compiled for that many."""
 
 
 class GradientPlan(NamedTuple):
@@ -139,7 +139,8 @@ class Asked(NamedTuple):
             for start in range(0, count, CHUNK):
                 rows = np.arange(start, start + CHUNK) % count
                 part = Moves(*(column[rows] for column in moves))
-                values.append(function(*self.given, jax.device_put(part)))
+                asked = jax.device_put((part, np.int32(min(CHUNK, count - start))))
+                values.append(function(*self.given, *asked))
             flat = np.concatenate(jax.device_get(values))[:count]
         return in_ladders(flat, ladders)
 
@@ -181,6 +182,9 @@ def make_gradient_plan(
     sites = call_sites(graph, problem.split.moving)
     meant = frozenset(site for site in sites if is_expected(site, expected))
     moving = problem.split.moving
+    primitives = {step.equation.primitive for step in graph.steps}
+    # A train step uses reverse mode alone, and forward mode costs a compilation.
+    heard = TRANSPOSED | (set() if problem.unit_cotangents else {"custom_jvp_call"})
     with own_settings():
         those = witnesses(
             program,
@@ -191,7 +195,7 @@ def make_gradient_plan(
             order=order,
             plain=bare,
             handed_in=problem.handed_in,
-            primitives={step.equation.primitive for step in graph.steps},
+            forward=not primitives.isdisjoint(heard),
         )
     second = None
     if order == 2 and not those.refused:

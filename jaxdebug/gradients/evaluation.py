@@ -29,6 +29,7 @@ def evaluate(
     sizes: Array,
     shift: Sequence[Array],
     moves: Moves,
+    count: Any,
 ) -> Float[Array, " moves"]:
     """The function after each move, contracted; inside a trace with float64.
 
@@ -41,22 +42,26 @@ def evaluate(
         sizes: by which each leaf moves for each unit of a direction.
         shift: the direction to the points.
         moves: where to.
+        count: how many of the moves are made; the rest is zero.
 
     Cost:
         One value for each move, one after another.
     """
     contracted = contraction(those, cotangents)
-    count = len(those.moving)
 
     def value(move: Moves) -> Array:
-        alone = jnp.arange(count) == move.leaf
+        alone = jnp.arange(len(those.moving)) == move.leaf
         amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
         start = moved(those, leaves, shift, move.point)
         along = direction(drawn, move.direction, shift)
         steps = scaled(scaled(along, list(sizes)), list(amounts))
         return contracted(function(start, moved(those, start, steps, 1.0)))
 
-    return lax.map(value, moves)
+    def write(index: Array, values: Array) -> Array:
+        move = Moves(*(column[index] for column in moves))
+        return values.at[index].set(value(move))
+
+    return lax.fori_loop(0, count, write, jnp.zeros(moves.amount.shape))
 
 
 def moved(

@@ -57,11 +57,13 @@ class Rungs(NamedTuple):
 
 
 def moves_of(ladders: Sequence[Rungs]) -> Moves:
-    """Every evaluation of some ladders: of each the point, then its steps."""
-    rows = [
-        (ladder.point, ladder.direction, ladder.leaf, amount)
+    """Every evaluation of some ladders: each point once, then the steps of each."""
+    rows = [(point, 0, ALL, 0.0) for point in _points_of(ladders)]
+    rows += [
+        (ladder.point, ladder.direction, ladder.leaf, sign * step)
         for ladder in ladders
-        for amount in (0.0, *(s * step for step in ladder.steps for s in (1, -1)))
+        for step in ladder.steps
+        for sign in (1, -1)
     ]
     point, direction, leaf, amount = zip(*rows, strict=True)
     return Moves(
@@ -76,9 +78,20 @@ def in_ladders(
     values: Float[np.ndarray, " moves"], ladders: Sequence[Rungs]
 ) -> list[tuple[float, Float[np.ndarray, "rungs 2"]]]:
     """The values of each ladder: at its point, and forward and backward."""
-    found, start = [], 0
+    points = _points_of(ladders)
+    found, start = [], len(points)
     for ladder in ladders:
-        end = start + 1 + 2 * len(ladder.steps)
-        found.append((float(values[start]), values[start + 1 : end].reshape(-1, 2)))
+        end = start + 2 * len(ladder.steps)
+        centre = float(values[points.index(ladder.point)])
+        found.append((centre, values[start:end].reshape(-1, 2)))
         start = end
     return found
+
+
+def evaluations(ladders: Sequence[Rungs]) -> int:
+    """How many values some ladders take."""
+    return len(_points_of(ladders)) + sum(2 * len(ladder.steps) for ladder in ladders)
+
+
+def _points_of(ladders: Sequence[Rungs]) -> list[float]:
+    return list(dict.fromkeys(ladder.point for ladder in ladders))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -42,8 +42,9 @@ class Witnesses(NamedTuple):
 
 
 TRANSPOSED = frozenset({"linear_call", "custom_linear_solve", "custom_transpose_call"})
-"""Primitives whose transpose somebody wrote: forward and reverse mode may differ. All
-others JAX transposes itself, also what a custom_jvp makes."""
+"""Primitives whose transpose somebody wrote: forward and reverse mode may differ. What
+a custom_jvp makes JAX transposes itself: there they differ only where values are not
+finite, as 0 times infinity (jax#6636)."""
 
 
 def witnesses(
@@ -56,7 +57,7 @@ def witnesses(
     order: int = 1,
     plain: Program | None = None,
     handed_in: bool = False,
-    primitives: Collection[str] = (),
+    forward: bool = False,
 ) -> Witnesses:
     """Make the float64 programs.
 
@@ -69,7 +70,7 @@ def witnesses(
         order: 2 for the second derivatives of the calls too.
         plain: the function without custom rules, if it is another program.
         handed_in: whether the gradient is somebody else's and not JAX's.
-        primitives: of the program.
+        forward: whether forward mode is to be heard, where there is one.
     """
     refused: dict[Address, str] = {}
     native: dict[str, float] = {}
@@ -95,7 +96,7 @@ def witnesses(
         stripped,
         tuple(sites),
         tuple(moving),
-        has_forward and not handed_in and not TRANSPOSED.isdisjoint(primitives),
+        forward and has_forward and not handed_in,
         tuple(sorted(names)),
         ROUNDED_OFF * max(native.values(), default=0.0),
         refused,
