@@ -3,7 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import acceptance, audit_cost, findings, moments, probe_overhead
+from benchmarks import (
+    acceptance,
+    audit_cost,
+    findings,
+    gradient_checkers,
+    moments,
+    probe_overhead,
+)
 from benchmarks.result import Row, print_table, write_json
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -12,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "audit_cost": audit_cost.measure,
     "acceptance": acceptance.measure,
     "findings": findings.measure,
+    "gradient_checkers": gradient_checkers.measure,
 }
 
 
