@@ -67,7 +67,9 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
     rows = []
     for leaf in sorted(leaves, key=_worst_first):
         decided = leaf.size > 0 and leaf.bar < float("inf") and counted(leaf)
-        element = f"[{', '.join(map(str, leaf.index))}]" if leaf.error else ""
+        # On a kink another derivative is no measure: the two may lawfully differ.
+        error = None if leaf.reason == "kink" else leaf.error
+        element = f"[{', '.join(map(str, leaf.index))}]" if error else ""
         blocks = [block.named("", leaf.shape) or "all of it" for block in leaf.blocks]
         rows.append(
             (
@@ -75,7 +77,7 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
                 str(leaf.verdict),
                 leaf.reason,
                 ", ".join(blocks[:2]) or element,
-                leaf.error,
+                error,
                 leaf.mismatch if decided else None,
                 leaf.bar / leaf.size if decided else None,
                 leaf.precision if counted(leaf) else None,
@@ -93,7 +95,8 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
 
 def _worst_first(leaf: LeafCheck) -> tuple[int, float]:
     gap = leaf.mismatch if leaf.size > 0 else 0.0
-    error = max(leaf.error, gap) if counted(leaf) else 0.0
+    error = gap if leaf.reason == "kink" else max(leaf.error, gap)
+    error = error if counted(leaf) else 0.0
     return ORDER.index(leaf.verdict), -error if np.isfinite(error) else -np.inf
 
 
