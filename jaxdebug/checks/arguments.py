@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any
@@ -76,13 +76,14 @@ def require_seed(tool: str, seed: int) -> None:
 
 def require_names(tool: str, expected: str | Sequence[str]) -> tuple[str, ...]:
     """Names of functions whose rule is meant to differ; one may stand alone."""
-    names = (expected,) if isinstance(expected, str) else tuple(expected)
-    if not all(isinstance(name, str) for name in names):
+    names = (expected,) if isinstance(expected, str) else expected
+    is_sequence = isinstance(names, Iterable)
+    if not is_sequence or not all(isinstance(name, str) for name in names):
         raise TypeError(
             f"{tool} expects expected to be names of functions whose rule is meant to "
             f"differ, as in expected=('ste',); found {expected!r}."
         )
-    return names
+    return tuple(names)
 
 
 def place_arguments(

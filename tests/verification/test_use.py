@@ -164,6 +164,10 @@ WRONG_INPUT: dict[str, tuple[Any, str]] = {
         lambda: jd.check_gradients(lambda w: w**2, gradient=lambda w: 2 * w)(W),
         "expected a function that returns a scalar",
     ),
+    "expected that is a number": (
+        lambda: jd.check_gradients(_loss, expected=3),  # type: ignore[arg-type]
+        "expected to be names",
+    ),
     "expected that is no name": (
         lambda: jd.check_gradients(_loss, expected=(3,)),
         "expected to be names",
