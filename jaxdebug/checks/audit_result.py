@@ -18,6 +18,7 @@ from jaxdebug.checks.gradient_result import judge_gradient, unchecked
 from jaxdebug.checks.layer_findings import layer_findings, leaf_measurements
 from jaxdebug.checks.value_findings import value_findings
 from jaxdebug.findings import Finding, Severity
+from jaxdebug.findings.finding import worst_first
 from jaxdebug.findings.silence import silenced
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
@@ -95,8 +96,7 @@ def build_report(
         findings,
         [leaf.path for leaf in checks if leaf.causes or leaf.way == "declared"],
     )
-    findings.sort(key=lambda finding: list(Severity).index(finding.severity))
-    kept, quiet = silenced(findings, silence)
+    kept, quiet = silenced(worst_first(findings), silence)
     rows = zip(
         checks,
         numbers["parameter"],

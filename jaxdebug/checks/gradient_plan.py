@@ -87,7 +87,7 @@ class GradientPlan(NamedTuple):
                 return Asked(self, (*given, shift), jax.device_get(found), device)
 
         cpu = jax.devices("cpu")[0]
-        if not _has_float64():
+        if not has_float64():
             return on(cpu)
         try:
             return on(None)
@@ -106,7 +106,8 @@ def in_float64(device: Any) -> AbstractContextManager[Any]:
     return stack
 
 
-def _has_float64() -> bool:
+def has_float64() -> bool:
+    """Whether the default device computes in float64."""
     return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")
 
 

@@ -24,7 +24,8 @@ from jaxdebug.checks.gradient_plan import (
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_search import Search, located
 from jaxdebug.checks.gradient_ways import way_findings, with_ways
-from jaxdebug.findings import Finding, Severity, found
+from jaxdebug.findings import Finding, found
+from jaxdebug.findings.finding import worst_first
 from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
@@ -142,7 +143,7 @@ def build_gradient_report(
     return GradientReport(
         name,
         _verdict(judged, asked.evidence),
-        tuple(sorted(findings, key=lambda f: [*Severity].index(f.severity))),
+        tuple(worst_first(findings)),
         judged.leaves,
         judged.rules,
         judged.certificate,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxdebug.checks.report_parts import cut, short_place
+from jaxdebug.checks.report_parts import cut, meanings, short_place
 from jaxdebug.reports import Column, Section, Verdict
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ def leaf_section(leaves: Sequence[LeafCheck]) -> Section:
         "relative to the slope that such a direction typically has. rounding: what "
         "the working precision costs."
     )
-    return Section("Gradients", (note,), cut(columns, rows), _meanings(leaves))
+    return Section(
+        "Gradients",
+        (note,),
+        cut(columns, rows),
+        meanings(REASONS, [leaf.reason for leaf in leaves]),
+    )
 
 
 def _worst_first(leaf: LeafCheck) -> tuple[int, float]:
@@ -132,9 +137,9 @@ def rule_sections(rules: Sequence[RuleVerdict]) -> Iterator[Section]:
         "Each rule against its own function without rules, at the operands that its "
         "calls received, in float64."
     )
-    yield Section("Custom rules", (note,), cut(columns, rows), _meanings(rules))
-
-
-def _meanings(checks: Any) -> tuple[str, ...]:
-    seen = {check.reason for check in checks}
-    return tuple(f"{word}: {text}" for word, text in REASONS.items() if word in seen)
+    yield Section(
+        "Custom rules",
+        (note,),
+        cut(columns, rows),
+        meanings(REASONS, [rule.reason for rule in rules]),
+    )

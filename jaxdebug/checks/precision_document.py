@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxdebug.checks.report_parts import cut, finding_sections, short_place
+from jaxdebug.checks.report_parts import cut, finding_sections, meanings, short_place
 from jaxdebug.reports import Column, Document, Section, format_number
 
 if TYPE_CHECKING:
@@ -89,9 +89,8 @@ def _results(report: PrecisionReport) -> Section:
         "element, relative to the root mean square. decisions: what it would change "
         "that float64 decides otherwise."
     )
-    seen = {result.reason for result in report.results}
-    meanings = tuple(f"{w}: {text}" for w, text in REASONS.items() if w in seen)
-    return Section("Results", (note,), cut(columns, rows), meanings)
+    words = meanings(REASONS, [result.reason for result in report.results])
+    return Section("Results", (note,), cut(columns, rows), words)
 
 
 def _causes(report: PrecisionReport) -> Iterator[Section]:

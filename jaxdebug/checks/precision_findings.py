@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdebug.checks.report_parts import short_place
 from jaxdebug.findings import Finding, Severity, found
+from jaxdebug.findings.finding import worst_first
 from jaxdebug.findings.parts import listed
 from jaxdebug.reports import format_number
 
@@ -64,8 +65,7 @@ def precision_findings(
         if result.flips > FLIPPED and result.reason != "negligible":
             findings.append(flipped(result.name, result.kind, result.flips))
     findings += [_of_cause(name, several) for several in behind.values()]
-    order = [*Severity]
-    return tuple(sorted(findings, key=lambda f: order.index(f.severity)))
+    return tuple(worst_first(findings))
 
 
 def _of_cause(name: str, several: Sequence[tuple[ResultPrecision, Cause]]) -> Finding:

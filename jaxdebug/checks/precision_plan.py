@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxdebug.checks.gradient_plan import has_float64
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import trace_observed
@@ -109,7 +110,7 @@ class PrecisionPlan(NamedTuple):
         avals = [var.aval for var in self.shadow.program.jaxpr.jaxpr.outvars]
         cotangents = self.problem.cotangents(avals[: self.outputs], seed)
         arguments = (*leaves, *jax.device_put(cotangents))
-        if jax.default_backend() not in ("cpu", "gpu", "cuda", "rocm"):
+        if not has_float64():
             with jax.default_device(jax.devices("cpu")[0]):
                 return self._run(jax.device_put(jax.device_get(arguments)))
         return self._run(arguments)

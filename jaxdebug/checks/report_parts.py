@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxdebug.findings import Finding
@@ -31,3 +31,9 @@ def cut(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
 def short_place(place: str) -> str:
     """`file:line` without the folders."""
     return place.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def meanings(reasons: Mapping[str, str], seen: Iterable[str]) -> tuple[str, ...]:
+    """What each of the reasons means that a table shows."""
+    shown = set(seen)
+    return tuple(f"{word}: {text}" for word, text in reasons.items() if word in shown)

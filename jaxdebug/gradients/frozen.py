@@ -17,7 +17,7 @@ from jaxdebug.programs._jax import dtypes
 from jaxdebug.programs.equation import Equation
 from jaxdebug.programs.program import Program, transform
 from jaxdebug.programs.shadow import shadow_tool
-from jaxdebug.programs.tool import Outcome, Tool, Value
+from jaxdebug.programs.tool import Outcome, Proceed, Tool, Value
 
 
 def frozen_function(
@@ -51,7 +51,7 @@ def _frozen_tool() -> Tool:
     def visit(
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome:
         if equation.primitive == "stop_gradient":
             return [(still, still) for still, _ in operands], {}

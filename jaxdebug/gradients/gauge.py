@@ -19,7 +19,7 @@ from jaxdebug.programs._jax import dtypes
 from jaxdebug.programs.equation import Equation
 from jaxdebug.programs.program import Program, transform
 from jaxdebug.programs.shadow import shadow_tool
-from jaxdebug.programs.tool import Outcome, Tool, Value
+from jaxdebug.programs.tool import Outcome, Proceed, Tool, Value
 
 DECOMPOSITIONS = frozenset({"eigh", "svd", "eig"})
 
@@ -45,7 +45,7 @@ def _turning_tool() -> Tool:
     def visit(
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome:
         results, records = proceed(equation, operands)
         if equation.primitive in DECOMPOSITIONS:

@@ -12,7 +12,7 @@ and how far off the first and the last are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -23,7 +23,7 @@ from jaxdebug.gradients.call_gaps import Gaps, Loop, call_gaps
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.programs.equation import Address, Equation
 from jaxdebug.programs.shadow import shadow_tool
-from jaxdebug.programs.tool import Accumulator, Outcome, Tool, Value
+from jaxdebug.programs.tool import Accumulator, Outcome, Proceed, Tool, Value
 
 ROWS = 128
 """Loops up to this length keep the numbers of each iteration."""
@@ -53,7 +53,7 @@ def isolation_tool(
     def visit(
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome:
         results, records = proceed(equation, operands)
         site = by_address.get(equation.address)

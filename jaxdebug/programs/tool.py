@@ -26,6 +26,8 @@ Value = Any
 Record = Any
 Records = dict[Hashable, Record]
 Outcome = tuple[list[Value], Records]
+Proceed = Callable[[Equation, list[Value]], Outcome]
+"""Evaluates an equation on operands, as it stands or by its rule."""
 
 
 class Visitor(Protocol):
@@ -35,7 +37,7 @@ class Visitor(Protocol):
         self,
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome: ...
 
 
@@ -81,7 +83,7 @@ class Tool(NamedTuple):
 def _visit_nothing(
     equation: Equation,
     operands: list[Value],
-    proceed: Callable[[Equation, list[Value]], Outcome],
+    proceed: Proceed,
 ) -> Outcome:
     return proceed(equation, operands)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from jaxdebug.programs._jax.calls import varying_axes
 from jaxdebug.programs.equation import Address, Equation, Level
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, Transformed, transform
-from jaxdebug.programs.tool import Accumulator, Outcome, Records, Tool, Value
+from jaxdebug.programs.tool import Accumulator, Outcome, Proceed, Records, Tool, Value
 from jaxdebug.statistics import moments
 from jaxdebug.statistics.leaf_sites import LeafSites, Update
 from jaxdebug.statistics.moments import Moments
@@ -123,7 +123,7 @@ def measurement(program: Program, wanted: Wanted) -> Measurement:
     def visit(
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome:
         results, records = proceed(equation, operands)
 

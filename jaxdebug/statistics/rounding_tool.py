@@ -26,7 +26,7 @@ from jaxdebug.programs.places import Place, is_inexact
 from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
 from jaxdebug.programs.program import Program, transform
 from jaxdebug.programs.shadow import widen
-from jaxdebug.programs.tool import Accumulator, Outcome, Record, Records, Value
+from jaxdebug.programs.tool import Accumulator, Outcome, Proceed, Record, Records, Value
 from jaxdebug.statistics import rounding
 from jaxdebug.statistics.rounding import Parts, Rounding
 
@@ -91,7 +91,7 @@ def measured_rounding(
         def visit(
             equation: Equation,
             operands: list[Value],
-            proceed: Callable[[Equation, list[Value]], Outcome],
+            proceed: Proceed,
         ) -> Outcome:
             results, records = proceed(equation, operands)
             address, made = equation.address, Records()

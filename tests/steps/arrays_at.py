@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxdebug.programs.equation import Equation
 from jaxdebug.programs.places import Place
 from jaxdebug.programs.program import Program, Transformed, transform
-from jaxdebug.programs.tool import Accumulator, Outcome, Tool, Value
+from jaxdebug.programs.tool import Accumulator, Outcome, Proceed, Tool, Value
 
 
 def arrays_at(program: Program, places: Iterable[Place]) -> Transformed:
@@ -24,7 +24,7 @@ def arrays_at(program: Program, places: Iterable[Place]) -> Transformed:
     def visit(
         equation: Equation,
         operands: list[Value],
-        proceed: Callable[[Equation, list[Value]], Outcome],
+        proceed: Proceed,
     ) -> Outcome:
         results, records = proceed(equation, operands)
         here = (place for place in wanted if place.address == equation.address)

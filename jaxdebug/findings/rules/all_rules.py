@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxdebug.findings.finding import Finding
+from jaxdebug.findings.finding import Finding, worst_first
 from jaxdebug.findings.rules.depth import depth_findings
 from jaxdebug.findings.rules.dynamic_range import range_findings
 from jaxdebug.findings.rules.lookups import lookup_findings
@@ -44,4 +44,4 @@ def rules(measured: Measured) -> list[Finding]:
         # What is zero, silent or small next to NaN is so because of it.
         families = always
     findings += [finding for family in families for finding in family(measured)]
-    return sorted(findings, key=lambda found: list(Severity).index(found.severity))
+    return worst_first(findings)
