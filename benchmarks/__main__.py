@@ -6,6 +6,7 @@ from collections.abc import Callable
 from benchmarks import (
     acceptance,
     audit_cost,
+    certificate,
     findings,
     gradient_checkers,
     moments,
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "audit_cost": audit_cost.measure,
     "acceptance": acceptance.measure,
     "findings": findings.measure,
+    "certificate": certificate.measure,
     "gradient_checkers": gradient_checkers.measure,
 }
 

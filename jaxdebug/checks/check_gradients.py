@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
 from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
+from jaxdebug.checks.gradient_answers import require_budget
 from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_gauge import with_gauge
@@ -31,6 +32,7 @@ def check_gradients(
     expected: Sequence[str] = (),
     gradient: Any = None,
     order: int = 1,
+    budget: Literal["certificate", "standard", "exhaustive"] | int = "standard",
     seed: int = 0,
 ) -> Callable[..., GradientReport]:
     """Whether a gradient is right, and if not, what makes it wrong.
@@ -59,6 +61,12 @@ def check_gradients(
             against differences of the gradient and, where somebody wrote a
             transpose, forward over reverse. They are in `report.second`, and decide
             the verdict with the first.
+        budget: how much is looked at. `"certificate"` looks at all leaves together
+            along four directions, and near the point only if it is not certified at
+            the point itself; `"standard"` at each leaf alone too; `"exhaustive"` at
+            each along four directions. A number is the most evaluations of the
+            function that may be spent: leaves alone as far as it goes. Custom rules,
+            and what they make of each coordinate, are judged with every budget.
         seed: of cotangents, directions and the displacement.
 
     Returns:
@@ -72,13 +80,16 @@ def check_gradients(
 
     Cost:
         Two gradients in the working precision; in float64 two, with custom rules
-        four, the function `40 + 5 * leaves` times, and 98 times more for each leaf
-        that these leave open, up to 1000 times for each of three leaves that are
-        wrong, and for each call of a custom rule about six pullbacks of it; the
-        memory of two float64 gradients and five copies of the leaves. One
-        compilation for each signature; one more if a stop_gradient makes differences
-        of the plain function useless. With `order=2` the same again for a function
-        that costs as much as the gradient.
+        four, the function `28 + 4 * leaves` times (exhaustive `28 + 16 * leaves`),
+        and 98 times more for each leaf that these leave open, up to 1000 times for
+        each of three leaves that are wrong, and for each call of a custom rule about
+        six pullbacks of it; the memory of two float64 gradients and five copies of
+        the leaves. A certificate takes one gradient in the working precision, one in
+        float64, with custom rules two, and the function 18 times; where the point is
+        on a kink, as at the initialisation of a network with relu, twice of that
+        and 33 times more. One compilation for each signature; one more if a
+        stop_gradient makes differences of the plain function useless. With `order=2`
+        the same again for a function that costs as much as the gradient.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -103,6 +114,7 @@ def check_gradients(
     require_function("check_gradients", fn)
     expected = require_names("check_gradients", expected)
     require_seed("check_gradients", seed)
+    allowed = require_budget("check_gradients", budget)
     if isinstance(order, bool) or order not in (1, 2):
         raise ValueError(
             f"check_gradients expects order to be 1 or 2; found {order!r}."
@@ -131,14 +143,16 @@ def check_gradients(
         arrays = place_arguments(args, kwargs)
         made = plan(*arrays[0], **arrays[1])
         leaves = jax.tree.leaves(arrays)
-        asked = made.at(leaves, seed)
+        asked = made.at(leaves, seed, once=allowed.once)
         name = getattr(fn, "__name__", "function")
-        report = build_gradient_report(asked, name, expected, seed, started)
+        report = build_gradient_report(
+            asked, name, expected, seed, started, budget=allowed
+        )
         report = with_determinism(with_gauge(report, asked), asked, leaves)
         report = with_skipped(report, made.skipped)
         if order == 1:
             return report
-        return with_second_order(report, asked, leaves, expected)
+        return with_second_order(report, asked, leaves, expected, allowed)
 
     @wraps(fn, updated=())
     def checked(*args: Any, **kwargs: Any) -> GradientReport:

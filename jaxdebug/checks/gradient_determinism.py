@@ -46,7 +46,8 @@ def with_determinism(
         One more trace of the function if something is not right.
     """
     outputs = len(asked.plan.outputs)
-    spreads = np.asarray(asked.spread, np.float64)
+    once = [0.0] * (outputs + len(report.leaves))
+    spreads = np.asarray(asked.spread or once, np.float64)
     eps = [_eps(leaf.dtype) for leaf in report.leaves]
     gaps = spreads[outputs:]
     jitter = [gap > ROUNDING * e for gap, e in zip(gaps, eps, strict=True)]

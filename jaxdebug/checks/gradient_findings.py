@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdebug.checks.gradient_differences import Contradiction
 from jaxdebug.checks.gradient_ways import cut_text
 from jaxdebug.checks.lost_gradients import lost_gradients
 from jaxdebug.checks.precision_findings import FLIPPED, flipped
@@ -50,6 +51,19 @@ def wrong_gradients(
         if leaf not in lost and not (follows and leaf.reason == "not-finite")
     ]
     return findings
+
+
+def wrong_whole(known: Contradiction) -> Finding:
+    """That the gradient is wrong, where it is not known in which leaf."""
+    return found(
+        "wrong-gradient",
+        "gradient",
+        f"along a random direction of all parameters its slope is "
+        f"{format_number(known.slope)}, that of the function is "
+        f"{format_number(known.difference)} ± {format_number(known.bar)}; "
+        "budget='standard' names the parameter",
+        evidence=known._asdict(),
+    )
 
 
 def lost_digits(leaves: Sequence[LeafCheck]) -> list[Finding]:

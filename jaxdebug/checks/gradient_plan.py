@@ -17,13 +17,14 @@ from jaxdebug.gradients.custom_calls import CallSite, call_sites
 from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import Draws, draws, scales
 from jaxdebug.gradients.evaluation import Values, evaluate
-from jaxdebug.gradients.evidence import Evidence, gather
+from jaxdebug.gradients.evidence import Evidence, at_points, gather
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, Rungs, in_ladders, moves_of
 from jaxdebug.gradients.witnesses import TRANSPOSED, Witnesses, witnesses
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.cuts import stands_in
+from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.pair import relative_gap, with_native_decisions
 from jaxdebug.programs.places import is_inexact
@@ -32,6 +33,13 @@ from jaxdebug.programs.shadow import widen_on_host
 
 CHUNK = 32
 """Most evaluations in one call: the program is compiled for that many."""
+
+
+class Way(NamedTuple):
+    """The equations that a leaf reaches."""
+
+    addresses: frozenset[Address]
+    primitives: frozenset[str]
 
 
 class GradientPlan(NamedTuple):
@@ -43,9 +51,11 @@ class GradientPlan(NamedTuple):
     """Avals of the flat outputs."""
     gradient: Observed
     """Of all flat arguments and cotangents: outputs, then the gradient."""
+    ways: tuple[Way, ...]
+    """Of each leaf."""
     witnesses: Witnesses
     native: Callable[..., Any]
-    wide: Callable[..., tuple[Evidence, list[Any]]]
+    wide: Callable[..., Evidence]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
     rounding: Callable[..., Any]
@@ -60,15 +70,30 @@ class GradientPlan(NamedTuple):
         those = self.witnesses
         return [*those.function.constants, *those.gradient.constants]
 
-    def at(self, leaves: Sequence[Any], seed: int) -> Asked:
-        """Ask the witnesses about JAX's gradient at one set of arguments."""
+    def at(self, leaves: Sequence[Any], seed: int, *, once: bool = False) -> Asked:
+        """Ask the witnesses about JAX's gradient at one set of arguments.
+
+        Args:
+            leaves: flat arguments.
+            seed: of cotangents, directions and the displacement.
+            once: ask at the given point alone, and run the gradient once.
+        """
         cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
-        runs = [self.native(leaves, cotangents) for _ in range(2)]
+        runs = [self.native(leaves, cotangents) for _ in range(1 if once else 2)]
+        points = (GIVEN,) if once else (GIVEN, NEAR)
+        asked = self.ask(leaves, runs[0][len(self.outputs) :], seed, points)
+        if once:
+            return asked
         spreads = jax.device_get(jax.jit(spread)(*runs))
-        asked = self.ask(leaves, runs[0][len(self.outputs) :], seed)
         return asked._replace(spread=tuple(map(float, spreads)))
 
-    def ask(self, leaves: Sequence[Any], native: Sequence[Any], seed: int) -> Asked:
+    def ask(
+        self,
+        leaves: Sequence[Any],
+        native: Sequence[Any],
+        seed: int,
+        points: Sequence[float] = (GIVEN, NEAR),
+    ) -> Asked:
         """Ask the witnesses about a gradient in the working precision.
 
         Where the device lacks float64, or the memory for it, they run on the CPU.
@@ -82,9 +107,9 @@ class GradientPlan(NamedTuple):
 
         def on(device: Any) -> Asked:
             with in_float64(device):
-                given = jax.device_put((every, cotangents, drawn, sizes))
-                found, shift = self.wide(*given, jax.device_put(native))
-                return Asked(self, (*given, shift), jax.device_get(found), device)
+                given = jax.device_put((every, cotangents, drawn, sizes, native))
+            found = self.gather(given, points, device)
+            return Asked(self, given, found, device, len(points))
 
         cpu = jax.devices("cpu")[0]
         if not has_float64():
@@ -95,6 +120,14 @@ class GradientPlan(NamedTuple):
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             return on(cpu)
+
+    def gather(
+        self, given: tuple[Any, ...], points: Sequence[float], device: Any
+    ) -> Evidence:
+        """Evidence at each point, on the host."""
+        with in_float64(device):
+            found = [self.wide(*given, jax.device_put(point)) for point in points]
+            return at_points(*jax.device_get(found))
 
 
 def in_float64(device: Any) -> AbstractContextManager[Any]:
@@ -116,12 +149,29 @@ class Asked(NamedTuple):
 
     plan: GradientPlan
     given: tuple[Any, ...]
+    """Arguments, cotangents, what directions are drawn from, by how much leaves move,
+    and the gradient: all in float64."""
     evidence: Evidence
     device: Any
     """Where they were asked; None for the default."""
+    points: int
+    """At how many."""
     spread: tuple[float, ...] = ()
     """Of two runs in the working precision: outputs, then the gradient; empty where
     there was one."""
+
+    @property
+    def gradients(self) -> int:
+        """How many gradients in float64 this took."""
+        return self.points * (1 + (self.plan.witnesses.stripped is not None))
+
+    def and_near(self) -> Asked:
+        """The same, asked near the given point too."""
+        near = self.plan.gather(self.given, (NEAR,), self.device)
+        both = (
+            jax.tree.map(lambda each: each[0], one) for one in (self.evidence, near)
+        )
+        return self._replace(evidence=at_points(*both), points=2)
 
     def evaluate(
         self, ladders: Sequence[Rungs], *, frozen: bool = False
@@ -141,7 +191,7 @@ class Asked(NamedTuple):
                 rows = np.arange(start, start + CHUNK) % count
                 part = Moves(*(column[rows] for column in moves))
                 asked = jax.device_put((part, np.int32(min(CHUNK, count - start))))
-                values.append(function(*self.given, *asked))
+                values.append(function(*self.given[:4], *asked))
             flat = np.concatenate(jax.device_get(values))[:count]
         return in_ladders(flat, ladders)
 
@@ -210,12 +260,23 @@ def make_gradient_plan(
         return gradient.program(*leaves, *cotangents)
 
     def wide(
-        leaves: Any, cotangents: Any, drawn: Draws, sizes: Any, native: Any
-    ) -> Any:
-        points = (GIVEN, NEAR)
+        leaves: Any,
+        cotangents: Any,
+        drawn: Draws,
+        sizes: Any,
+        native: Any,
+        displacement: Any,
+    ) -> Evidence:
         with own_settings():
             return gather(
-                those, leaves, cotangents, native, drawn, sizes, directions, points
+                those,
+                leaves,
+                cotangents,
+                native,
+                drawn,
+                sizes,
+                directions,
+                displacement,
             )
 
     def evaluating(function: Callable[[], Values]) -> Callable[..., Any]:
@@ -239,6 +300,7 @@ def make_gradient_plan(
         graph,
         outputs,
         gradient,
+        tuple(_way(graph, graph.inputs[index]) for index in moving),
         those,
         jax.jit(native),
         jax.jit(wide),
@@ -246,6 +308,14 @@ def make_gradient_plan(
         evaluating(lambda: frozen_function(program)),
         jax.jit(rounding),
         second,
+    )
+
+
+def _way(graph: Graph, source: int) -> Way:
+    equations = [step.equation for step in graph.steps_after(source)]
+    return Way(
+        frozenset(equation.address for equation in equations),
+        frozenset(equation.primitive for equation in equations),
     )
 
 

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdebug.checks.gradient_differences import Differences
+from jaxdebug.checks.gradient_answers import STANDARD, Budget, looked_at
+from jaxdebug.checks.gradient_differences import CERTAIN, Contradiction
 from jaxdebug.checks.gradient_findings import (
     loses_digits,
     lost_digits,
     wrong_gradients,
+    wrong_whole,
 )
 from jaxdebug.checks.gradient_plan import (
     Asked,
@@ -60,7 +62,10 @@ class Judged(NamedTuple):
     rules: tuple[RuleVerdict, ...]
     modes: tuple[Finding, ...]
     """That forward and reverse mode differ, if they do."""
+    contradiction: Contradiction | None
+    """That the whole gradient is wrong, if it is and leaves were not looked at."""
     certificate: Certificate
+    evidence: Evidence
     values: int
     gradients: int
     """Evaluations in float64."""
@@ -71,7 +76,10 @@ Above = tuple[GradientPlan, dict[CallSite, JudgedCall]]
 
 
 def judge_gradient(
-    asked: Asked, expected: Sequence[str], above: Above | None = None
+    asked: Asked,
+    expected: Sequence[str],
+    above: Above | None = None,
+    budget: Budget = STANDARD,
 ) -> Judged:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
@@ -79,9 +87,9 @@ def judge_gradient(
         asked: the plan at its arguments.
         expected: rules that are meant to differ.
         above: what the first derivative says, if it is the second that is asked about.
+        budget: what may be spent.
     """
-    evidence = asked.evidence
-    calls = _judged_calls(asked.plan, evidence, expected)
+    calls = _judged_calls(asked.plan, asked.evidence, expected)
     leaves = _known_leaves(asked.plan, calls, expected)
     if above is not None:
         behind = _behind(*above)
@@ -90,22 +98,25 @@ def judge_gradient(
             for leaf, found in zip(leaves, behind, strict=True)
         ]
         calls = {**above[1], **calls}
-    look = Differences(asked, leaves)
+    asked, seen, values = looked_at(asked, leaves, budget)
+    evidence = asked.evidence
+    certified = seen.certificate.error <= CERTAIN
     checks = [
-        check_leaf(leaf, index, evidence, look.seen(index))
+        check_leaf(leaf, index, evidence, seen.seen.get(index, ()), certified)
         for index, leaf in enumerate(leaves)
     ]
-    search = Search(asked)
+    search = Search(asked, budget.most - values)
     checks = located(checks, leaves, search)
     checks = with_ways(checks, asked.plan, evidence, expected)
-    certificate = look.certificate()
     return Judged(
         tuple(checks),
         judge_rules(calls),
         _modes(evidence),
-        certificate,
-        look.values + search.values + len(evidence.value),
-        2 * len(evidence.value),
+        seen.contradiction,
+        seen.certificate,
+        evidence,
+        values + search.values + asked.points,
+        asked.gradients,
     )
 
 
@@ -116,6 +127,7 @@ def build_gradient_report(
     seed: int,
     started: float,
     above: Above | None = None,
+    budget: Budget = STANDARD,
 ) -> GradientReport:
     """Judge a gradient and report it.
 
@@ -126,8 +138,9 @@ def build_gradient_report(
         seed: of directions.
         started: when the check began, in seconds.
         above: what the first derivative says, if it is the second that is asked about.
+        budget: what may be spent.
     """
-    judged = judge_gradient(asked, expected, above)
+    judged = judge_gradient(asked, expected, above, budget)
     if any(map(loses_digits, judged.leaves)):
         # Part of it may be decisions that float64 takes otherwise: no rounding.
         pairs = zip(judged.leaves, asked.rounding(), strict=True)
@@ -138,16 +151,18 @@ def build_gradient_report(
         *judged.modes,
         *lost_digits(judged.leaves),
     ]
+    if judged.contradiction is not None and not findings:
+        findings.append(wrong_whole(judged.contradiction))
     if above is None:  # of second derivatives, many are zero and should be
         findings += way_findings(judged.leaves)
     return GradientReport(
         name,
-        _verdict(judged, asked.evidence),
+        _verdict(judged),
         tuple(worst_first(findings)),
         judged.leaves,
         judged.rules,
         judged.certificate,
-        unchecked(asked.plan),
+        (*unchecked(asked.plan), *_spared(judged, asked)),
         seed,
         {
             "values": judged.values,
@@ -163,11 +178,9 @@ def _known_leaves(
     """What the program's flow says of each leaf."""
     graph, split = plan.graph, plan.problem.split
     leaves = []
-    for index, path in zip(split.moving, split.names, strict=True):
+    for index, path, way in zip(split.moving, split.names, plan.ways, strict=True):
         node = graph.inputs[index]
-        after = {step.address: step for step in graph.steps_after(node)}
-        primitives = {step.equation.primitive for step in after.values()}
-        mine = [site for site in calls if site.address in after]
+        mine = [site for site in calls if site.address in way.addresses]
         wrong = [site for site in mine if calls[site].verdict is Verdict.FAIL]
         leaves.append(
             Leaf(
@@ -176,8 +189,8 @@ def _known_leaves(
                 str(graph.avals[node].dtype),
                 tuple(dict.fromkeys(map(rule_name, wrong))),
                 any(is_expected(site, expected) for site in mine),
-                "stop_gradient" in primitives,
-                "while" in primitives,
+                "stop_gradient" in way.primitives,
+                "while" in way.primitives,
                 any(calls[site].reason not in PLAIN for site in mine),
                 plan.witnesses.rounding,
             )
@@ -189,12 +202,10 @@ def _behind(
     plan: GradientPlan, calls: dict[CallSite, JudgedCall]
 ) -> list[tuple[str, ...]]:
     """For each leaf the rules on its way that are wrong."""
-    graph = plan.graph
     wrong = [site for site, each in calls.items() if each.verdict is Verdict.FAIL]
     found = []
-    for index in plan.problem.split.moving:
-        after = {step.address for step in graph.steps_after(graph.inputs[index])}
-        names = (rule_name(site) for site in wrong if site.address in after)
+    for way in plan.ways:
+        names = (rule_name(site) for site in wrong if site.address in way.addresses)
         found.append(tuple(dict.fromkeys(names)))
     return found
 
@@ -226,14 +237,29 @@ def _modes(evidence: Evidence) -> tuple[Finding, ...]:
     return ()
 
 
-def _verdict(judged: Judged, evidence: Evidence) -> Verdict:
+def _verdict(judged: Judged) -> Verdict:
     verdicts = {check.verdict for check in (*judged.leaves, *judged.rules)}
-    broken = judged.modes or not np.isfinite(evidence.value[0])
+    broken = judged.modes or judged.contradiction is not None
+    broken = broken or not np.isfinite(judged.evidence.value[0])
     if Verdict.FAIL in verdicts or broken:
         return Verdict.FAIL
     if Verdict.INCONCLUSIVE in verdicts:
         return Verdict.INCONCLUSIVE
     return Verdict.PASS
+
+
+def _spared(judged: Judged, asked: Asked) -> list[str]:
+    """What was left out to keep within the budget."""
+    unlooked = sum(leaf.witness == "certificate" for leaf in judged.leaves)
+    listed = []
+    if unlooked:
+        listed.append(
+            f"{unlooked} of {len(judged.leaves)} leaves alone: the budget is spent on "
+            "all of them together"
+        )
+    if not asked.spread:
+        listed.append("whether two runs agree: the gradient ran once")
+    return listed
 
 
 def unchecked(plan: GradientPlan) -> tuple[str, ...]:

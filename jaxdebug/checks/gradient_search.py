@@ -18,7 +18,6 @@ from jaxdebug.gradients.ladder import as_ladder
 from jaxdebug.gradients.leaf_check import Leaf, LeafCheck
 from jaxdebug.gradients.localisation import Gap, locate
 from jaxdebug.gradients.masked import STEPS, base, masked
-from jaxdebug.gradients.moves import GIVEN, NEAR
 from jaxdebug.reports import Verdict
 
 EVALUATIONS = 1000
@@ -55,7 +54,7 @@ def located(
         blocks = search.blocks(
             index,
             checks[index].shape,
-            GIVEN if at_point else NEAR,
+            0 if at_point else 1,
             leaves[index].cut,
         )
         found[index] = replace(checks[index], blocks=blocks)
@@ -69,29 +68,33 @@ class Search:
         values: how many evaluations of the function there were.
     """
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, asked: Asked, left: float) -> None:
+        self.asked, self.left = asked, left
         self.values = 0
         self.whole = float(np.sqrt(np.nansum(asked.evidence.size[1] ** 2)))
 
     def blocks(
-        self, leaf: int, shape: Sequence[int], point: float, frozen: bool
+        self, leaf: int, shape: Sequence[int], point: int, frozen: bool
     ) -> tuple[Block, ...]:
         """The boxes of a leaf that hold the elements whose gradient is wrong.
 
         Args:
             leaf: its position.
             shape: of it.
-            point: displacement of the point at which it is wrong.
+            point: index of the point at which it is wrong.
             frozen: hold still what stop_gradient hands on.
         """
+        if self.left - self.values <= 2 * len(STEPS):
+            return ()
         run = self._frozen if frozen else self._plain
         rank = max(len(shape_) for shape_ in self._shapes)
         steps = np.asarray(STEPS)
         noise = 4 * float(np.finfo(np.float64).eps) * self.whole
-        leaves, cotangents, _, sizes, shift = self.asked.given
+        given = self.asked.given
+        cotangents, sizes = given[1], given[3]
         with in_float64(self.asked.device):
-            start = self._base(leaves, cotangents, shift, jax.device_put(point))
+            displacement = self.asked.evidence.displacement[point]
+            start = self._base(*given[:4], jax.device_put(displacement))
             centre = float(start.value)
         self.values += 1
 
@@ -110,7 +113,8 @@ class Search:
             gap = float(seen.slope) - known.slope
             return Gap(gap, known.bar + ROUNDED * size)
 
-        return locate(probe, shape, EVALUATIONS // (2 * len(STEPS)))
+        most = int(min(EVALUATIONS, self.left - self.values))
+        return locate(probe, shape, most // (2 * len(STEPS)))
 
     @property
     def _shapes(self) -> list[tuple[int, ...]]:

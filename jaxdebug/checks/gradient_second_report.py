@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.gradient_answers import STANDARD, Budget
 from jaxdebug.checks.gradient_findings import wrong_gradients
 from jaxdebug.checks.gradient_plan import Asked, is_expected
 from jaxdebug.checks.gradient_report import GradientReport
@@ -23,6 +24,7 @@ def with_second_order(
     asked: Asked,
     leaves: Sequence[Any],
     expected: Sequence[str],
+    budget: Budget = STANDARD,
 ) -> GradientReport:
     """The report on first derivatives with that on second ones.
 
@@ -31,6 +33,7 @@ def with_second_order(
         asked: what it was made of.
         leaves: flat arguments.
         expected: rules that are meant to differ.
+        budget: what may be spent on it.
     """
     started = time.perf_counter()
     plan, sites = asked.plan, asked.plan.witnesses.sites
@@ -42,12 +45,13 @@ def with_second_order(
     judged = judge_second(sites, asked.evidence.rules, refused, meant)
     if plan.second is not None:
         second = build_gradient_report(
-            plan.second.at(leaves, report.seed),
+            plan.second.at(leaves, report.seed, once=budget.once),
             f"the gradient of {report.name}",
             expected,
             report.seed,
             started,
             (plan, judged),
+            budget,
         )
     else:
         rules = judge_rules(judged)

@@ -18,6 +18,10 @@ ORDER = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
 
 REASONS = {
     "kink": "right near the point; the point itself is on a kink, as of relu at 0",
+    "certified": "right by the bound on the error of the whole gradient; not looked at "
+    "alone",
+    "not-looked-at": "the gradient as a whole could not be certified, and the budget "
+    "left no values to look at the leaf alone",
     "expected": "goes through a rule that is meant to differ, and is right otherwise",
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
     "no-effect": "the function does not depend on it",

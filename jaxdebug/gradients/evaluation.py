@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -15,6 +16,12 @@ from jaxdebug.gradients.witnesses import Witnesses
 from jaxdebug.programs.places import is_inexact
 
 Point = Sequence[Array]
+
+TOWARDS = np.uint32(2**32 - 1)
+"""Index of the direction in which the point near the given one lies."""
+
+Done = tuple[Array, Array]
+"""How many of the moves are done, and the values found."""
 
 Values = Callable[[Point, Point], Sequence[Any]]
 """The flat outputs at a moved point, from the flat arguments at a point and there."""
@@ -27,7 +34,6 @@ def evaluate(
     cotangents: Sequence[Array],
     drawn: Draws,
     sizes: Array,
-    shift: Sequence[Array],
     moves: Moves,
     count: Any,
 ) -> Float[Array, " moves"]:
@@ -40,28 +46,47 @@ def evaluate(
         cotangents: of the inexact outputs.
         drawn: what directions are drawn from.
         sizes: by which each leaf moves for each unit of a direction.
-        shift: the direction to the points.
         moves: where to.
         count: how many of the moves are made; the rest is zero.
 
     Cost:
-        One value for each move, one after another.
+        One value for each move, one after another, and one draw for each move in
+        another direction than the one before.
     """
     contracted = contraction(those, cotangents)
+    moving = [leaves[index] for index in those.moving]
+    shift = towards(drawn, moving, sizes)
 
-    def value(move: Moves) -> Array:
+    def value(move: Moves, along: Sequence[Array]) -> Array:
         alone = jnp.arange(len(those.moving)) == move.leaf
         amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
         start = moved(those, leaves, shift, move.point)
-        along = direction(drawn, move.direction, shift)
-        steps = scaled(scaled(along, list(sizes)), list(amounts))
+        steps = scaled(along, list(amounts * sizes))
         return contracted(function(start, moved(those, start, steps, 1.0)))
 
-    def write(index: Array, values: Array) -> Array:
-        move = Moves(*(column[index] for column in moves))
-        return values.at[index].set(value(move))
+    def same_direction(done: Done) -> Done:
+        first, values = done
+        index = moves.direction[first]
+        along = direction(drawn, index, moving)
 
-    return lax.fori_loop(0, count, write, jnp.zeros(moves.amount.shape))
+        def one(done: Done) -> Done:
+            row, values = done
+            found = value(Moves(*(column[row] for column in moves)), along)
+            return row + 1, values.at[row].set(found)
+
+        def is_along(done: Done) -> Array:
+            row, _ = done
+            return (row < count) & (moves.direction[row] == index)
+
+        return lax.while_loop(is_along, one, (first, values))
+
+    start = jnp.zeros((), jnp.int32), jnp.zeros(moves.amount.shape)
+    return lax.while_loop(lambda done: done[0] < count, same_direction, start)[1]
+
+
+def towards(drawn: Draws, moving: Sequence[Any], sizes: Array) -> list[Array]:
+    """The direction to the point near the given one, each leaf in its scale."""
+    return scaled(direction(drawn, TOWARDS, moving), list(sizes))
 
 
 def moved(

@@ -1,7 +1,7 @@
 """What the witnesses say of a gradient, measured in one float64 program.
 
-At two points, the given one and one displaced by a thousandth of each leaf's
-scale: the gradient against that of the function without custom rules, every
+At the given point, and at one displaced by a thousandth of each leaf's scale: the
+gradient against that of the function without custom rules, every
 coordinate; and each custom rule against its own function. Beside them stand values
 of the function along random directions, whose differences need no derivative.
 """
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -20,7 +21,8 @@ from jaxdebug.gradients.blocks import Box
 from jaxdebug.gradients.call_gaps import Gaps
 from jaxdebug.gradients.coordinates import NO_GAP, Coordinates, compared, wrong_box
 from jaxdebug.gradients.draws import Draws, direction
-from jaxdebug.gradients.evaluation import Point, contraction, moved, scaled
+from jaxdebug.gradients.evaluation import Point, contraction, moved, scaled, towards
+from jaxdebug.gradients.moves import GIVEN, NEAR
 from jaxdebug.gradients.witnesses import Witnesses
 
 
@@ -40,12 +42,20 @@ class Evidence(NamedTuple):
     forward: Float[Any, "points 2"] | None
     """Slope towards the point nearby, by forward mode, and the gradient's there; None
     where both modes are one by construction."""
-    precision: Any = None
-    """(leaves,) relative error of the native gradient, at the given point."""
-    scales: Any = None
-    """(leaves,) by which a leaf moves for each unit of a direction."""
+    precision: Any
+    """(points, leaves) relative error of the native gradient of the given point."""
+    scales: Any
+    """(points, leaves) by which a leaf moves for each unit of a direction."""
     boxes: Box | None = None
     """(points, leaves) around the coordinates that disagree."""
+    displacement: Any = (GIVEN, NEAR)
+    """(points,) of each point, relative to each leaf's scale."""
+
+
+def at_points(given: Evidence, near: Evidence | None = None) -> Evidence:
+    """What they say at the given point and near it, or twice at the given one."""
+    last = given if near is None else near
+    return jax.tree.map(lambda *each: np.stack(each), given, last)
 
 
 def gather(
@@ -56,9 +66,9 @@ def gather(
     drawn: Draws,
     sizes: Float[Array, " leaves"],
     directions: int,
-    points: Sequence[float],
-) -> tuple[Evidence, list[Array]]:
-    """Ask every witness, inside a trace with float64.
+    displacement: Any,
+) -> Evidence:
+    """Ask every witness at one point, inside a trace with float64.
 
     Args:
         those: the programs.
@@ -67,24 +77,25 @@ def gather(
         native: the gradient in the working precision, widened.
         drawn: what directions are drawn from.
         sizes: by which each leaf moves for each unit of a direction.
-        directions: how many there are; the next one leads to the points.
-        points: displacement of each point, relative to each leaf's scale.
+        directions: how many there are.
+        displacement: of the point, relative to each leaf's scale.
 
     Returns:
-        What they say, and the direction to the points, each leaf in its scale.
+        What they say, without the axis of points.
 
     Cost:
-        For each point one gradient; with custom rules another one, one value, and
-        what `isolation_tool` states. The memory of two gradients and five copies of
-        the leaves.
+        One gradient; with custom rules another one, one value, and what
+        `isolation_tool` states. The memory of two gradients and five copies of the
+        leaves.
     """
     moving = [leaves[index] for index in those.moving]
     rank = max(leaf.ndim for leaf in moving)
-    shift = scaled(direction(drawn, directions, moving), list(sizes))
+    shift = towards(drawn, moving, sizes)
+    every = moved(those, leaves, shift, displacement)
     contracted = contraction(those, cotangents)
 
-    def by_moving(every: Point, run: Callable[[Point], Any]) -> tuple[Any, list[Array]]:
-        """A function of the moving leaves alone, and where they are."""
+    def of_moving(run: Callable[[Point], Any]) -> Callable[[Sequence[Any]], Array]:
+        """A function of the moving leaves alone."""
 
         def function(moving: Sequence[Any]) -> Array:
             full = list(every)
@@ -92,56 +103,53 @@ def gather(
                 full[place] = leaf
             return contracted(run(full))
 
-        return function, [every[place] for place in those.moving]
+        return function
 
-    def at_point(displacement: Array) -> tuple[Evidence, Array]:
-        every = moved(those, leaves, shift, displacement)
-        made = those.gradient.apply([*every, *cotangents])
-        results, gradient = made[: -len(moving)], made[-len(moving) :]
-        records: Mapping[Any, Gaps] = {}
-        if those.isolation is not None:
-            results, records = those.isolation(every)
-        norms = jnp.stack([*map(_norm, gradient)]) * sizes
-        # Without custom rules there is no other gradient to compare with.
-        coordinates, boxes, forward = [NO_GAP] * len(moving), None, None
-        if those.stripped is not None:
-            stripped = those.stripped
-            function, start = by_moving(every, lambda full: stripped(full)[0])
-            pairs = [*zip(gradient, jax.grad(function)(start), strict=True)]
-            coordinates = [compared(*pair) for pair in pairs]
-            whole = jnp.sqrt(jnp.nansum(norms**2))
-            boxes = _stacked(
-                [
-                    wrong_box(*pair, whole / size, those.rounding, rank)
-                    for pair, size in zip(pairs, list(sizes), strict=True)
-                ]
-            )
-        if those.forward:
-            function, start = by_moving(every, those.function.apply)
-            _, slope = jax.jvp(function, (start,), (shift,))
-            forward = jnp.stack([slope, _pair(gradient, shift).sum()])
-
-        def slopes(index: Array) -> Array:
-            along = scaled(direction(drawn, index, moving), list(sizes))
-            return _pair(gradient, along)
-
-        found = Evidence(
-            contracted(results),
-            lax.map(slopes, jnp.arange(directions)),
-            norms,
-            _stacked(coordinates),
-            tuple(records[site.address] for site in those.sites),
-            forward,
-            boxes=boxes,
+    start = [every[place] for place in those.moving]
+    made = those.gradient.apply([*every, *cotangents])
+    results, gradient = made[: -len(moving)], made[-len(moving) :]
+    records: Mapping[Any, Gaps] = {}
+    if those.isolation is not None:
+        results, records = those.isolation(every)
+    norms = jnp.stack([*map(_norm, gradient)]) * sizes
+    # Without custom rules there is no other gradient to compare with.
+    coordinates, boxes, forward = [NO_GAP] * len(moving), None, None
+    if those.stripped is not None:
+        stripped = those.stripped
+        function = of_moving(lambda full: stripped(full)[0])
+        pairs = [*zip(gradient, jax.grad(function)(start), strict=True)]
+        coordinates = [compared(*pair) for pair in pairs]
+        whole = jnp.sqrt(jnp.nansum(norms**2))
+        boxes = _stacked(
+            [
+                wrong_box(*pair, whole / size, those.rounding, rank)
+                for pair, size in zip(pairs, list(sizes), strict=True)
+            ]
         )
-        errors = [
-            _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
-            for n, g in zip(native, gradient, strict=True)
-        ]
-        return found, jnp.stack(errors)
+    if those.forward:
+        _, slope = jax.jvp(of_moving(those.function.apply), (start,), (shift,))
+        forward = jnp.stack([slope, _pair(gradient, shift).sum()])
 
-    found, precision = lax.map(at_point, jnp.asarray(points))
-    return found._replace(precision=precision[0], scales=sizes), shift
+    def slopes(index: Array) -> Array:
+        along = scaled(direction(drawn, index, moving), list(sizes))
+        return _pair(gradient, along)
+
+    errors = [
+        _norm(n - g) / jnp.where(_norm(g) > 0, _norm(g), 1)
+        for n, g in zip(native, gradient, strict=True)
+    ]
+    return Evidence(
+        contracted(results),
+        lax.map(slopes, jnp.arange(directions)),
+        norms,
+        _stacked(coordinates),
+        tuple(records[site.address] for site in those.sites),
+        forward,
+        jnp.stack(errors),
+        sizes,
+        boxes,
+        displacement,
+    )
 
 
 def _pair(gradient: Sequence[Any], along: Sequence[Any]) -> Array:

@@ -76,10 +76,15 @@ class Point(NamedTuple):
     backward: Known
     around: float
     """Size of slopes in the neighbourhood."""
-    changes: bool
-    """Whether any step changes the value."""
+    change: float
+    """By how much the steps change the value at most."""
     edge: Known | None
     """Slope of the finite side at an edge; none if it grows without bound."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether any step changes the value."""
+        return self.change > 0
 
 
 @dataclass(frozen=True)
@@ -91,14 +96,14 @@ class Points:
         slopes: with their bars.
         finite: (..., 2) whether the forward and the backward side are.
         steep: (..., 2) whether their slope grows without bound.
-        changes: (...) whether any step changes the value.
+        change: (...) by how much the steps change the value at most.
     """
 
     kinds: np.ndarray
     slopes: Slopes
     finite: np.ndarray
     steep: np.ndarray
-    changes: np.ndarray
+    change: np.ndarray
 
     def at(self, index: int | tuple[int, ...] = ()) -> Point:
         """One direction."""
@@ -116,7 +121,7 @@ class Points:
             ahead,
             behind,
             float(self.slopes.around[index]),
-            bool(self.changes[index]),
+            float(self.change[index]),
             edge,
         )
 
@@ -125,7 +130,7 @@ def _known(side: Side, index: int | tuple[int, ...]) -> Known:
     return Known(float(side.slope[index]), float(side.bar[index]))
 
 
-def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
+def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Points:
     """Tell what kind of point a ladder stands on.
 
     The power of the step by which values change at the finest steps is zero at a
@@ -136,7 +141,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
 
     Args:
         ladder: as from `as_ladder`.
-        noise: of the values, if more is known than can be measured.
+        noise: (...) of the values, if more is known than can be measured.
     """
     slopes = slopes_on_ladder(ladder, noise=noise)
     central, ahead, behind = slopes.central, slopes.forward, slopes.backward
@@ -148,10 +153,11 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
         kinked &= central.bar > RESOLVED * gap
         size = np.fmax(np.abs(central.slope), slopes.around)
         taken = np.isfinite(ladder.moves)
-        still = (ladder.values == ladder.centre[..., None, None]) | ~taken
-        changes = ~still.all(axis=(-2, -1))
+        moved = np.abs(ladder.values - ladder.centre[..., None, None])
+        moved = np.where(np.isnan(moved), np.inf, moved)
+        change = np.where(taken, moved, 0).max(axis=(-2, -1))
         # Where nothing changes there is no slope to compare the bar with.
-        resolved = (central.bar <= RESOLVED * size) | ~changes
+        resolved = (central.bar <= RESOLVED * size) | (change == 0)
         resolved &= np.isfinite(central.bar)
         # The first that holds.
         tests = (
@@ -167,7 +173,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Points:
             [np.full(gap.shape, kind.value) for kind, _ in tests],
             Kind.UNDECIDED.value,
         )
-        return Points(kinds, slopes, finite, powers < CUSP_POWER, changes)
+        return Points(kinds, slopes, finite, powers < CUSP_POWER, change)
 
 
 def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
@@ -177,10 +183,16 @@ def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     from rung to rung differ, as those of noise do.
     """
     rungs = ladder.moves.shape[-2]
-    change = np.abs(ladder.values - ladder.centre[..., None, None])
-    floor = CLEAR * ladder.eps * np.abs(ladder.centre[..., None])
     # Steps that were rounded away, or whose change is, are passed over.
     taken = np.isfinite(ladder.moves)
+    # A side on which no step could be taken is not known to end there.
+    last = _last(taken)
+    end = np.take_along_axis(ladder.values, np.maximum(last, 0)[..., None, :], -2)
+    finite = np.isfinite(end[..., 0, :]) | (last < 0)
+    if rungs < FEWEST:
+        return np.full(finite.shape, np.nan), finite
+    change = np.abs(ladder.values - ladder.centre[..., None, None])
+    floor = CLEAR * ladder.eps * np.abs(ladder.centre[..., None])
     clear = taken & (change > floor[..., None])
     place = np.where(clear, np.arange(rungs)[:, None], -1)
     finest = np.sort(place, axis=-2)[..., -min(FINEST, rungs) :, :]
@@ -195,13 +207,7 @@ def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:
     power = powers.mean(axis=-2)
     regular = np.ptp(powers, axis=-2) <= np.minimum(REGULAR, (1 - power) / 2)
     # What is large there and gone one step finer is not at the point but near it.
-    last = _last(taken)
     regular &= (finest[..., -1, :] == last) | (changes[..., -1, :] < 8 * floor)
-    if rungs < FEWEST:
-        regular = np.zeros_like(regular)
-    # A side on which no step could be taken is not known to end there.
-    end = np.take_along_axis(ladder.values, np.maximum(last, 0)[..., None, :], -2)
-    finite = np.isfinite(end[..., 0, :]) | (last < 0)
     return np.where(regular, power, np.nan), finite
 
 

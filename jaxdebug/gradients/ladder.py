@@ -103,7 +103,7 @@ def as_ladder(
     return Ladder(values, start, moves, eps)
 
 
-def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
+def slopes_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Slopes:
     """The slope at the point of a ladder, with a bound on its error.
 
     Central and one-sided differences are extrapolated to a step of zero by
@@ -117,7 +117,7 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
 
     Args:
         ladder: as from `as_ladder`.
-        noise: of the values, if more is known than can be measured.
+        noise: (...) of the values, if more is known than can be measured.
 
     Limits:
         A feature narrower than every step, and rounding inside the function that
@@ -127,7 +127,8 @@ def slopes_on_ladder(ladder: Ladder, *, noise: float = 0.0) -> Slopes:
         size = np.nan_to_num(ladder.moves).max(axis=(-2, -1), keepdims=True)
         moves = ladder.moves / size
         values, centre = ladder.values, ladder.centre[..., None]
-        noises = np.maximum(rung_noise(values, ladder.centre, moves, ladder.eps), noise)
+        measured = rung_noise(values, ladder.centre, moves, ladder.eps)
+        noises = np.maximum(measured, np.asarray(noise)[..., None])
         to, fro = moves[..., 0], moves[..., 1]
         ahead = (values[..., 0] - centre) / to
         behind = (centre - values[..., 1]) / fro

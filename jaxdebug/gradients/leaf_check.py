@@ -11,7 +11,7 @@ import numpy as np
 from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
-from jaxdebug.gradients.kinks import Kind, Point
+from jaxdebug.gradients.kinks import Kind, Known, Point
 from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
 from jaxdebug.reports import Verdict
 
@@ -38,20 +38,21 @@ class LeafCheck:
         shape: of the leaf.
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `stopped`, `kink`, `edge`, `expected`, `negligible`,
-            `no-effect`, `flat`, `empty`; `disagrees`, `lost-gradient`, `not-finite`,
-            `differentiable-here`; `not-converged`, `too-noisy`, `iterates`,
-            `not-differentiable`, `nondeterministic`, `gauge`,
-            `not-implemented` or `contradictory`.
+        reason: `agrees`, `certified`, `stopped`, `kink`, `edge`, `expected`,
+            `negligible`, `no-effect`, `flat`, `empty`; `disagrees`,
+            `lost-gradient`, `not-finite`, `differentiable-here`; `not-converged`,
+            `too-noisy`, `iterates`, `not-differentiable`, `nondeterministic`,
+            `gauge`, `not-implemented`, `not-looked-at` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
-            custom rules), `differences` or `values`.
+            custom rules), `differences` (`certificate`, if only of all leaves
+            together) or `values`.
         error: relative gap of the worst coordinate.
         index: of that coordinate; empty for scalars.
         found: the gradient there.
         expected: without custom rules.
         slope: by the gradient, along the leaf's direction.
         difference: by finite differences.
-        bar: bound on the error of `difference`.
+        bar: bound on the error of `difference`; infinite where there is none.
         size: slope that the direction has typically.
         precision: relative error of the gradient in the working precision; where it
             is large, against float64 with the same discrete decisions.
@@ -135,23 +136,41 @@ class Seen(NamedTuple):
     given: Point | None = None
     plain: Point | None = None
     """Near it, where nothing is held still; None if nothing was."""
+    direction: int = 0
+    """Along which."""
 
 
-def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCheck:
+WORST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+def check_leaf(
+    leaf: Leaf, index: int, evidence: Evidence, seen: Sequence[Seen], certified: bool
+) -> LeafCheck:
     """The verdict on one leaf.
 
     Args:
         leaf: what is known of it.
         index: its position among the leaves.
         evidence: on the host; of the given point and of one near it.
-        seen: along the first direction, the leaf alone.
+        seen: the leaf alone, along each direction; the worst counts.
+        certified: whether the gradient as a whole is known to be right.
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
     gaps = [Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
-    verdict, reason, witness = _decide(leaf, index, evidence, seen, gaps, whole)
-    size, point = slope_size(evidence, index), seen.near
-    if reason == "stopped" and seen.plain is not None and size == 0:
-        point = seen.plain  # the slope that the leaf never gets
+    decided = [
+        (_decide(leaf, index, evidence, each, gaps, whole, certified), each)
+        for each in seen or (None,)
+    ]
+    (verdict, reason, witness), worst = min(
+        decided, key=lambda pair: WORST.index(pair[0][0])
+    )
+    direction = 0 if worst is None else worst.direction
+    slope = float(evidence.slopes[1, direction, index])
+    size, known = slope_size(evidence, index, direction), Known(slope, np.inf)
+    if worst is not None:
+        known = worst.near.central
+        if reason == "stopped" and worst.plain is not None and size == 0:
+            known = worst.plain.central  # the slope that the leaf never gets
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
     failed = verdict is Verdict.FAIL
@@ -166,35 +185,37 @@ def check_leaf(leaf: Leaf, index: int, evidence: Evidence, seen: Seen) -> LeafCh
         tuple(map(int, place)),
         shown.found,
         shown.expected,
-        float(evidence.slopes[1, 0, index]),
-        point.central.slope,
-        point.central.bar,
+        slope,
+        known.slope,
+        known.bar,
         size,
-        float(evidence.precision[index]),
+        float(evidence.precision[0, index]),
         leaf.wrong if failed else (),
         blocks=wrong_blocks(evidence, index, leaf.shape) if failed else (),
     )
 
 
-def slope_size(evidence: Evidence, leaf: int, point: int = 1) -> float:
+def slope_size(evidence: Evidence, leaf: int, direction: int) -> float:
     """The slope that a direction of a leaf typically has."""
-    slope = float(evidence.slopes[point, 0, leaf])
-    return max(float(evidence.size[point, leaf]), abs(slope))
+    slope = float(evidence.slopes[1, direction, leaf])
+    return max(float(evidence.size[1, leaf]), abs(slope))
 
 
 def _decide(
     leaf: Leaf,
     index: int,
     evidence: Evidence,
-    seen: Seen,
+    seen: Seen | None,
     gaps: Sequence[Gap],
     whole: float,
+    certified: bool,
 ) -> tuple[Verdict, str, str]:
     if 0 in leaf.shape:
         return Verdict.PASS, "empty", "values"
-    slopes, value = evidence.slopes[:, 0, index], evidence.value
+    direction = 0 if seen is None else seen.direction
+    slopes, value = evidence.slopes[:, direction, index], evidence.value
     outside = np.isfinite(value[0]) and not np.isfinite(value[1])
-    seen_numbers = [slopes[0], value[0], evidence.precision[index]]
+    seen_numbers = [slopes[0], value[0], evidence.precision[0, index]]
     seen_numbers += [] if outside else [slopes[1]]
     broken = evidence.coordinates.broken[: 1 if outside else 2, index]
     if not np.isfinite(seen_numbers).all() or broken.any():
@@ -206,9 +227,13 @@ def _decide(
         if near:
             return Verdict.INCONCLUSIVE, "contradictory", "coordinates"
         return Verdict.PASS, "expected", "coordinates"
+    if seen is None:
+        if certified:
+            return Verdict.PASS, "certified", "certificate"
+        return Verdict.INCONCLUSIVE, "not-looked-at", "certificate"
     if outside:
         return *_at_edge(float(slopes[0]), seen.given), "differences"
-    found = judge_near(index, evidence, seen.near, whole)
+    found = judge_near(index, evidence, seen, whole)
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
     if found.reason == "agrees" and (given or near):
@@ -237,9 +262,10 @@ def _at_edge(slope: float, point: Point | None) -> tuple[Verdict, str]:
     return found.verdict, "edge" if passed else found.reason
 
 
-def judge_near(index: int, evidence: Evidence, point: Point, whole: float) -> Judgement:
+def judge_near(index: int, evidence: Evidence, seen: Seen, whole: float) -> Judgement:
     """The slope along a leaf's direction, at the point where no kink lies."""
-    slope, size = float(evidence.slopes[1, 0, index]), slope_size(evidence, index)
+    slope = float(evidence.slopes[1, seen.direction, index])
+    size, point = slope_size(evidence, index, seen.direction), seen.near
     known = point.central
     if size == 0.0 and abs(known.slope) <= known.bar:
         return Judgement(Verdict.PASS, "flat" if point.changes else "no-effect")

@@ -35,7 +35,7 @@ class Gap(NamedTuple):
         """
         each = evidence.coordinates
         relative = float(each.gap[point, leaf])
-        scale = float(evidence.scales[leaf])
+        scale = float(evidence.scales[point, leaf])
         absolute = float(each.absolute[point, leaf]) * scale
         rounded = max(
             ROUNDING * whole, rounding * float(each.size[point, leaf]) * scale

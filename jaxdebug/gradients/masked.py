@@ -9,8 +9,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxdebug.gradients.draws import noise
-from jaxdebug.gradients.evaluation import Values, contraction, moved, scaled
+from jaxdebug.gradients.draws import Draws, noise
+from jaxdebug.gradients.evaluation import (
+    Values,
+    contraction,
+    moved,
+    scaled,
+    towards,
+)
 from jaxdebug.gradients.witnesses import Witnesses
 
 STEPS = (1e-3, 1e-4, 1e-5)
@@ -45,7 +51,8 @@ def base(
     those: Witnesses,
     leaves: Sequence[Array],
     cotangents: Sequence[Array],
-    shift: Sequence[Array],
+    drawn: Draws,
+    sizes: Array,
     displacement: Any,
 ) -> Base:
     """The point near which boxes move, with value and gradient there.
@@ -54,9 +61,11 @@ def base(
         those: the programs.
         leaves: flat arguments, float64 where inexact.
         cotangents: of the inexact outputs.
-        shift: the direction to the points, each leaf in its scale.
+        drawn: what directions are drawn from.
+        sizes: by which each leaf moves for each unit of a direction.
         displacement: of the point, relative to each leaf's scale.
     """
+    shift = towards(drawn, [leaves[index] for index in those.moving], sizes)
     point = moved(those, leaves, shift, displacement)
     results = those.function.apply(point)
     whole = those.gradient.apply([*point, *cotangents])

@@ -1,0 +1,133 @@
+"""A certificate of ten million bfloat16 parameters, against the loss in float64."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxdebug as jd
+from benchmarks.models import Transformer
+from benchmarks.result import Row
+from benchmarks.timing import compare_runs
+from jaxdebug.checks.arguments import place_arguments
+from jaxdebug.checks.gradient_answers import LEAST
+from jaxdebug.checks.gradient_plan import CHUNK, make_gradient_plan
+from jaxdebug.checks.gradient_problem import split_problem
+from jaxdebug.gradients.moves import Moves
+
+VALUES = 20
+"""Values of the loss in float64 that a certificate may cost, beside one gradient."""
+
+
+def model() -> tuple[Callable[..., jax.Array], tuple[Any, ...]]:
+    """Six blocks of width 376, 8 rows of 128 tokens, bfloat16 parameters."""
+    network = Transformer(width=376, layers=6)
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(network.vocabulary, size=(8, 129), dtype=np.int32)
+    inputs, labels = tokens[:, :-1], tokens[:, 1:]
+    params = jax.jit(network.init)(jax.random.key(0), inputs)["params"]
+
+    def loss(params: Any, inputs: Any, labels: Any) -> jax.Array:
+        logits: Any = network.apply({"params": params}, inputs)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    return loss, (half, inputs, labels)
+
+
+def measure() -> list[Row]:
+    """Return time, compilation, memory and the bound that was reached."""
+    loss, args = model()
+    check = jd.check_gradients(loss, budget="certificate")
+    first = _seconds(lambda: check(*args))
+    with jax.enable_x64(True):
+        wide = jax.device_put(jax.tree.map(_widened, args))
+        runs = {
+            "loss": jax.jit(jd.shadow(loss, like=args)),
+            "gradient": jax.jit(jd.shadow(jax.grad(loss), like=args)),
+        }
+        pair = compare_runs(runs, wide, repetitions=7)
+    base = VALUES * pair["loss"].seconds + pair["gradient"].seconds
+    del wide, runs
+    warm = statistics.median(_seconds(lambda: check(*args)) for _ in range(3))
+    report = check(*args)
+    held = report.ok and report.certificate.error <= 1e-5
+    count = sum(leaf.size for leaf in jax.tree.leaves(args[0]))
+    return [
+        Row(
+            f"{count / 1e6:.1f} M parameters, bfloat16, 1024 tokens",
+            base,
+            warm,
+            warm / base,
+            bar=1.0,
+            held=warm <= base,
+            note=f"base: {VALUES} losses and one gradient in float64",
+        ),
+        Row("compilation and the first run", seconds=first, held=first - warm <= 60),
+        Row(
+            "bound on the error of the whole gradient",
+            held=held,
+            note=f"{report.certificate.error:.1e} at "
+            f"{report.certificate.confidence:.1%}, {report.cost['values']} values, "
+            f"{report.cost['gradients']} gradients",
+        ),
+        *_memory(loss, args),
+    ]
+
+
+def _memory(loss: Callable[..., Any], args: tuple[Any, ...]) -> list[Row]:
+    """Bytes that the programs of a certificate need, over those of one gradient."""
+    (args, kwargs), leaves = place_arguments(args, {}), jax.tree.leaves(args)
+    problem = split_problem(loss, 0, False, None, args, kwargs)
+    plan = make_gradient_plan(problem, leaves, (), 4)
+    asked = plan.at(leaves, 0, once=True)
+    with jax.enable_x64(True):
+        wide = _bytes(plan.wide, *asked.given, 0.0)
+        values = _bytes(plan.moved, *asked.given[:4], *_moves())
+        shadow = _bytes(
+            jax.jit(lambda each: plan.witnesses.gradient.apply(each)),
+            [*asked.given[0], *asked.given[1]],
+        )
+    native = _bytes(plan.native, leaves, problem.cotangents(plan.outputs, 0))
+    most = max(wide, values)
+    return [
+        Row(
+            f"memory over {name}",
+            ratio=most / base,
+            bar=bar,
+            held=None if bar is None else most <= bar * base,
+            note=f"{most / 1e6:.0f} MB over {base / 1e6:.0f} MB",
+        )
+        for name, base, bar in (
+            ("one float64 gradient", shadow, 3.0),
+            ("one bfloat16 gradient", native, None),
+        )
+    ]
+
+
+def _moves() -> Any:
+    whole, real = np.zeros(CHUNK, np.int32), np.zeros(CHUNK)
+    return Moves(real, whole, whole, real), np.int32(LEAST)
+
+
+def _bytes(fn: Any, *args: Any) -> int:
+    """Arguments, results and what is in between."""
+    found = fn.lower(*args).compile().memory_analysis()
+    sizes = found.argument_size_in_bytes, found.output_size_in_bytes
+    return sum(sizes) + found.temp_size_in_bytes
+
+
+def _widened(leaf: Any) -> np.ndarray:
+    array = np.asarray(leaf)
+    return array.astype(np.float64) if array.dtype == jnp.bfloat16 else array
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
