@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxdebug.checks.check_gradients import check_gradients
     from jaxdebug.checks.check_precision import check_precision
     from jaxdebug.checks.gradient_report import GradientReport
+    from jaxdebug.checks.gradient_reports import GradientReports
     from jaxdebug.checks.precision_report import PrecisionReport
     from jaxdebug.checks.workload import Workload
     from jaxdebug.programs.shadow import shadow
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditReport",
     "GradientReport",
+    "GradientReports",
     "PrecisionReport",
     "Statistic",
     "Workload",
@@ -39,6 +41,7 @@ __all__ = [
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audit_report",
     "GradientReport": "jaxdebug.checks.gradient_report",
+    "GradientReports": "jaxdebug.checks.gradient_reports",
     "PrecisionReport": "jaxdebug.checks.precision_report",
     "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",

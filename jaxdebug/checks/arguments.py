@@ -127,7 +127,7 @@ def split_arguments(
             differentiate by.
         TypeError: if `argnums` is not made of integers.
     """
-    numbers = _positions(argnums, len(args))
+    numbers = positions(argnums, len(args))
     leaves, tree = jax.tree.flatten((args, kwargs))
     paths = path_names((args, kwargs))
     wanted = {("0", str(number)) for number in numbers}
@@ -162,7 +162,7 @@ def _dtypes_of(
     return "; ".join(found[:3]) or "nothing in it"
 
 
-def _positions(argnums: Any, count: int) -> tuple[int, ...]:
+def positions(argnums: Any, count: int) -> tuple[int, ...]:
     """The positions that argnums names, counted from the front."""
     numbers = tuple(argnums) if isinstance(argnums, list | tuple) else (argnums,)
     if not all(hasattr(number, "__index__") for number in numbers):

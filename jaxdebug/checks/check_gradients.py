@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any, Literal
 
 import jax
 
 from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
+from jaxdebug.checks.examples import Examples, require_over, take_apart
 from jaxdebug.checks.gradient_answers import require_budget
+from jaxdebug.checks.gradient_chunk import Chunk, Chunked, make_chunked
 from jaxdebug.checks.gradient_determinism import with_determinism
-from jaxdebug.checks.gradient_differences import DIRECTIONS
+from jaxdebug.checks.gradient_differences import DIRECTIONS, Looked
 from jaxdebug.checks.gradient_gauge import with_gauge
-from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
+from jaxdebug.checks.gradient_journal import append, fingerprint, read_journal
+from jaxdebug.checks.gradient_over import Reported, in_turn
+from jaxdebug.checks.gradient_plan import Asked, GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_result import build_gradient_report
+from jaxdebug.checks.gradient_reports import GradientReports, worst_verdict
+from jaxdebug.checks.gradient_result import build_gradient_report, known_leaves
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.programs.program import by_signature, require_function
@@ -34,7 +40,10 @@ def check_gradients(
     order: int = 1,
     budget: Literal["certificate", "standard", "exhaustive"] | int = "standard",
     seed: int = 0,
-) -> Callable[..., GradientReport]:
+    over: Literal["examples", "batches"] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    memory: int | None = None,
+) -> Callable[..., Any]:
     """Whether a gradient is right, and if not, what makes it wrong.
 
     Several witnesses of the gradient are heard, all in float64 whatever dtypes the
@@ -68,13 +77,24 @@ def check_gradients(
             function that may be spent: leaves alone as far as it goes. Custom rules,
             and what they make of each coordinate, are judged with every budget.
         seed: of cotangents, directions and the displacement.
+        over: to check at many examples, as many at once as memory allows: the arrays
+            of all arguments that are not differentiated by have one more meaning on
+            their leading axis. With `"examples"` each check gets a batch of one,
+            `x[i : i + 1]`; with `"batches"` it gets `x[i]`. Scalars and single keys
+            of random numbers are the same for all.
+        resume: a file that reports are written to as they are made, with `over`; an
+            interrupted check of the same arguments goes on where it stopped.
+        memory: bytes that may be used at once with `over`; a quarter of what is free
+            if it is not given.
 
     Returns:
-        A function with the arguments of `fn` that returns a `GradientReport`.
+        A function with the arguments of `fn` that returns a `GradientReport`; with
+        `over` a `GradientReports`, which holds one for each example.
 
     Raises:
-        ValueError: when called, if there is nothing to differentiate by, or if
-            `gradient` does not have the shapes of the parameters.
+        ValueError: when called, if there is nothing to differentiate by, if
+            `gradient` does not have the shapes of the parameters, if there is no
+            one leading axis to go over, or if `resume` is of another check.
         TypeError: if `fn` is no function; when called, if an argument is not a
             pytree of arrays.
 
@@ -89,7 +109,8 @@ def check_gradients(
         on a kink, as at the initialisation of a network with relu, twice of that
         and 33 times more. One compilation for each signature; one more if a
         stop_gradient makes differences of the plain function useless. With `order=2`
-        the same again for a function that costs as much as the gradient.
+        the same again for a function that costs as much as the gradient. With `over`
+        the programs are compiled once for as many examples as fit.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -115,15 +136,9 @@ def check_gradients(
     expected = require_names("check_gradients", expected)
     require_seed("check_gradients", seed)
     allowed = require_budget("check_gradients", budget)
-    if isinstance(order, bool) or order not in (1, 2):
-        raise ValueError(
-            f"check_gradients expects order to be 1 or 2; found {order!r}."
-        )
-    if order == 2 and gradient is not None:
-        raise ValueError(
-            "check_gradients expects order=1 where gradient is given: a gradient that "
-            "is handed in says nothing of second derivatives. Leave out one of the two."
-        )
+    _require_order(order, gradient)
+    require_over(over, order, gradient, resume, memory)
+    name = getattr(fn, "__name__", "function")
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> GradientPlan:
@@ -138,25 +153,93 @@ def check_gradients(
 
         return plan_with_skipped(problem, made, leaves)
 
-    def measure(*args: Any, **kwargs: Any) -> GradientReport:
-        started = time.perf_counter()
-        arrays = place_arguments(args, kwargs)
-        made = plan(*arrays[0], **arrays[1])
-        leaves = jax.tree.leaves(arrays)
-        asked = made.at(leaves, seed, once=allowed.once)
-        name = getattr(fn, "__name__", "function")
+    def judged(
+        asked: Asked,
+        leaves: Sequence[Any],
+        started: float,
+        looked: tuple[Looked, int] | None = None,
+    ) -> GradientReport:
         report = build_gradient_report(
-            asked, name, expected, seed, started, budget=allowed
+            asked, name, expected, seed, started, budget=allowed, looked=looked
         )
         report = with_determinism(with_gauge(report, asked), asked, leaves)
-        report = with_skipped(report, made.skipped)
+        report = with_skipped(report, asked.plan.skipped)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected, allowed)
 
+    def one(args: tuple[Any, ...], kwargs: dict[str, Any]) -> GradientReport:
+        started = time.perf_counter()
+        leaves = jax.tree.leaves((args, kwargs))
+        asked = plan(*args, **kwargs).at(leaves, seed, once=allowed.once)
+        return judged(asked, leaves, started)
+
+    chunked: dict[tuple[int, tuple[bool, ...]], Chunked] = {}
+
+    def many(examples: Examples) -> GradientReports:
+        started = time.perf_counter()
+        args, kwargs = examples.one(0)
+        run = fingerprint(
+            examples.leaves,
+            function=name,
+            argnums=argnums,
+            has_aux=has_aux,
+            expected=expected,
+            budget=budget,
+            seed=seed,
+            over=over,
+        )
+        done = {} if resume is None else read_journal(resume, run)
+        todo = [index for index in range(examples.count) if index not in done]
+
+        def at_once(chunk: Chunk, part: Sequence[int]) -> Iterator[Reported]:
+            asked = map(chunk.asked, range(len(part)))
+            known = [known_leaves(each, expected)[1] for each in asked]
+            chunk, looked = chunk.looked_at(known, allowed)
+            for row, index in enumerate(part):
+                leaves = jax.tree.leaves(examples.one(index))
+                begun = time.perf_counter()
+                yield index, judged(chunk.asked(row), leaves, begun, looked[row])
+
+        made = plan(*args, **kwargs)
+        key = id(made), examples.own
+        chunked[key] = chunked.get(key) or make_chunked(made, examples.own)
+        for found in in_turn(
+            chunked[key],
+            examples,
+            todo,
+            memory,
+            at_once,
+            lambda index: one(*examples.one(index)),
+            seed,
+            allowed.once,
+        ):
+            done |= dict(found)
+            if resume is not None:
+                append(resume, found)
+        reports = tuple(done[index] for index in range(examples.count))
+        verdict = worst_verdict(reports)
+        seconds = time.perf_counter() - started
+        return GradientReports(name, str(over), verdict, reports, seconds)
+
     @wraps(fn, updated=())
-    def checked(*args: Any, **kwargs: Any) -> GradientReport:
+    def checked(*args: Any, **kwargs: Any) -> GradientReport | GradientReports:
         with jax.debug_nans(False), jax.debug_infs(False):
-            return measure(*args, **kwargs)
+            placed = place_arguments(args, kwargs)
+            if over is None:
+                return one(*placed)
+            return many(take_apart(*placed, argnums, over))
 
     return checked
+
+
+def _require_order(order: int, gradient: Any) -> None:
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ValueError(
+            f"check_gradients expects order to be 1 or 2; found {order!r}."
+        )
+    if order == 2 and gradient is not None:
+        raise ValueError(
+            "check_gradients expects order=1 where gradient is given: a gradient that "
+            "is handed in says nothing of second derivatives. Leave out one of the two."
+        )

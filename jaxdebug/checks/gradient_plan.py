@@ -148,9 +148,8 @@ class Asked(NamedTuple):
     """A plan at one set of arguments, and what its witnesses say."""
 
     plan: GradientPlan
-    given: tuple[Any, ...]
-    """Arguments, cotangents, what directions are drawn from, by how much leaves move,
-    and the gradient: all in float64."""
+    held: tuple[Any, ...]
+    """What is given, on the host or the device."""
     evidence: Evidence
     device: Any
     """Where they were asked; None for the default."""
@@ -159,6 +158,13 @@ class Asked(NamedTuple):
     spread: tuple[float, ...] = ()
     """Of two runs in the working precision: outputs, then the gradient; empty where
     there was one."""
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """Arguments, cotangents, what directions are drawn from, by how much leaves
+        move, and the gradient: all in float64, on the device."""
+        with in_float64(self.device):
+            return jax.device_put(self.held)
 
     @property
     def gradients(self) -> int:
@@ -183,17 +189,9 @@ class Asked(NamedTuple):
             frozen: hold still what stop_gradient hands on.
         """
         function = self.plan.frozen if frozen else self.plan.moved
-        moves = moves_of(ladders)
-        count = len(moves.amount)
-        values = []
         with in_float64(self.device):
-            for start in range(0, count, CHUNK):
-                rows = np.arange(start, start + CHUNK) % count
-                part = Moves(*(column[rows] for column in moves))
-                asked = jax.device_put((part, np.int32(min(CHUNK, count - start))))
-                values.append(function(*self.given[:4], *asked))
-            flat = np.concatenate(jax.device_get(values))[:count]
-        return in_ladders(flat, ladders)
+            values = in_chunks(function, self.given[:4], moves_of(ladders))
+        return in_ladders(values, ladders)
 
     def rounding(self) -> list[tuple[float, float]]:
         """Relative error of each leaf's gradient, by rounding and by decisions.
@@ -204,6 +202,19 @@ class Asked(NamedTuple):
         with in_float64(self.device):
             parts = jax.device_get(self.plan.rounding(*self.given[:2]))
         return [(float(rounded), float(decided)) for rounded, decided in parts]
+
+
+def in_chunks(
+    function: Callable[..., Any], given: Sequence[Any], moves: Moves
+) -> np.ndarray:
+    """Values after each move, on the host; the program is one for any number."""
+    count, values = len(moves.amount), []
+    for start in range(0, count, CHUNK):
+        rows = np.arange(start, start + CHUNK) % count
+        part = Moves(*(column[rows] for column in moves))
+        asked = jax.device_put((part, np.int32(min(CHUNK, count - start))))
+        values.append(function(*given, *asked))
+    return np.concatenate(jax.device_get(values))[:count]
 
 
 def make_gradient_plan(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.checks.gradient_answers import STANDARD, Budget, looked_at
-from jaxdebug.checks.gradient_differences import CERTAIN, Contradiction
+from jaxdebug.checks.gradient_differences import CERTAIN, Contradiction, Looked
 from jaxdebug.checks.gradient_findings import (
     loses_digits,
     lost_digits,
@@ -75,11 +75,31 @@ Above = tuple[GradientPlan, dict[CallSite, JudgedCall]]
 """Of second derivatives: the plan of the first, and what its calls say of them."""
 
 
+def known_leaves(
+    asked: Asked, expected: Sequence[str], above: Above | None = None
+) -> tuple[dict[CallSite, JudgedCall], list[Leaf]]:
+    """What the calls of custom rules say, and what is known of each leaf.
+
+    Args:
+        asked: the plan at its arguments.
+        expected: rules that are meant to differ.
+        above: what the first derivative says, if it is the second that is asked about.
+    """
+    calls = _judged_calls(asked.plan, asked.evidence, expected)
+    leaves = _known_leaves(asked.plan, calls, expected)
+    if above is None:
+        return calls, leaves
+    behind = zip(leaves, _behind(*above), strict=True)
+    leaves = [leaf._replace(wrong=(*found, *leaf.wrong)) for leaf, found in behind]
+    return {**above[1], **calls}, leaves
+
+
 def judge_gradient(
     asked: Asked,
     expected: Sequence[str],
     above: Above | None = None,
     budget: Budget = STANDARD,
+    looked: tuple[Looked, int] | None = None,
 ) -> Judged:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
@@ -88,17 +108,13 @@ def judge_gradient(
         expected: rules that are meant to differ.
         above: what the first derivative says, if it is the second that is asked about.
         budget: what may be spent.
+        looked: what values say and how many they were, if that is known already.
     """
-    calls = _judged_calls(asked.plan, asked.evidence, expected)
-    leaves = _known_leaves(asked.plan, calls, expected)
-    if above is not None:
-        behind = _behind(*above)
-        leaves = [
-            leaf._replace(wrong=(*found, *leaf.wrong))
-            for leaf, found in zip(leaves, behind, strict=True)
-        ]
-        calls = {**above[1], **calls}
-    asked, seen, values = looked_at(asked, leaves, budget)
+    calls, leaves = known_leaves(asked, expected, above)
+    if looked is None:
+        asked, seen, values = looked_at(asked, leaves, budget)
+    else:
+        seen, values = looked
     evidence = asked.evidence
     certified = seen.certificate.error <= CERTAIN
     checks = [
@@ -128,6 +144,7 @@ def build_gradient_report(
     started: float,
     above: Above | None = None,
     budget: Budget = STANDARD,
+    looked: tuple[Looked, int] | None = None,
 ) -> GradientReport:
     """Judge a gradient and report it.
 
@@ -139,8 +156,9 @@ def build_gradient_report(
         started: when the check began, in seconds.
         above: what the first derivative says, if it is the second that is asked about.
         budget: what may be spent.
+        looked: what values say and how many they were, if that is known already.
     """
-    judged = judge_gradient(asked, expected, above, budget)
+    judged = judge_gradient(asked, expected, above, budget, looked)
     if any(map(loses_digits, judged.leaves)):
         # Part of it may be decisions that float64 takes otherwise: no rounding.
         pairs = zip(judged.leaves, asked.rounding(), strict=True)

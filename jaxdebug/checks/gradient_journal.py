@@ -1,0 +1,112 @@
+"""Reports of gradient checks in a file, so that a long run can be taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.arguments import AuditInputError
+from jaxdebug.checks.gradient_report import GradientReport
+
+SCHEMA = "jaxdebug.gradients-resume/1"
+
+
+def fingerprint(leaves: Sequence[Any], **settings: Any) -> dict[str, Any]:
+    """What tells one run from another: its settings and its arguments."""
+    digest = hashlib.sha256()
+    for leaf in leaves:
+        keys = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        array = np.asarray(jax.random.key_data(leaf) if keys else leaf)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    texts = {name: str(value) for name, value in settings.items()}
+    return {"schema": SCHEMA, **texts, "arguments": digest.hexdigest()}
+
+
+def read_journal(
+    path: str | os.PathLike[str], run: Mapping[str, Any]
+) -> dict[int, GradientReport]:
+    """Reports that a file holds of a run; begins the file if there is none.
+
+    A line that was cut off, as by a crash, is dropped.
+
+    Raises:
+        AuditInputError: if the file is of another run, or no such file.
+    """
+    file = Path(path)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(run) + "\n", "utf-8")
+        return {}
+    first, *lines = file.read_text("utf-8").split("\n")
+    try:
+        begun = json.loads(first)
+    except json.JSONDecodeError:
+        begun = None
+    if not isinstance(begun, dict) or begun.get("schema") != SCHEMA:
+        raise AuditInputError(
+            f"expected resume={str(path)!r} to be a file that such a check wrote, or "
+            "none; found another one. Give another path."
+        )
+    other = [name for name, value in run.items() if begun.get(name) != value]
+    if other:
+        raise AuditInputError(
+            f"expected resume={str(path)!r} to be of this check; found one with other "
+            f"{', '.join(other)}. Give another path, or delete the file to start anew."
+        )
+    whole = lines[:-1]  # what follows the last line break was cut off
+    file.write_text("\n".join([first, *whole, ""]), "utf-8")
+    return {
+        record["index"]: report_of(record["report"])
+        for record in map(json.loads, whole)
+    }
+
+
+def append(
+    path: str | os.PathLike[str], reports: Sequence[tuple[int, GradientReport]]
+) -> None:
+    """Write reports down."""
+    lines = [
+        json.dumps({"index": index, "report": json.loads(report.to_json())}) + "\n"
+        for index, report in reports
+    ]
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
+def report_of(record: Mapping[str, Any]) -> GradientReport:
+    """The report that a JSON record was made of."""
+    return _built(GradientReport, record)
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """A value of a type from what JSON has of it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        chosen = [each for each in inner if each is not type(None)]
+        return None if value is None else _built(chosen[0], value)
+    if origin is tuple:
+        kinds = [inner[0]] * len(value) if inner[1:] == (...,) else inner
+        return tuple(
+            _built(each, item) for each, item in zip(kinds, value, strict=True)
+        )
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+        hints = get_type_hints(kind)
+        names = getattr(kind, "_fields", None) or [
+            field.name for field in dataclasses.fields(kind)
+        ]
+        make: Any = kind
+        return make(**{n: _built(hints[n], value[n]) for n in names if n in value})
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return kind(value)
+    return float(value) if kind is float else value

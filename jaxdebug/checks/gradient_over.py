@@ -1,0 +1,115 @@
+"""The same check at many examples or batches, as many at once as memory allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.progress import Progress
+
+from jaxdebug.checks.examples import Examples
+from jaxdebug.checks.gradient_chunk import Chunked
+from jaxdebug.checks.gradient_plan import GradientPlan
+from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.programs._jax import ir
+
+MOST = 256
+"""Examples at once: more are no faster."""
+
+SHARE = 0.25
+"""Part of the free memory that is taken where the user says nothing."""
+
+Reported = tuple[int, GradientReport]
+
+Judge = Callable[[Any, Sequence[int]], Iterator[Reported]]
+"""Reports of examples from what was asked of a chunk of them."""
+
+
+def in_turn(
+    chunked: Chunked,
+    examples: Examples,
+    todo: Sequence[int],
+    memory: int | None,
+    at_once: Judge,
+    alone: Callable[[int], GradientReport],
+    seed: int,
+    once: bool,
+) -> Iterator[list[Reported]]:
+    """Reports of examples, chunk by chunk, with a progress bar on a terminal.
+
+    Args:
+        chunked: the programs of many examples.
+        examples: all of them.
+        todo: which of them.
+        memory: bytes that may be used; None for a part of what is free.
+        at_once: judges a chunk.
+        alone: checks one example.
+        seed: of directions.
+        once: whether the given point alone is looked at first.
+    """
+    size = min(len(todo), MOST, max(1, _memory(memory) // _bytes_of(chunked.plan)))
+    left = list(todo)
+    with _progress(len(left)) as advance:
+        while left:
+            part = left[:size]
+            found = None
+            if size > 1:
+                # One program for all: in the last chunk some are asked twice.
+                full = [*part, *[part[-1]] * (size - len(part))]
+                try:
+                    rows = examples.rows(full)
+                    chunk = chunked.at(rows, len(part), seed, once=once)
+                    found = [*at_once(chunk, part)]
+                except (NotImplementedError, TypeError, ValueError):
+                    # No rule for many at once; what is wrong in itself is so alone.
+                    size = 1
+                except jax.errors.JaxRuntimeError as error:
+                    if "RESOURCE_EXHAUSTED" not in str(error):
+                        raise
+                    size //= 2
+            else:
+                found = [(index, alone(index)) for index in part]
+            if found is not None:
+                left = left[len(part) :]
+                advance(len(part))
+                yield found
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """How far it is, on a terminal."""
+    console = Console(stderr=True)
+    off = not console.is_terminal
+    with Progress(console=console, transient=True, disable=off) as bar:
+        task = bar.add_task("gradients", total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def _memory(asked: int | None) -> int:
+    """Bytes that may be used."""
+    if asked is not None:
+        return asked
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return int(SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _bytes_of(plan: GradientPlan) -> int:
+    """Bytes of everything that one example's gradient computes, in float64.
+
+    More than is alive at once, and so on the safe side.
+    """
+    return max(1, _numbers(plan.gradient.program.jaxpr) * 8)
+
+
+def _numbers(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.jaxpr.eqns:
+        total += sum(getattr(var.aval, "size", 0) for var in equation.outvars)
+        total += sum(map(_numbers, ir.nested_jaxprs(equation)))
+    return total
