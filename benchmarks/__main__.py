@@ -8,8 +8,10 @@ from benchmarks import (
     audit_cost,
     findings,
     gradient_checkers,
+    lines,
     moments,
     probe_overhead,
+    train_steps,
 )
 from benchmarks.result import Row, print_table, write_json
 
@@ -20,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "acceptance": acceptance.measure,
     "findings": findings.measure,
     "gradient_checkers": gradient_checkers.measure,
+    "train_steps": train_steps.measure,
+    "lines": lines.measure,
 }
 
 
