@@ -9,8 +9,10 @@ from benchmarks import (
     certificate,
     findings,
     gradient_checkers,
+    lines,
     moments,
     probe_overhead,
+    train_steps,
 )
 from benchmarks.result import Row, print_table, write_json
 
@@ -22,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "findings": findings.measure,
     "certificate": certificate.measure,
     "gradient_checkers": gradient_checkers.measure,
+    "train_steps": train_steps.measure,
+    "lines": lines.measure,
 }
 
 

@@ -10,12 +10,22 @@ import jax
 
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
-from jaxdebug.frameworks.in_place import changes_of, result_of, returning_changes
+from jaxdebug.frameworks.in_place import (
+    Changes,
+    changes_of,
+    result_of,
+    returning_changes,
+)
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
+from jaxdebug.programs.leaves import (
+    LeafGradient,
+    leaf_gradients,
+    path_names,
+    state_leaves,
+)
 from jaxdebug.programs.lookups import lookups
 from jaxdebug.programs.parameter_flow import parameter_flow
 from jaxdebug.programs.parameter_paths import (
@@ -166,22 +176,46 @@ def probed_program(
         arguments: `(args, kwargs)` it was traced with, for the names of inputs.
         statistics: what to measure beyond the core.
     """
-    program = traced.program
-    graph = build_graph(program.jaxpr)
-    # The first key tells positional from keyword arguments.
-    names = [path[1:] for path in path_names(arguments)]
-    results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
-    outputs = path_names(results)
-    changes = changes_of(program, graph, names)
-    if not changes.steps:
-        # Only a train step has parameters, some of which it leaves as they are.
-        for output in changes.kept:
-            graph.outputs[output] = None
-    trained = leaf_gradients(graph, state_leaves(names, outputs, graph))
+    graph, names, outputs, trained, changes = step_flow(traced.program, arguments)
     leaves = leaf_sites(graph, names, outputs, trained)
     parameters = find_parameters(graph, names, outputs, trained)
     probed = _probe_sites(traced, graph, leaves, statistics, parameters)
     return probed._replace(changes_objects=changes.needed)
+
+
+class StepFlow(NamedTuple):
+    """How the leaves of a program's state go through it."""
+
+    graph: Graph
+    inputs: list[tuple[str, ...]]
+    """Path of each input; the first key is the argument's position."""
+    outputs: list[tuple[str, ...]]
+    """Path of each output."""
+    trained: list[LeafGradient]
+    """Leaves of a train step's state, with their gradients."""
+    changes: Changes
+    """What it does to the objects of its arguments."""
+
+
+def step_flow(program: Program, arguments: Any) -> StepFlow:
+    """Find the leaves that a program trains, if it is a train step.
+
+    Args:
+        program: of a function that `returning_changes` returned.
+        arguments: `(args, kwargs)` it was traced with, for the names of inputs.
+    """
+    graph = build_graph(program.jaxpr)
+    # The first key tells positional from keyword arguments.
+    inputs = [path[1:] for path in path_names(arguments)]
+    results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
+    outputs = path_names(results)
+    changes = changes_of(program, graph, inputs)
+    if not changes.steps:
+        # Only a train step has parameters, some of which it leaves as they are.
+        for output in changes.kept:
+            graph.outputs[output] = None
+    trained = leaf_gradients(graph, state_leaves(inputs, outputs, graph))
+    return StepFlow(graph, inputs, outputs, trained, changes)
 
 
 def probed_layers(traced: Observed, paths: Mapping[int, ModulePath]) -> Probed:

@@ -1,6 +1,7 @@
 """What the probe refuses, and under which names it reports."""
 
 import re
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -72,6 +73,37 @@ def test_static_arguments_may_be_numbers() -> None:
         probed = probe(jitted, statistics=())
         assert [float(probed(jnp.float32(2), n)[0]) for n in (1, 2)] == [4, 16]
         assert float(probed(jnp.float32(2), count=3)[0]) == 256
+
+
+class Trainer:
+    """An object whose methods are jitted, as trainers often are."""
+
+    @partial(jax.jit, static_argnums=0)
+    def first(self, params: Any, x: Any) -> Any:
+        return step(params, x, TX, "train")
+
+    @partial(jax.jit, static_argnums=(0, 3, -1))
+    def several(self, params: Any, x: Any, tx: Any, mode: Any) -> Any:
+        return step(params, x, tx, mode)
+
+    @partial(jax.jit, static_argnames=("self", "mode"))
+    def by_name(self, params: Any, x: Any, mode: Any) -> Any:
+        return step(params, x, TX, mode)
+
+
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [("first", ()), ("several", (TX, "train")), ("by_name", ("train",))],
+)
+def test_the_static_object_of_a_method_is_no_argument(method: str, rest: Any) -> None:
+    """Parameters are the first argument, and are not held in its place."""
+    for jitted, args in (
+        (getattr(Trainer(), method), (PARAMS, X, *rest)),
+        (getattr(Trainer, method), (Trainer(), PARAMS, X, *rest)),
+    ):
+        _, statistics = probe(jitted, statistics=())(*args)
+        names = {(site.name, site.kind) for site in statistics.sites}
+        assert {("w", "parameter"), ("w", "gradient")} <= names
 
 
 def test_a_flag_of_an_nnx_step_is_held_fixed_and_the_model_is_trained() -> None:

@@ -85,7 +85,6 @@ TRACED = [
     if name.removesuffix("_exchanged") in QUICK_TRACES
     or name not in {*LAYERS_IN_A_LOOP, *EXCHANGED_IN_A_LOOP, *LONG_TO_TRACE}
 ]
-HALF = {"bfloat16_gradients", "bfloat16_weights", "half_precision"}
 
 
 class Found(NamedTuple):
@@ -152,7 +151,8 @@ def test_the_arrays_are_the_gradient_and_the_update(name: str) -> None:
     compiled = jax.jit(everything)
     (results, arrays), gradients = compiled(flat)
     gradients = named(step.old, step.args, gradients)
-    tolerance = {"rtol": 2e-2, "atol": 2e-2} if name in HALF else {"rtol": 2e-4}
+    half = step.tolerance > 1e-3
+    tolerance = {"rtol": step.tolerance, "atol": step.tolerance if half else 1e-6}
     for leaf, record in found.leaves.items():
         if record.place is not None:
             wanted = np.asarray(gradients[leaf], np.float64)
@@ -165,7 +165,7 @@ def test_the_arrays_are_the_gradient_and_the_update(name: str) -> None:
             close(delta, np.abs(moved), **tolerance)
 
 
-def close(found: Any, wanted: Any, rtol: float, atol: float = 1e-6) -> None:
+def close(found: Any, wanted: Any, rtol: float, atol: float) -> None:
     found = np.asarray(found, np.float64)
     scale = np.max(np.abs(wanted), initial=1.0)
     np.testing.assert_allclose(found, wanted, rtol=rtol, atol=atol * scale)

@@ -21,19 +21,22 @@ class TrainStep(NamedTuple):
         gradient: from the arguments, the gradients the step should be found to
             compute, in the structure that `old` gives.
         old: from the arguments, the parameters, frozen ones too.
-        new: from the result, the new parameters.
+        new: from the result, the new parameters; None if the step changes those of
+            its arguments in place.
         unidentified: leaves without a place: a part of their path, and a part of
             the reason that is given.
         moved: whether each Δ is added once, so that it equals new minus old.
+        tolerance: how far a gradient may be off, relatively; more in half precision.
     """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     gradient: Callable[..., Any]
     old: Callable[[Any], Any] = lambda args: args[0]
-    new: Callable[[Any], Any] = lambda out: out[0]
+    new: Callable[[Any], Any] | None = lambda out: out[0]
     unidentified: Mapping[str, str] = {}
     moved: bool = True
+    tolerance: float = 2e-4
 
 
 def named(select: Callable[[Any], Any], tree: Any, values: Any) -> dict[str, Any]:
