@@ -11,6 +11,7 @@ from benchmarks import (
     gradient_checkers,
     lines,
     moments,
+    over_examples,
     probe_overhead,
     train_steps,
 )
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "acceptance": acceptance.measure,
     "findings": findings.measure,
     "certificate": certificate.measure,
+    "over_examples": over_examples.measure,
     "gradient_checkers": gradient_checkers.measure,
     "train_steps": train_steps.measure,
     "lines": lines.measure,

@@ -16,7 +16,8 @@ from benchmarks.result import Row
 from benchmarks.timing import compare_runs
 from jaxdebug.checks.arguments import place_arguments
 from jaxdebug.checks.gradient_answers import LEAST
-from jaxdebug.checks.gradient_plan import CHUNK, make_gradient_plan
+from jaxdebug.checks.gradient_asked import CHUNK
+from jaxdebug.checks.gradient_plan import make_gradient_plan
 from jaxdebug.checks.gradient_problem import split_problem
 from jaxdebug.gradients.moves import Moves
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.checks.arguments import AuditInputError, Split
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_differences import DIRECTIONS
-from jaxdebug.checks.gradient_plan import Asked, GradientPlan, make_gradient_plan
+from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.programs.program import Program, trace
 from jaxdebug.statistics.probe import Probed, probed_layers

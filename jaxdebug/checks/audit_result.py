@@ -12,8 +12,8 @@ import numpy as np
 from jaxdebug.checks.audit_plan import Measured, Plan
 from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
 from jaxdebug.checks.data import examine_inputs
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import remarks, wrong_gradients
-from jaxdebug.checks.gradient_plan import Asked
 from jaxdebug.checks.gradient_result import judge_gradient, unchecked
 from jaxdebug.checks.layer_findings import layer_findings, leaf_measurements
 from jaxdebug.checks.value_findings import value_findings

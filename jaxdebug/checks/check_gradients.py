@@ -13,17 +13,19 @@ import jax
 from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
 from jaxdebug.checks.examples import Examples, require_over, take_apart
 from jaxdebug.checks.gradient_answers import require_budget
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_chunk import Chunk, Chunked, make_chunked
 from jaxdebug.checks.gradient_determinism import with_determinism
-from jaxdebug.checks.gradient_differences import DIRECTIONS, Looked
+from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_journal import append, fingerprint, read_journal
+from jaxdebug.checks.gradient_known import known_of
 from jaxdebug.checks.gradient_over import Reported, in_turn
-from jaxdebug.checks.gradient_plan import Asked, GradientPlan, make_gradient_plan
+from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_reports import GradientReports, worst_verdict
-from jaxdebug.checks.gradient_result import build_gradient_report, known_leaves
+from jaxdebug.checks.gradient_result import Shown, build_gradient_report
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.programs.program import by_signature, require_function
@@ -157,10 +159,10 @@ def check_gradients(
         asked: Asked,
         leaves: Sequence[Any],
         started: float,
-        looked: tuple[Looked, int] | None = None,
+        shown: Shown | None = None,
     ) -> GradientReport:
         report = build_gradient_report(
-            asked, name, expected, seed, started, budget=allowed, looked=looked
+            asked, name, expected, seed, started, budget=allowed, shown=shown
         )
         report = with_determinism(with_gauge(report, asked), asked, leaves)
         report = with_skipped(report, asked.plan.skipped)
@@ -179,44 +181,41 @@ def check_gradients(
     def many(examples: Examples) -> GradientReports:
         started = time.perf_counter()
         args, kwargs = examples.one(0)
+        made = plan(*args, **kwargs)
+        settings = {"argnums": argnums, "expected": expected, "budget": budget}
         run = fingerprint(
+            made.gradient.program.jaxpr,
             examples.leaves,
             function=name,
-            argnums=argnums,
-            has_aux=has_aux,
-            expected=expected,
-            budget=budget,
             seed=seed,
             over=over,
+            **settings,
         )
         done = {} if resume is None else read_journal(resume, run)
         todo = [index for index in range(examples.count) if index not in done]
 
+        def alone(index: int) -> GradientReport:
+            return one(*examples.one(index))
+
         def at_once(chunk: Chunk, part: Sequence[int]) -> Iterator[Reported]:
             asked = map(chunk.asked, range(len(part)))
-            known = [known_leaves(each, expected)[1] for each in asked]
-            chunk, looked = chunk.looked_at(known, allowed)
+            known = [known_of(each, expected) for each in asked]
+            chunk, seen = chunk.looked_at([each.leaves for each in known], allowed)
             for row, index in enumerate(part):
                 leaves = jax.tree.leaves(examples.one(index))
                 begun = time.perf_counter()
-                yield index, judged(chunk.asked(row), leaves, begun, looked[row])
+                shown = known[row], *seen[row]
+                yield index, judged(chunk.asked(row), leaves, begun, shown)
 
-        made = plan(*args, **kwargs)
-        key = id(made), examples.own
-        chunked[key] = chunked.get(key) or make_chunked(made, examples.own)
-        for found in in_turn(
-            chunked[key],
-            examples,
-            todo,
-            memory,
-            at_once,
-            lambda index: one(*examples.one(index)),
-            seed,
-            allowed.once,
-        ):
-            done |= dict(found)
-            if resume is not None:
-                append(resume, found)
+        if todo:
+            key = id(made), examples.own
+            chunked[key] = chunked.get(key) or make_chunked(made, examples.own)
+            for found in in_turn(
+                chunked[key], examples, todo, memory, at_once, alone, seed, allowed.once
+            ):
+                done |= dict(found)
+                if resume is not None:
+                    append(resume, found)
         reports = tuple(done[index] for index in range(examples.count))
         verdict = worst_verdict(reports)
         seconds = time.perf_counter() - started

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_differences import (
     CERTAIN,
     DIRECTIONS,
@@ -16,7 +17,6 @@ from jaxdebug.checks.gradient_differences import (
     Looked,
     look,
 )
-from jaxdebug.checks.gradient_plan import Asked
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.kinks import Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder

@@ -15,19 +15,15 @@ from jax import lax
 
 from jaxdebug.checks.gradient_answers import (
     Budget,
+    Values,
     affordable,
     noise_floor,
     resumed,
     shown,
 )
+from jaxdebug.checks.gradient_asked import Asked, has_float64, in_chunks, in_float64
 from jaxdebug.checks.gradient_differences import CERTAIN, Ask, Looked, look
-from jaxdebug.checks.gradient_plan import (
-    Asked,
-    GradientPlan,
-    has_float64,
-    in_chunks,
-    in_float64,
-)
+from jaxdebug.checks.gradient_plan import GradientPlan
 from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import draws, scales
 from jaxdebug.gradients.evidence import Evidence, at_points
@@ -43,6 +39,9 @@ from jaxdebug.gradients.moves import (
     moves_of,
 )
 from jaxdebug.programs.shadow import widen_on_host
+
+FEW = 16
+"""Where less than one example in so many asks, each is answered alone."""
 
 
 class Chunked(NamedTuple):
@@ -81,14 +80,20 @@ class Chunked(NamedTuple):
         with in_float64(device):
             given = jax.device_put(held)
         points = (GIVEN,) if once else (GIVEN, NEAR)
-        found = [self.gather(given, point, device) for point in points]
-        evidence = [at_points(*(_row(f, i) for f in found)) for i in range(count)]
-        return Chunk(self, held, given, evidence, device, len(points), spreads)
+        found = self.gather(given, points, device)
+        every = at_points(*found)
+        evidence = [_row(every, (slice(None), i)) for i in range(count)]
+        return Chunk(
+            self, held, given, evidence, device, [len(points)] * count, spreads
+        )
 
-    def gather(self, given: Any, point: float, device: Any) -> Evidence:
-        """Evidence at one point, on the host; leading axis: examples."""
+    def gather(
+        self, given: Any, points: Sequence[float], device: Any
+    ) -> list[Evidence]:
+        """Evidence at each point, on the host; leading axis: examples."""
         with in_float64(device):
-            return jax.device_get(self.wide(*given, jax.device_put(point)))
+            found = [self.wide(*given, jax.device_put(point)) for point in points]
+            return jax.device_get(found)
 
 
 class Chunk(NamedTuple):
@@ -102,7 +107,8 @@ class Chunk(NamedTuple):
     and gradients; what is each example's own on a leading axis."""
     evidence: Sequence[Evidence]
     device: Any
-    points: int
+    points: Sequence[int]
+    """At how many points each was asked."""
     spreads: Sequence[Any] | None
 
     def asked(self, index: int) -> Asked:
@@ -121,7 +127,7 @@ class Chunk(NamedTuple):
             (leaves, cotangents, drawn, sizes, [leaf[index] for leaf in native]),
             self.evidence[index],
             self.device,
-            self.points,
+            self.points[index],
             tuple(spreads),
         )
 
@@ -134,34 +140,33 @@ class Chunk(NamedTuple):
             leaves: what is known of each, of every example.
             budget: what may be spent on an example.
         """
-        found = self._answered(leaves, budget)
+        found = self._answered(leaves, budget, range(len(leaves)))
         if not budget.once:
-            return self, found
-        doubtful = [
-            i for i, (seen, _) in enumerate(found) if seen.certificate.error > CERTAIN
-        ]
-        if not doubtful:
-            return self, found
-        near = self.chunked.gather(self.given, NEAR, self.device)
-        evidence = list(self.evidence)
-        for i in doubtful:
+            return self, [found[i] for i in range(len(leaves))]
+        doubtful = [i for i, (s, _) in found.items() if s.certificate.error > CERTAIN]
+        chunk = self
+        if doubtful:
+            chunk = self._and_near(doubtful)
+            again = chunk._answered(leaves, budget, doubtful)
+            found |= {i: (s, n + found[i][1]) for i, (s, n) in again.items()}
+        return chunk, [found[i] for i in range(len(leaves))]
+
+    def _and_near(self, which: Sequence[int]) -> Chunk:
+        """The same, with some examples asked near their point too."""
+        (near,) = self.chunked.gather(self.given, (NEAR,), self.device)
+        evidence, points = list(self.evidence), list(self.points)
+        for i in which:
             evidence[i] = at_points(_row(evidence[i], 0), _row(near, i))
-        chunk = self._replace(evidence=evidence, points=2)
-        again = chunk._answered(leaves, budget)
-        for i in doubtful:
-            found[i] = again[i][0], again[i][1] + found[i][1]
-        return chunk, found
+            points[i] = 2
+        return self._replace(evidence=evidence, points=points)
 
     def _answered(
-        self, leaves: Sequence[Sequence[Leaf]], budget: Budget
-    ) -> list[tuple[Looked, int]]:
-        looking = [
-            look(evidence, known, budget.alone)
-            for evidence, known in zip(self.evidence, leaves, strict=True)
-        ]
-        found = [resumed(each, None) for each in looking]
-        spent = [0] * len(looking)
-        while asks := {i: f for i, f in enumerate(found) if isinstance(f, Ask)}:
+        self, leaves: Sequence[Sequence[Leaf]], budget: Budget, which: Sequence[int]
+    ) -> dict[int, tuple[Looked, int]]:
+        looking = {i: look(self.evidence[i], leaves[i], budget.alone) for i in which}
+        found = {i: resumed(each, None) for i, each in looking.items()}
+        spent = dict.fromkeys(which, 0)
+        while asks := {i: f for i, f in found.items() if isinstance(f, Ask)}:
             for frozen in (False, True):
                 wanted = {
                     i: affordable(ask.ladders, budget.most - spent[i])
@@ -174,26 +179,42 @@ class Chunk(NamedTuple):
                     missing = [None] * (len(asks[i].ladders) - len(ladders))
                     answer = [*(points[i, ladder] for ladder in ladders), *missing]
                     found[i] = resumed(looking[i], answer)
-        return [*zip((f for f in found if isinstance(f, Looked)), spent, strict=True)]
+        seen = {i: f for i, f in found.items() if isinstance(f, Looked)}
+        return {i: (f, spent[i]) for i, f in seen.items()}
 
     def _points(
         self, wanted: Mapping[int, Sequence[Rungs]], frozen: bool
     ) -> dict[tuple[int, Rungs], Point]:
-        """What each example's ladders show; the values of all are taken at once."""
-        ladders = [*dict.fromkeys(rungs for each in wanted.values() for rungs in each)]
-        if not ladders:
-            return {}
+        """What each example's ladders show."""
+        values = self._values(wanted, frozen)
+        floors = [noise_floor(self.evidence[i]) for i, _ in values]
+        ladders = [ladder for _, ladder in values]
+        points = shown(ladders, [*values.values()], floors)
+        return dict(zip(values, points, strict=True))
+
+    def _values(
+        self, wanted: Mapping[int, Sequence[Rungs]], frozen: bool
+    ) -> dict[tuple[int, Rungs], Values]:
+        """Values on each example's ladders: for all examples at once, or for few."""
+        found: dict[tuple[int, Rungs], Values] = {}
+        if len(wanted) * FEW <= len(self.evidence):
+            for i, ladders in wanted.items():
+                asked = self.asked(i)
+                values = asked.evaluate(ladders, frozen=frozen) if ladders else []
+                found |= {
+                    (i, ladder): v for ladder, v in zip(ladders, values, strict=True)
+                }
+            return found
+        union = [*dict.fromkeys(ladder for each in wanted.values() for ladder in each)]
+        if not union:
+            return found
         function = self.chunked.frozen if frozen else self.chunked.moved
         with in_float64(self.device):
-            values = in_chunks(function, self.given[:4], moves_of(ladders))
-        asked, taken, floors = [], [], []
-        for i, own in wanted.items():
-            mine = dict(zip(ladders, in_ladders(values[:, i], ladders), strict=True))
-            asked += [(i, ladder) for ladder in own]
-            taken += [mine[ladder] for ladder in own]
-            floors += [noise_floor(self.evidence[i])] * len(own)
-        points = shown([ladder for _, ladder in asked], taken, floors)
-        return dict(zip(asked, points, strict=True))
+            rows = in_chunks(function, self.given[:4], moves_of(union))
+        for i, ladders in wanted.items():
+            mine = dict(zip(union, in_ladders(rows[:, i], union), strict=True))
+            found |= {(i, ladder): mine[ladder] for ladder in ladders}
+        return found
 
 
 def make_chunked(plan: GradientPlan, own: Sequence[bool]) -> Chunked:
@@ -241,5 +262,5 @@ def _one_by_one(
     return mapped
 
 
-def _row(evidence: Evidence, index: int) -> Evidence:
+def _row(evidence: Evidence, index: Any) -> Evidence:
     return jax.tree.map(lambda each: each[index], evidence)

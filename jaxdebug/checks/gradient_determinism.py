@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import wrong_gradients
-from jaxdebug.checks.gradient_plan import Asked
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.findings import found
 from jaxdebug.frameworks.observed import trace_observed

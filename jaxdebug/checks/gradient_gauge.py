@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_plan import Asked, in_float64, own_settings
+from jaxdebug.checks.gradient_asked import Asked, in_float64
+from jaxdebug.checks.gradient_plan import own_settings
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.gradients.evaluation import contraction
 from jaxdebug.gradients.gauge import DECOMPOSITIONS, turned_function
@@ -32,6 +32,8 @@ def with_gauge(report: GradientReport, asked: Asked) -> GradientReport:
         One more compilation of the function, if a gradient behind a decomposition of
         complex matrices is called wrong by differences.
     """
+    if not any(map(_failed_by_differences, report.leaves)):
+        return report
     plan = asked.plan
     behind = {
         name
@@ -43,7 +45,11 @@ def with_gauge(report: GradientReport, asked: Asked) -> GradientReport:
             for step in plan.graph.steps_after(plan.graph.inputs[index])
         )
     }
-    asking = [leaf for leaf in report.leaves if _may_be_gauge(leaf, behind)]
+    asking = [
+        leaf
+        for leaf in report.leaves
+        if _failed_by_differences(leaf) and leaf.path in behind
+    ]
     if not asking or not _depends(asked):
         return report
     checks = tuple(
@@ -71,9 +77,9 @@ def _is_complex(equation: Any) -> bool:
     return any(jax.dtypes.issubdtype(d, np.complexfloating) for d in dtypes)
 
 
-def _may_be_gauge(leaf: LeafCheck, behind: Sequence[str] | set[str]) -> bool:
+def _failed_by_differences(leaf: LeafCheck) -> bool:
     failed = leaf.verdict is Verdict.FAIL and leaf.reason != "not-finite"
-    return failed and leaf.witness == "differences" and leaf.path in behind
+    return failed and leaf.witness == "differences"
 
 
 def _depends(asked: Asked) -> bool:

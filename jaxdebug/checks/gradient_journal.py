@@ -7,6 +7,7 @@ import enum
 import hashlib
 import json
 import os
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,20 +18,40 @@ import numpy as np
 
 from jaxdebug.checks.arguments import AuditInputError
 from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.programs._jax import ir
 
 SCHEMA = "jaxdebug.gradients-resume/1"
 
 
-def fingerprint(leaves: Sequence[Any], **settings: Any) -> dict[str, Any]:
-    """What tells one run from another: its settings and its arguments."""
-    digest = hashlib.sha256()
+def fingerprint(
+    program: ir.ClosedJaxpr, leaves: Sequence[Any], **settings: Any
+) -> dict[str, Any]:
+    """What tells one run from another.
+
+    Args:
+        program: of the gradient: another one after a rule was mended.
+        leaves: flat arguments.
+        settings: of the check.
+    """
+    texts = {name: str(value) for name, value in settings.items()}
+    # Where a function lies in memory is no part of it.
+    written = re.sub(r"0x[0-9a-f]+", "", str(program.jaxpr))
+    code = hashlib.sha256(written.encode())
+    return {
+        "schema": SCHEMA,
+        **texts,
+        "program": _hashed(program.consts, code),
+        "arguments": _hashed(leaves, hashlib.sha256()),
+    }
+
+
+def _hashed(leaves: Sequence[Any], digest: Any) -> str:
     for leaf in leaves:
         keys = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.asarray(jax.random.key_data(leaf) if keys else leaf)
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    texts = {name: str(value) for name, value in settings.items()}
-    return {"schema": SCHEMA, **texts, "arguments": digest.hexdigest()}
+    return digest.hexdigest()
 
 
 def read_journal(

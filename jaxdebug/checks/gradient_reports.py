@@ -90,7 +90,9 @@ class GradientReports(Report):
             "over": self.over,
             "verdict": self.verdict,
             "findings": finding_records(self.findings),
-            "reports": [report._record() for report in self.reports],
+            "reports": [
+                {"schema": report.schema, **report._record()} for report in self.reports
+            ],
             "seconds": self.seconds,
         }
 

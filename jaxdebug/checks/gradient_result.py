@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.checks.gradient_answers import STANDARD, Budget, looked_at
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_differences import CERTAIN, Contradiction, Looked
 from jaxdebug.checks.gradient_findings import (
     loses_digits,
@@ -17,42 +18,28 @@ from jaxdebug.checks.gradient_findings import (
     wrong_gradients,
     wrong_whole,
 )
-from jaxdebug.checks.gradient_plan import (
-    Asked,
-    GradientPlan,
-    is_expected,
-    value_tolerances,
-)
+from jaxdebug.checks.gradient_known import Above, Known, known_of
+from jaxdebug.checks.gradient_plan import GradientPlan
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_search import Search, located
 from jaxdebug.checks.gradient_ways import way_findings, with_ways
 from jaxdebug.findings import Finding, found
 from jaxdebug.findings.finding import worst_first
 from jaxdebug.gradients.certificate import Certificate
-from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf_check import (
-    Leaf,
     LeafCheck,
     check_leaf,
 )
 from jaxdebug.gradients.rule_verdict import (
-    Judged as JudgedCall,
-)
-from jaxdebug.gradients.rule_verdict import (
     RuleVerdict,
-    judge_calls,
     judge_rules,
-    rule_name,
 )
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.reports import Verdict, format_number
 
 MODES = 1e-7
 """Relative gap up to which forward and reverse mode agree in float64."""
-
-PLAIN = ("agrees", "not-reached")
-"""Calls of which no more is to be said; the others may differ from their function."""
 
 
 class Judged(NamedTuple):
@@ -71,27 +58,8 @@ class Judged(NamedTuple):
     """Evaluations in float64."""
 
 
-Above = tuple[GradientPlan, dict[CallSite, JudgedCall]]
-"""Of second derivatives: the plan of the first, and what its calls say of them."""
-
-
-def known_leaves(
-    asked: Asked, expected: Sequence[str], above: Above | None = None
-) -> tuple[dict[CallSite, JudgedCall], list[Leaf]]:
-    """What the calls of custom rules say, and what is known of each leaf.
-
-    Args:
-        asked: the plan at its arguments.
-        expected: rules that are meant to differ.
-        above: what the first derivative says, if it is the second that is asked about.
-    """
-    calls = _judged_calls(asked.plan, asked.evidence, expected)
-    leaves = _known_leaves(asked.plan, calls, expected)
-    if above is None:
-        return calls, leaves
-    behind = zip(leaves, _behind(*above), strict=True)
-    leaves = [leaf._replace(wrong=(*found, *leaf.wrong)) for leaf, found in behind]
-    return {**above[1], **calls}, leaves
+Shown = tuple[Known, Looked, int]
+"""What is known, what values say, and how many they were."""
 
 
 def judge_gradient(
@@ -99,7 +67,7 @@ def judge_gradient(
     expected: Sequence[str],
     above: Above | None = None,
     budget: Budget = STANDARD,
-    looked: tuple[Looked, int] | None = None,
+    shown: Shown | None = None,
 ) -> Judged:
     """Judge what the witnesses say, asking for more values where they leave it open.
 
@@ -108,13 +76,14 @@ def judge_gradient(
         expected: rules that are meant to differ.
         above: what the first derivative says, if it is the second that is asked about.
         budget: what may be spent.
-        looked: what values say and how many they were, if that is known already.
+        shown: what values say, if they were asked for already.
     """
-    calls, leaves = known_leaves(asked, expected, above)
-    if looked is None:
-        asked, seen, values = looked_at(asked, leaves, budget)
+    if shown is None:
+        known = known_of(asked, expected, above)
+        asked, seen, values = looked_at(asked, known.leaves, budget)
     else:
-        seen, values = looked
+        known, seen, values = shown
+    calls, leaves = known
     evidence = asked.evidence
     certified = seen.certificate.error <= CERTAIN
     checks = [
@@ -144,7 +113,7 @@ def build_gradient_report(
     started: float,
     above: Above | None = None,
     budget: Budget = STANDARD,
-    looked: tuple[Looked, int] | None = None,
+    shown: Shown | None = None,
 ) -> GradientReport:
     """Judge a gradient and report it.
 
@@ -156,9 +125,9 @@ def build_gradient_report(
         started: when the check began, in seconds.
         above: what the first derivative says, if it is the second that is asked about.
         budget: what may be spent.
-        looked: what values say and how many they were, if that is known already.
+        shown: what values say, if they were asked for already.
     """
-    judged = judge_gradient(asked, expected, above, budget, looked)
+    judged = judge_gradient(asked, expected, above, budget, shown)
     if any(map(loses_digits, judged.leaves)):
         # Part of it may be decisions that float64 takes otherwise: no rounding.
         pairs = zip(judged.leaves, asked.rounding(), strict=True)
@@ -188,53 +157,6 @@ def build_gradient_report(
             "seconds": time.perf_counter() - started,
         },
     )
-
-
-def _known_leaves(
-    plan: GradientPlan, calls: dict[CallSite, JudgedCall], expected: Sequence[str]
-) -> list[Leaf]:
-    """What the program's flow says of each leaf."""
-    graph, split = plan.graph, plan.problem.split
-    leaves = []
-    for index, path, way in zip(split.moving, split.names, plan.ways, strict=True):
-        node = graph.inputs[index]
-        mine = [site for site in calls if site.address in way.addresses]
-        wrong = [site for site in mine if calls[site].verdict is Verdict.FAIL]
-        leaves.append(
-            Leaf(
-                path,
-                tuple(graph.avals[node].shape),
-                str(graph.avals[node].dtype),
-                tuple(dict.fromkeys(map(rule_name, wrong))),
-                any(is_expected(site, expected) for site in mine),
-                "stop_gradient" in way.primitives,
-                "while" in way.primitives,
-                any(calls[site].reason not in PLAIN for site in mine),
-                plan.witnesses.rounding,
-            )
-        )
-    return leaves
-
-
-def _behind(
-    plan: GradientPlan, calls: dict[CallSite, JudgedCall]
-) -> list[tuple[str, ...]]:
-    """For each leaf the rules on its way that are wrong."""
-    wrong = [site for site, each in calls.items() if each.verdict is Verdict.FAIL]
-    found = []
-    for way in plan.ways:
-        names = (rule_name(site) for site in wrong if site.address in way.addresses)
-        found.append(tuple(dict.fromkeys(names)))
-    return found
-
-
-def _judged_calls(
-    plan: GradientPlan, evidence: Evidence, expected: Sequence[str]
-) -> dict[CallSite, JudgedCall]:
-    sites = plan.witnesses.sites
-    meant = [is_expected(site, expected) for site in sites]
-    tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
-    return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
 
 
 def _modes(evidence: Evidence) -> tuple[Finding, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from jaxdebug.checks.gradient_answers import STANDARD, Budget
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import wrong_gradients
-from jaxdebug.checks.gradient_plan import Asked, is_expected
+from jaxdebug.checks.gradient_plan import is_expected
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
 from jaxdebug.gradients.certificate import CONFIDENCE, Certificate

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_plan import has_float64
+from jaxdebug.checks.gradient_asked import has_float64
 from jaxdebug.checks.gradient_problem import Problem
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import trace_observed
