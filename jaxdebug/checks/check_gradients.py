@@ -41,6 +41,7 @@ def check_gradients(
     gradient: Any = None,
     order: int = 1,
     budget: Literal["certificate", "standard", "exhaustive"] | int = "standard",
+    jitter: float = 0.0,
     seed: int = 0,
     over: Literal["examples", "batches"] | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -78,6 +79,9 @@ def check_gradients(
             each along four directions. A number is the most evaluations of the
             function that may be spent: leaves alone as far as it goes. Custom rules,
             and what they make of each coordinate, are judged with every budget.
+        jitter: by how much two runs of the gradient may lawfully differ, relative to
+            the largest element, as where a kernel adds up in any order. More than
+            that is inconclusive.
         seed: of cotangents, directions and the displacement.
         over: to check at many examples, as many at once as memory allows: the arrays
             of all arguments that are not differentiated by have one more meaning on
@@ -139,6 +143,7 @@ def check_gradients(
     require_seed("check_gradients", seed)
     allowed = require_budget("check_gradients", budget)
     _require_order(order, gradient)
+    _require_jitter(jitter)
     require_over(over, order, gradient, resume, memory)
     name = getattr(fn, "__name__", "function")
 
@@ -164,7 +169,7 @@ def check_gradients(
         report = build_gradient_report(
             asked, name, expected, seed, started, budget=allowed, shown=shown
         )
-        report = with_determinism(with_gauge(report, asked), asked, leaves)
+        report = with_determinism(with_gauge(report, asked), asked, leaves, jitter)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:
             return report
@@ -182,13 +187,14 @@ def check_gradients(
         started = time.perf_counter()
         args, kwargs = examples.one(0)
         made = plan(*args, **kwargs)
-        settings = {"argnums": argnums, "expected": expected, "budget": budget}
+        settings = {"argnums": argnums, "expected": expected, "jitter": jitter}
         run = fingerprint(
             made.gradient.program.jaxpr,
             examples.leaves,
             function=name,
             seed=seed,
             over=over,
+            budget=budget,
             **settings,
         )
         done = {} if resume is None else read_journal(resume, run)
@@ -241,4 +247,13 @@ def _require_order(order: int, gradient: Any) -> None:
         raise ValueError(
             "check_gradients expects order=1 where gradient is given: a gradient that "
             "is handed in says nothing of second derivatives. Leave out one of the two."
+        )
+
+
+def _require_jitter(jitter: float) -> None:
+    number = isinstance(jitter, int | float) and not isinstance(jitter, bool)
+    if not number or not 0 <= jitter < 1:
+        raise ValueError(
+            "check_gradients expects jitter to be a number from 0 to less than 1; "
+            f"found {jitter!r}."
         )

@@ -13,6 +13,7 @@ from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import wrong_gradients
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.findings import found
+from jaxdebug.findings.finding import worst_first
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.coordinates import FLOOR
 from jaxdebug.gradients.determinism import same_numbers
@@ -32,8 +33,12 @@ REPLACED = frozenset(
 """Findings that are made anew from the verdicts that remain."""
 
 
+FORGIVEN = 10.0
+"""A coordinate may be off by so many times the jitter of its leaf's largest."""
+
+
 def with_determinism(
-    report: GradientReport, asked: Asked, leaves: Sequence[Any]
+    report: GradientReport, asked: Asked, leaves: Sequence[Any], jitter: float
 ) -> GradientReport:
     """The report, inconclusive where what was measured is not the same twice.
 
@@ -41,6 +46,8 @@ def with_determinism(
         report: as if it were.
         asked: what it was made of.
         leaves: flat arguments.
+        jitter: by how much two runs may lawfully differ, relative to the largest
+            element; what is off by no more is right.
 
     Cost:
         One more trace of the function if something is not right.
@@ -50,18 +57,21 @@ def with_determinism(
     spreads = np.asarray(asked.spread or once, np.float64)
     eps = [_eps(leaf.dtype) for leaf in report.leaves]
     gaps = spreads[outputs:]
-    jitter = [gap > ROUNDING * e for gap, e in zip(gaps, eps, strict=True)]
+    if jitter > 0:
+        report = _forgiven(report, jitter)
+    moving = [gap > max(ROUNDING * e, jitter) for gap, e in zip(gaps, eps, strict=True)]
     values = [_eps(aval.dtype) for aval in asked.plan.outputs]
     noisy = any(
-        gap > ROUNDING * e for gap, e in zip(spreads[:outputs], values, strict=True)
+        gap > max(ROUNDING * e, jitter)
+        for gap, e in zip(spreads[:outputs], values, strict=True)
     )
     traced = report.verdict is not Verdict.PASS and not _same_trace(asked, leaves)
-    if not (traced or noisy or any(jitter)):
+    if not (traced or noisy or any(moving)):
         return report
     largest = float(spreads.max(initial=0.0))
     checks = tuple(
         _leaf(leaf, float(gap), moves, noisy, traced)
-        for leaf, gap, moves in zip(report.leaves, gaps, jitter, strict=True)
+        for leaf, gap, moves in zip(report.leaves, gaps, moving, strict=True)
     )
     rules = tuple(_rule(rule, largest, traced) for rule in report.rules)
     wrong = {str(rule) for rule in rules if rule.verdict is Verdict.FAIL}
@@ -69,16 +79,49 @@ def with_determinism(
         replace(check, causes=tuple(name for name in check.causes if name in wrong))
         for check in checks
     )
-    verdicts = {check.verdict for check in (*checks, *rules)}
-    kept = [f for f in report.findings if f.code not in REPLACED]
-    made = [f for f in wrong_gradients(checks, rules) if f.code in REPLACED]
+    report = _rejudged(report, checks, rules)
+    failed = report.verdict is Verdict.FAIL
     return replace(
         report,
-        verdict=Verdict.FAIL if Verdict.FAIL in verdicts else Verdict.INCONCLUSIVE,
-        findings=(*made, _finding(traced, largest), *kept),
-        leaves=checks,
+        verdict=Verdict.FAIL if failed else Verdict.INCONCLUSIVE,
+        findings=tuple(worst_first([*report.findings, _finding(traced, largest)])),
+    )
+
+
+def _rejudged(
+    report: GradientReport,
+    leaves: tuple[LeafCheck, ...],
+    rules: tuple[RuleVerdict, ...],
+) -> GradientReport:
+    """The report with other verdicts, and the findings that follow from them."""
+    verdicts = {check.verdict for check in (*leaves, *rules)}
+    kept = [f for f in report.findings if f.code not in REPLACED]
+    made = [f for f in wrong_gradients(leaves, rules) if f.code in REPLACED]
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    return replace(
+        report,
+        verdict=min(verdicts, key=order.index, default=Verdict.PASS),
+        findings=(*made, *kept),
+        leaves=leaves,
         rules=rules,
     )
+
+
+def _forgiven(report: GradientReport, jitter: float) -> GradientReport:
+    """What is wrong by no more than the jitter that was declared is right."""
+
+    def right(each: Any) -> Any:
+        failed = each.verdict is Verdict.FAIL and each.reason != "not-finite"
+        if not failed or each.error > FORGIVEN * jitter:
+            return each
+        return replace(each, verdict=Verdict.PASS, reason="within-jitter")
+
+    rules = tuple(map(right, report.rules))
+    leaves = tuple(
+        replace(leaf, causes=(), blocks=()) if leaf.verdict is Verdict.PASS else leaf
+        for leaf in map(right, report.leaves)
+    )
+    return _rejudged(report, leaves, rules)
 
 
 def _finding(traced: bool, largest: float) -> Any:

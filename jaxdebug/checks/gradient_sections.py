@@ -22,6 +22,7 @@ REASONS = {
     "alone",
     "not-looked-at": "the gradient as a whole could not be certified, and the budget "
     "left no values to look at the leaf alone",
+    "within-jitter": "off by no more than two runs of it may differ by",
     "expected": "goes through a rule that is meant to differ, and is right otherwise",
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
     "no-effect": "the function does not depend on it",

@@ -38,8 +38,8 @@ class LeafCheck:
         shape: of the leaf.
         dtype: of the leaf.
         verdict: pass, fail or inconclusive.
-        reason: `agrees`, `certified`, `stopped`, `kink`, `edge`, `expected`,
-            `negligible`, `no-effect`, `flat`, `empty`; `disagrees`,
+        reason: `agrees`, `certified`, `within-jitter`, `stopped`, `kink`, `edge`,
+            `expected`, `negligible`, `no-effect`, `flat`, `empty`; `disagrees`,
             `lost-gradient`, `not-finite`, `differentiable-here`; `not-converged`,
             `too-noisy`, `iterates`, `not-differentiable`, `nondeterministic`,
             `gauge`, `not-implemented`, `not-looked-at` or `contradictory`.

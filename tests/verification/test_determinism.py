@@ -78,6 +78,28 @@ def test_what_is_not_the_same_twice_is_inconclusive(name: str, precision: str) -
     assert codes == (set() if verdict == "pass" else {"nondeterministic-gradient"})
 
 
+@pytest.mark.parametrize(("declared", "verdict"), [(1e-5, "pass"), (1e-9, None)])
+def test_jitter_that_is_declared_passes(declared: float, verdict: str | None) -> None:
+    check = jd.check_gradients(_with_jitter(1e-6), jitter=declared)
+    with working_in("float64"):
+        report = check(jnp.asarray(X))
+    assert report.verdict == (verdict or "inconclusive"), str(report)
+    assert bool(report.findings) == (verdict is None)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_by_more_than_the_declared_jitter_fails() -> None:
+    rule = with_rule(lambda x: jnp.sin(x), lambda x, g: (1.01 * g * jnp.cos(x),))
+    check = jd.check_gradients(lambda x: jnp.sum(rule(x)), jitter=1e-5)
+    assert check(jnp.asarray(X, jnp.float32)).verdict == "fail"
+
+
+@pytest.mark.parametrize("jitter", [-1e-3, 1.0, True, "1e-5", float("nan")])
+def test_no_jitter_is_refused(jitter: Any) -> None:
+    with pytest.raises(ValueError, match="expects jitter to be a number"):
+        jd.check_gradients(_fixed_key, jitter=jitter)
+
+
 @pytest.mark.slow
 def test_a_wrong_gradient_with_jitter_is_still_wrong() -> None:
     def backward(x: Any, g: Any) -> tuple[Any]:
