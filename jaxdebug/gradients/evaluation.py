@@ -46,42 +46,64 @@ def evaluate(
         cotangents: of the inexact outputs.
         drawn: what directions are drawn from.
         sizes: by which each leaf moves for each unit of a direction.
-        moves: where to.
+        moves: where to; from the given point and from one other at most.
         count: how many of the moves are made; the rest is zero.
 
     Cost:
-        One value for each move, one after another, and one draw for each move in
-        another direction than the one before.
+        One value for each move, one after another; one draw for each that has
+        another point or direction than the one before.
     """
     contracted = contraction(those, cotangents)
+    near = displaced(those, leaves, drawn, sizes, jnp.max(moves.point))
     moving = [leaves[index] for index in those.moving]
-    shift = towards(drawn, moving, sizes)
 
-    def value(move: Moves, along: Sequence[Array]) -> Array:
+    def value(start: Point, along: Sequence[Array], move: Moves) -> Array:
         alone = jnp.arange(len(those.moving)) == move.leaf
         amounts = jnp.where(alone | (move.leaf == ALL), move.amount, 0)
-        start = moved(those, leaves, shift, move.point)
         steps = scaled(along, list(amounts * sizes))
         return contracted(function(start, moved(those, start, steps, 1.0)))
 
-    def same_direction(done: Done) -> Done:
-        first, values = done
-        index = moves.direction[first]
+    def of_one_line(done: Done) -> Done:
+        """All moves that follow one another from one point in one direction."""
+        first, _ = done
+        point, index = moves.point[first], moves.direction[first]
+        start = lax.cond(point > 0, lambda: near, lambda: list(leaves))
         along = direction(drawn, index, moving)
 
         def one(done: Done) -> Done:
             row, values = done
-            found = value(Moves(*(column[row] for column in moves)), along)
+            found = value(start, along, Moves(*(column[row] for column in moves)))
             return row + 1, values.at[row].set(found)
 
-        def is_along(done: Done) -> Array:
+        def is_on_line(done: Done) -> Array:
             row, _ = done
-            return (row < count) & (moves.direction[row] == index)
+            here = (moves.direction[row] == index) & (moves.point[row] == point)
+            return (row < count) & here
 
-        return lax.while_loop(is_along, one, (first, values))
+        return lax.while_loop(is_on_line, one, done)
 
     start = jnp.zeros((), jnp.int32), jnp.zeros(moves.amount.shape)
-    return lax.while_loop(lambda done: done[0] < count, same_direction, start)[1]
+    return lax.while_loop(lambda done: done[0] < count, of_one_line, start)[1]
+
+
+def displaced(
+    those: Witnesses, leaves: Point, drawn: Draws, sizes: Array, displacement: Any
+) -> list[Array]:
+    """The point near the given one; the given one itself if it is displaced by 0.
+
+    Args:
+        those: say which leaves move.
+        leaves: flat arguments.
+        drawn: what directions are drawn from.
+        sizes: by which each leaf moves for each unit of a direction.
+        displacement: relative to each leaf's scale.
+    """
+
+    def near() -> list[Array]:
+        moving = [leaves[index] for index in those.moving]
+        return moved(those, leaves, towards(drawn, moving, sizes), displacement)
+
+    return lax.cond(displacement > 0, near, lambda: list(leaves))
 
 
 def towards(drawn: Draws, moving: Sequence[Any], sizes: Array) -> list[Array]:

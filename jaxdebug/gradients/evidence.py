@@ -21,7 +21,7 @@ from jaxdebug.gradients.blocks import Box
 from jaxdebug.gradients.call_gaps import Gaps
 from jaxdebug.gradients.coordinates import NO_GAP, Coordinates, compared, wrong_box
 from jaxdebug.gradients.draws import Draws, direction
-from jaxdebug.gradients.evaluation import Point, contraction, moved, scaled, towards
+from jaxdebug.gradients.evaluation import Point, contraction, displaced, scaled, towards
 from jaxdebug.gradients.moves import GIVEN, NEAR
 from jaxdebug.gradients.witnesses import Witnesses
 
@@ -90,8 +90,7 @@ def gather(
     """
     moving = [leaves[index] for index in those.moving]
     rank = max(leaf.ndim for leaf in moving)
-    shift = towards(drawn, moving, sizes)
-    every = moved(those, leaves, shift, displacement)
+    every = displaced(those, leaves, drawn, sizes, displacement)
     contracted = contraction(those, cotangents)
 
     def of_moving(run: Callable[[Point], Any]) -> Callable[[Sequence[Any]], Array]:
@@ -127,6 +126,7 @@ def gather(
             ]
         )
     if those.forward:
+        shift = towards(drawn, moving, sizes)
         _, slope = jax.jvp(of_moving(those.function.apply), (start,), (shift,))
         forward = jnp.stack([slope, _pair(gradient, shift).sum()])
 

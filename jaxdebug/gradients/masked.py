@@ -13,9 +13,9 @@ from jaxdebug.gradients.draws import Draws, noise
 from jaxdebug.gradients.evaluation import (
     Values,
     contraction,
+    displaced,
     moved,
     scaled,
-    towards,
 )
 from jaxdebug.gradients.witnesses import Witnesses
 
@@ -65,8 +65,7 @@ def base(
         sizes: by which each leaf moves for each unit of a direction.
         displacement: of the point, relative to each leaf's scale.
     """
-    shift = towards(drawn, [leaves[index] for index in those.moving], sizes)
-    point = moved(those, leaves, shift, displacement)
+    point = displaced(those, leaves, drawn, sizes, displacement)
     results = those.function.apply(point)
     whole = those.gradient.apply([*point, *cotangents])
     value = contraction(those, cotangents)(results)
