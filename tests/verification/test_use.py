@@ -226,3 +226,24 @@ def test_what_float64_decides_otherwise_is_no_rounding() -> None:
     (leaf,) = report.leaves
     assert leaf.precision < 0.05 < 0.1 < leaf.flips
     assert [finding.code for finding in report.findings] == ["flipped-decisions"]
+
+
+def test_a_rule_is_traced_under_the_settings_of_its_function() -> None:
+    """With 64 bits this one would give float64 for its float32 function."""
+
+    @jax.custom_jvp
+    def centred(x: Any) -> Any:
+        return x - jnp.sum(x) / jnp.count_nonzero(x)
+
+    @centred.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (x,), (t,) = primals, tangents
+        return centred(x), t - jnp.sum(t) / jnp.count_nonzero(x)
+
+    def stopped(x: Any) -> Any:
+        return centred(x) ** 2 * jax.lax.stop_gradient(jnp.sum(x))
+
+    x = jnp.asarray([1.0, 2.0, 4.0], jnp.float32)
+    assert jd.check_gradients(centred)(x).ok
+    assert jd.check_gradients(stopped)(x).leaves[0].reason == "stopped"
+    assert jd.check_precision(centred)(x).ok
