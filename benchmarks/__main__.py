@@ -8,26 +8,32 @@ from benchmarks import (
     audit_cost,
     findings,
     gradient_checkers,
+    gradient_seeds,
     moments,
     probe_overhead,
 )
 from benchmarks.result import Row, print_table, write_json
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "probe_overhead": probe_overhead.measure,
     "moments": moments.measure,
     "audit_cost": audit_cost.measure,
     "acceptance": acceptance.measure,
     "findings": findings.measure,
     "gradient_checkers": gradient_checkers.measure,
+    "gradient_seeds": gradient_seeds.measure,
 }
+SEEDED = ("gradient_seeds",)
+"""Those that take a number of seeds."""
 
 
 def main() -> int:
     """Run what is asked for; return 1 if a bar was not held."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--seeds", type=int, help=f"how many: {', '.join(SEEDED)}")
+    given = parser.parse_args()
+    names = given.names or list(BENCHMARKS)
     unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         parser.error(
@@ -35,7 +41,8 @@ def main() -> int:
         )
     results = {}
     for name in names:
-        results[name] = BENCHMARKS[name]()
+        options = {"seeds": given.seeds} if given.seeds and name in SEEDED else {}
+        results[name] = BENCHMARKS[name](**options)
         print_table(name, results[name])
     print(f"written: {write_json(results)}")
     return int(any(row.held is False for rows in results.values() for row in rows))

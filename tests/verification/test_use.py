@@ -18,6 +18,7 @@ import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
 from tests.checks.faulty_rules import factor
 from tests.checks.json_schema import problems
+from tests.verification.case import with_rule
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
@@ -247,3 +248,16 @@ def test_a_rule_is_traced_under_the_settings_of_its_function() -> None:
     assert jd.check_gradients(centred)(x).ok
     assert jd.check_gradients(stopped)(x).leaves[0].reason == "stopped"
     assert jd.check_precision(centred)(x).ok
+
+
+def test_a_call_that_did_not_run_hides_none_that_did() -> None:
+    rule = with_rule(jnp.sin, lambda x, g: (g * jnp.cos(x),))
+
+    def branch(x: Any) -> Any:
+        return jax.lax.cond(x[0] > 10, rule, jnp.cos, x)
+
+    x = jnp.asarray([1.0, 2.0], jnp.float32)
+    assert jd.check_gradients(branch)(x).rules[0].reason == "not-reached"
+    both = jd.check_gradients(lambda x: branch(x) + rule(x))(x)
+    assert both.verdict == "pass"
+    assert both.rules[0].reason == "agrees"
