@@ -68,7 +68,7 @@ def divergences() -> Correct:
         return (
             losses.kl_divergence(mine, jnp.exp(other)),
             losses.kl_divergence_with_log_targets(mine, other),
-            losses.convex_kl_divergence(mine, jnp.exp(other)),
+            losses.generalized_kl_divergence(mine, jnp.exp(other)),
             losses.safe_softmax_cross_entropy(x, jnp.exp(other)),
             losses.ntxent(x, jnp.arange(4) // 2, temperature=0.5),
             losses.triplet_margin_loss(x, y, y[::-1], margin=1.0),
