@@ -10,6 +10,7 @@ from benchmarks import (
     gradient_checkers,
     gradient_seeds,
     moments,
+    precision_seeds,
     probe_overhead,
 )
 from benchmarks.result import Row, print_table, write_json
@@ -22,8 +23,9 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "findings": findings.measure,
     "gradient_checkers": gradient_checkers.measure,
     "gradient_seeds": gradient_seeds.measure,
+    "precision_seeds": precision_seeds.measure,
 }
-SEEDED = ("gradient_seeds",)
+SEEDED = ("gradient_seeds", "precision_seeds")
 """Those that take a number of seeds."""
 
 
