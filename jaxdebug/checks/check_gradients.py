@@ -19,6 +19,7 @@ from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
+from jaxdebug.checks.gradient_wider import with_wider
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -77,8 +78,9 @@ def check_gradients(
         wrong, and for each call of a custom rule about six pullbacks of it; the
         memory of two float64 gradients and five copies of the leaves. One
         compilation for each signature; one more if a stop_gradient makes differences
-        of the plain function useless. With `order=2` the same again for a function
-        that costs as much as the gradient.
+        of the plain function useless, and all of it again in float64 if a rule differs
+        by no more than some roundings of its dtype. With `order=2` the same again for
+        a function that costs as much as the gradient.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -126,14 +128,20 @@ def check_gradients(
 
         return plan_with_skipped(problem, made, leaves)
 
-    def measure(*args: Any, **kwargs: Any) -> GradientReport:
+    def first(arrays: Any) -> tuple[GradientReport, GradientPlan, Any]:
         started = time.perf_counter()
-        arrays = place_arguments(args, kwargs)
         made = plan(*arrays[0], **arrays[1])
-        leaves = jax.tree.leaves(arrays)
-        asked = made.at(leaves, seed)
+        asked = made.at(jax.tree.leaves(arrays), seed)
         name = getattr(fn, "__name__", "function")
         report = build_gradient_report(asked, name, expected, seed, started)
+        return report, made, asked
+
+    def measure(*args: Any, **kwargs: Any) -> GradientReport:
+        arrays = place_arguments(args, kwargs)
+        leaves = jax.tree.leaves(arrays)
+        report, made, asked = first(arrays)
+        if gradient is None:
+            report = with_wider(report, arrays, lambda wide: first(wide)[0])
         report = with_determinism(with_gauge(report, asked), asked, leaves)
         report = with_skipped(report, made.skipped)
         if order == 1:

@@ -48,6 +48,7 @@ class RuleVerdict:
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
             `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`,
+            `rounded` (agrees where it is traced in float64),
             `nondeterministic`; of second derivatives also `second-derivative` or
             `no-second-derivative`.
         error: the gap that decided.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,25 @@ def test_a_call_that_did_not_run_hides_none_that_did() -> None:
     both = jd.check_gradients(lambda x: branch(x) + rule(x))(x)
     assert both.verdict == "pass"
     assert both.rules[0].reason == "agrees"
+
+
+def test_constants_made_for_a_dtype_are_no_wrong_rule() -> None:
+    """The sine of a series that is cut off where float32 sees no more."""
+
+    def factor_off(by: float) -> Any:
+        def series(x: Any) -> Any:
+            terms = 4 if x.dtype == jnp.float32 else 12
+            signs = [(-1) ** k / math.factorial(2 * k + 1) for k in range(terms)]
+            return sum(sign * x ** (2 * k + 1) for k, sign in enumerate(signs))
+
+        return with_rule(series, lambda x, g: (g * jnp.cos(x) * (1 + by),))
+
+    x = jnp.asarray([0.6, 0.7], jnp.float32)
+    right = jd.check_gradients(factor_off(0.0))(x)
+    assert right.ok, str(right)
+    assert right.findings == ()
+    (rule,), (leaf,) = right.rules, right.leaves
+    assert rule.reason == leaf.reason == "rounded"
+    assert 1e-7 < rule.error < 1e-5
+    wrong = jd.check_gradients(factor_off(2e-6))(x)
+    assert [found.code for found in wrong.findings] == ["wrong-rule"]
