@@ -9,15 +9,17 @@ from benchmarks import (
     certificate,
     findings,
     gradient_checkers,
+    gradient_seeds,
     lines,
     moments,
     over_examples,
+    precision_seeds,
     probe_overhead,
     train_steps,
 )
 from benchmarks.result import Row, print_table, write_json
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "probe_overhead": probe_overhead.measure,
     "moments": moments.measure,
     "audit_cost": audit_cost.measure,
@@ -26,16 +28,22 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "certificate": certificate.measure,
     "over_examples": over_examples.measure,
     "gradient_checkers": gradient_checkers.measure,
+    "gradient_seeds": gradient_seeds.measure,
+    "precision_seeds": precision_seeds.measure,
     "train_steps": train_steps.measure,
     "lines": lines.measure,
 }
+SEEDED = ("gradient_seeds", "precision_seeds")
+"""Those that take a number of seeds."""
 
 
 def main() -> int:
     """Run what is asked for; return 1 if a bar was not held."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--seeds", type=int, help=f"how many: {', '.join(SEEDED)}")
+    given = parser.parse_args()
+    names = given.names or list(BENCHMARKS)
     unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         parser.error(
@@ -43,7 +51,8 @@ def main() -> int:
         )
     results = {}
     for name in names:
-        results[name] = BENCHMARKS[name]()
+        options = {"seeds": given.seeds} if given.seeds and name in SEEDED else {}
+        results[name] = BENCHMARKS[name](**options)
         print_table(name, results[name])
     print(f"written: {write_json(results)}")
     return int(any(row.held is False for rows in results.values() for row in rows))

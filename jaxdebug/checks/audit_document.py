@@ -13,7 +13,12 @@ from jaxdebug.checks.gradient_sections import (
     passed,
     rule_sections,
 )
-from jaxdebug.checks.report_parts import cut, finding_sections, short_place
+from jaxdebug.checks.report_parts import (
+    cut,
+    finding_sections,
+    short_place,
+    silenced_sections,
+)
 from jaxdebug.checks.unit_sections import common_root, unit_sections
 from jaxdebug.reports import Column, Document, Section, format_number
 
@@ -33,7 +38,7 @@ def audit_document(report: AuditReport) -> Document:
         _parameters(report),
         _layers(report),
         *unit_sections((layer.site, layer.numbers) for layer in report.layers),
-        *_silenced(report),
+        *silenced_sections(report.silenced),
         *_unchecked(report),
     ]
     cost = (
@@ -168,19 +173,6 @@ def _type(dtype: str, shape: tuple[int, ...]) -> str:
 
 
 _DTYPES = re.compile(r"^(float|complex|int)(\d+)$")
-
-
-def _silenced(report: AuditReport) -> Iterator[Section]:
-    if report.silenced:
-        yield Section(
-            "Silenced",
-            ("As asked, these do not count.",),
-            listing=tuple(
-                f"{finding.severity}: {finding.code}: {finding.where}: "
-                f"{finding.message}."
-                for finding in report.silenced
-            ),
-        )
 
 
 def _unchecked(report: AuditReport) -> Iterator[Section]:

@@ -28,8 +28,12 @@ from jaxdebug.checks.gradient_reports import GradientReports, worst_verdict
 from jaxdebug.checks.gradient_result import Shown, build_gradient_report
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
+from jaxdebug.checks.gradient_wider import with_wider
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and named."""
 
 
 def check_gradients(
@@ -114,9 +118,11 @@ def check_gradients(
         float64, with custom rules two, and the function 18 times; where the point is
         on a kink, as at the initialisation of a network with relu, twice of that
         and 33 times more. One compilation for each signature; one more if a
-        stop_gradient makes differences of the plain function useless. With `order=2`
-        the same again for a function that costs as much as the gradient. With `over`
-        the programs are compiled once for as many examples as fit.
+        stop_gradient makes differences of the plain function useless, and all of it
+        again in float64 if a rule differs by no more than some roundings of its
+        dtype. With `order=2` the same again for a function that costs as much as the
+        gradient. With `over` the programs are compiled once for as many examples as
+        fit.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -160,26 +166,37 @@ def check_gradients(
 
         return plan_with_skipped(problem, made, leaves)
 
-    def judged(
-        asked: Asked,
-        leaves: Sequence[Any],
-        started: float,
-        shown: Shown | None = None,
+    def as_asked(
+        asked: Asked, started: float, shown: Shown | None = None
     ) -> GradientReport:
-        report = build_gradient_report(
+        return build_gradient_report(
             asked, name, expected, seed, started, budget=allowed, shown=shown
         )
+
+    def ask(arrays: Arguments) -> Asked:
+        args, kwargs = arrays
+        return plan(*args, **kwargs).at(
+            jax.tree.leaves(arrays), seed, once=allowed.once
+        )
+
+    def judged(
+        asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
+    ) -> GradientReport:
+        leaves = jax.tree.leaves(arrays)
+        report = as_asked(asked, started, shown)
+        if gradient is None:
+            report = with_wider(
+                report, arrays, lambda wide: as_asked(ask(wide), started)
+            )
         report = with_determinism(with_gauge(report, asked), asked, leaves, jitter)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected, allowed)
 
-    def one(args: tuple[Any, ...], kwargs: dict[str, Any]) -> GradientReport:
+    def one(arrays: Arguments) -> GradientReport:
         started = time.perf_counter()
-        leaves = jax.tree.leaves((args, kwargs))
-        asked = plan(*args, **kwargs).at(leaves, seed, once=allowed.once)
-        return judged(asked, leaves, started)
+        return judged(ask(arrays), arrays, started)
 
     chunked: dict[tuple[int, tuple[bool, ...]], Chunked] = {}
 
@@ -201,17 +218,17 @@ def check_gradients(
         todo = [index for index in range(examples.count) if index not in done]
 
         def alone(index: int) -> GradientReport:
-            return one(*examples.one(index))
+            return one(examples.one(index))
 
         def at_once(chunk: Chunk, part: Sequence[int]) -> Iterator[Reported]:
             asked = map(chunk.asked, range(len(part)))
             known = [known_of(each, expected) for each in asked]
             chunk, seen = chunk.looked_at([each.leaves for each in known], allowed)
             for row, index in enumerate(part):
-                leaves = jax.tree.leaves(examples.one(index))
                 begun = time.perf_counter()
                 shown = known[row], *seen[row]
-                yield index, judged(chunk.asked(row), leaves, begun, shown)
+                own = examples.one(index)
+                yield index, judged(chunk.asked(row), own, begun, shown)
 
         if todo:
             key = id(made), examples.own
@@ -232,7 +249,7 @@ def check_gradients(
         with jax.debug_nans(False), jax.debug_infs(False):
             placed = place_arguments(args, kwargs)
             if over is None:
-                return one(*placed)
+                return one(placed)
             return many(take_apart(*placed, argnums, over))
 
     return checked

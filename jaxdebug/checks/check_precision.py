@@ -14,6 +14,7 @@ from jaxdebug.checks.gradient_problem import split_problem
 from jaxdebug.checks.precision_plan import PrecisionPlan, make_precision_plan
 from jaxdebug.checks.precision_report import PrecisionReport
 from jaxdebug.checks.precision_result import build_precision_report
+from jaxdebug.findings.silence import require_patterns
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -24,6 +25,7 @@ def check_precision(
     *,
     has_aux: bool = False,
     seed: int = 0,
+    silence: Sequence[str] = (),
 ) -> Callable[..., PrecisionReport]:
     """Which layer, and which line, loses the digits of a function and its gradient.
 
@@ -46,12 +48,15 @@ def check_precision(
         argnums: which arguments are differentiated by, as in `jax.grad`.
         has_aux: whether the function returns `(output, aux)`.
         seed: of the cotangents.
+        silence: findings that are known and accepted, as `"code"` or
+            `"code:where"` with wildcards. They are listed, but do not count.
 
     Returns:
         A function with the arguments of `fn` that returns a `PrecisionReport`.
 
     Raises:
-        ValueError: when called, if there is nothing to differentiate by.
+        ValueError: if an entry of `silence` names no code; when called, if there is
+            nothing to differentiate by.
         TypeError: if `fn` is no function; when called, if an argument is not a
             pytree of arrays.
 
@@ -79,6 +84,7 @@ def check_precision(
     """
     require_function("check_precision", fn)
     require_seed("check_precision", seed)
+    silence = require_patterns("silence", silence)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> PrecisionPlan:
@@ -92,7 +98,7 @@ def check_precision(
         made = plan(*arrays[0], **arrays[1])
         measured = made.run(jax.tree.leaves(arrays), seed)
         name = getattr(fn, "__name__", "function")
-        return build_precision_report(made, measured, name, seed, started)
+        return build_precision_report(made, measured, name, seed, started, silence)
 
     @wraps(fn, updated=())
     def checked(*args: Any, **kwargs: Any) -> PrecisionReport:

@@ -25,6 +25,8 @@ REASONS = {
     "within-jitter": "off by no more than two runs of it may differ by",
     "expected": "goes through a rule that is meant to differ, and is right otherwise",
     "negligible": "zero but for rounding, as of a bias in front of a softmax",
+    "rounded": "differs by a few roundings of its dtype, and not at all where the "
+    "function is traced in float64: constants or a series are made for that dtype",
     "no-effect": "the function does not depend on it",
     "flat": "zero, and only large changes change the function",
     "stopped": "right with what stop_gradient hands on held still; the function itself "

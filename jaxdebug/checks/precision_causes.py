@@ -49,6 +49,7 @@ class Cause:
         iteration: of the innermost loop around it: the worst one; -1 outside loops.
         origin: the line that rounded what comes in, if that is elsewhere.
         origin_dtype: that it was rounded to.
+        hint: name of a better way to write it, where there is a known one.
     """
 
     reason: str

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxdebug.checks.report_parts import cut, finding_sections, meanings, short_place
+from jaxdebug.checks.report_parts import (
+    cut,
+    finding_sections,
+    meanings,
+    short_place,
+    silenced_sections,
+)
 from jaxdebug.reports import Column, Document, Section, format_number
 
 if TYPE_CHECKING:
@@ -31,6 +37,7 @@ def precision_document(report: PrecisionReport) -> Document:
         *_causes(report),
         *_layers(report),
         *_flips(report),
+        *silenced_sections(report.silenced),
     ]
     if report.unchecked:
         sections.append(Section("Not checked", (), listing=report.unchecked))

@@ -97,7 +97,8 @@ class PrecisionReport(Report):
 
     Attributes:
         name: of the function.
-        verdict: fail if something overflows or is not finite; inconclusive if the
+        verdict: fail if something overflows or is not finite and is not silenced;
+            inconclusive if the
             function is computed in float64 throughout, which nothing can be wider
             than.
         findings: worst first.
@@ -108,6 +109,7 @@ class PrecisionReport(Report):
         unchecked: parts that were not looked into, and why.
         seed: of the cotangents.
         cost: equations measured, seconds with compilation.
+        silenced: findings that the user asked not to count.
     """
 
     schema: ClassVar[str] = "jaxdebug.precision/1"
@@ -122,6 +124,7 @@ class PrecisionReport(Report):
     unchecked: tuple[str, ...]
     seed: int
     cost: Mapping[str, float]
+    silenced: tuple[Finding, ...] = ()
 
     def _document(self) -> Document:
         return precision_document(self)
@@ -131,6 +134,7 @@ class PrecisionReport(Report):
             "name": self.name,
             "verdict": self.verdict,
             "findings": finding_records(self.findings),
+            "silenced": finding_records(self.silenced),
             "results": [asdict(result) for result in self.results],
             "causes": [
                 {**asdict(cause), "digits": cause.digits} for cause in self.causes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from jaxdebug.checks.precision_report import (
 )
 from jaxdebug.checks.precision_trail import Blame
 from jaxdebug.findings import Severity
+from jaxdebug.findings.silence import silenced
 from jaxdebug.gradients.leaf_check import NEGLIGIBLE
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.places import Place, Site, is_inexact
@@ -36,6 +38,7 @@ def build_precision_report(
     name: str,
     seed: int,
     started: float,
+    silence: Sequence[str] = (),
 ) -> PrecisionReport:
     """Judge what was measured.
 
@@ -45,10 +48,11 @@ def build_precision_report(
         name: of the function.
         seed: of the cotangents.
         started: when the check began, in seconds.
+        silence: patterns of findings that do not count.
     """
     blame = Blame(plan.graph, measured.places)
     results, causes = _results(plan, measured, blame)
-    findings = precision_findings(name, results, causes)
+    findings, quiet = silenced(precision_findings(name, results, causes), silence)
     verdict = Verdict.PASS
     if any(finding.severity is Severity.ERROR for finding in findings):
         verdict = Verdict.FAIL
@@ -68,6 +72,7 @@ def build_precision_report(
             "equations": len(measured.places),
             "seconds": time.perf_counter() - started,
         },
+        quiet,
     )
 
 

@@ -23,6 +23,20 @@ def finding_sections(findings: Sequence[Finding]) -> Iterator[Section]:
         )
 
 
+def silenced_sections(findings: Sequence[Finding]) -> Iterator[Section]:
+    """The findings that were asked not to count, if there are any."""
+    if findings:
+        yield Section(
+            "Silenced",
+            ("As asked, these do not count.",),
+            listing=tuple(
+                f"{finding.severity}: {finding.code}: {finding.where}: "
+                f"{finding.message}."
+                for finding in findings
+            ),
+        )
+
+
 def cut(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
     """A table of the first rows, which says how many it leaves out."""
     return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

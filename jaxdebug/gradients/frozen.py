@@ -34,7 +34,7 @@ def frozen_function(
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
         transformed = transform(
-            program, _frozen_tool(), avals=[(aval, aval) for aval in avals]
+            program, _frozen_tool(program.x64), avals=[(aval, aval) for aval in avals]
         )
 
     def function(still: Sequence[Any], moved: Sequence[Any]) -> list[Any]:
@@ -45,8 +45,8 @@ def frozen_function(
     return function
 
 
-def _frozen_tool() -> Tool:
-    shadow = shadow_tool({})
+def _frozen_tool(x64: bool) -> Tool:
+    shadow = shadow_tool({}, x64)
 
     def visit(
         equation: Equation,

@@ -37,11 +37,11 @@ def turned_function(program: Program) -> Callable[[Sequence[Any]], list[Any]]:
     """
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
-        turned = transform(program, _turning_tool(), avals=avals)
+        turned = transform(program, _turning_tool(program.x64), avals=avals)
     return lambda leaves: turned(leaves)[0]
 
 
-def _turning_tool() -> Tool:
+def _turning_tool(x64: bool) -> Tool:
     def visit(
         equation: Equation,
         operands: list[Value],
@@ -52,7 +52,7 @@ def _turning_tool() -> Tool:
             results = _turned(equation.primitive, results)
         return results, records
 
-    return shadow_tool({})._replace(visit=visit)
+    return shadow_tool({}, x64)._replace(visit=visit)
 
 
 def _turned(primitive: str, results: Sequence[Any]) -> list[Any]:

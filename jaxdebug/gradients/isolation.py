@@ -32,6 +32,7 @@ ROWS = 128
 def isolation_tool(
     sites: Collection[CallSite],
     ran_native: dict[str, float],
+    x64: bool,
     order: int = 1,
     refused: dict[Address, str] | None = None,
 ) -> Tool:
@@ -40,6 +41,7 @@ def isolation_tool(
     Args:
         sites: the calls to compare.
         ran_native: receives the primitives that ran in their native dtype.
+        x64: whether the program was traced with 64 bits enabled.
         order: 2 for second derivatives too.
         refused: receives the calls that JAX cannot differentiate twice, and why.
 
@@ -47,7 +49,7 @@ def isolation_tool(
         For each call about six pullbacks by the rule and three by the body; at order
         2 the pullback of one more of each.
     """
-    shadow = shadow_tool(ran_native)
+    shadow = shadow_tool(ran_native, x64)
     by_address = {site.address: site for site in sites}
 
     def visit(

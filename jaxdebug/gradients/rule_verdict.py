@@ -29,6 +29,9 @@ LAWFUL = 1e-4
 """A slope so far outside the one-sided slopes, relative to it, is unlawful: what
 steps of 1e-6 resolve."""
 
+NOT_REACHED = "not-reached"
+"""Of a call that did not run: of a branch not taken, or a loop of no iterations."""
+
 SOLVED = 1e-2
 """A body that iterates to a tolerance has a derivative only up to it."""
 
@@ -45,6 +48,7 @@ class RuleVerdict:
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
             `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`,
+            `rounded` (agrees where it is traced in float64),
             `nondeterministic`; of second derivatives also `second-derivative` or
             `no-second-derivative`.
         error: the gap that decided.
@@ -175,13 +179,15 @@ def _judge_second(row: Coordinates, expected: bool) -> Judged:
 
 
 def judge_rules(judged: Mapping[CallSite, Judged]) -> tuple[RuleVerdict, ...]:
-    """One verdict for each rule: that of its worst call."""
+    """One verdict for each rule: that of its worst call among those that ran."""
     groups: dict[tuple[str, str, str], list[CallSite]] = {}
     for site in judged:
         groups.setdefault(_definition(site), []).append(site)
     verdicts = []
     for key, members in groups.items():
-        worst = max((judged[site] for site in members), key=_rank)
+        of_calls = [judged[site] for site in members]
+        ran = [each for each in of_calls if each.reason != NOT_REACHED]
+        worst = max(ran or of_calls, key=_rank)
         lines = dict.fromkeys(str(s.equation.line) for s in members if s.equation.line)
         verdicts.append(RuleVerdict(*key, tuple(lines), *worst))
     return tuple(verdicts)
@@ -207,7 +213,7 @@ def _rank(judged: Judged) -> tuple[int, bool, float]:
 def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) -> Judged:
     reached = np.asarray(gaps.calls)
     if not (reached > 0).any():
-        return Judged(Verdict.INCONCLUSIVE, "not-reached", 0.0)
+        return Judged(Verdict.INCONCLUSIVE, NOT_REACHED, 0.0)
     found = []
     for place in np.argwhere(reached > 0):
         row = _row(gaps, tuple(place))

@@ -79,13 +79,15 @@ def witnesses(
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
         if sites:
-            isolated = isolation_tool(sites, native, order, refused)
+            isolated = isolation_tool(sites, native, program.x64, order, refused)
             isolation = transform(program, isolated, avals=avals)
         if plain is not None:
-            stripped = transform(plain, shadow_tool(native), avals=avals)
+            tool = shadow_tool(native, plain.x64)
+            stripped = transform(plain, tool, avals=avals)
         elif handed_in or len(kept) < len(sites):
             rules = stripped_rules(lambda equation: equation.address in kept)
-            stripped = transform(program, shadow_tool(native), avals=avals, rules=rules)
+            tool = shadow_tool(native, program.x64)
+            stripped = transform(program, tool, avals=avals, rules=rules)
     shadow, shadow_gradient = shadow_program(program), shadow_program(gradient)
     names = {*native, *shadow.native, *shadow_gradient.native}
     has_forward = all(s.equation.primitive != "custom_vjp_call" for s in sites)

@@ -64,6 +64,7 @@ class Both(NamedTuple):
 
 def both_precisions(
     ran_native: dict[str, float],
+    x64: bool,
     visit: Callable[[Evaluate], Any] | None = None,
     accumulate: Accumulator | None = None,
 ) -> Both:
@@ -76,6 +77,7 @@ def both_precisions(
     Args:
         ran_native: receives the names of primitives that ran in their native dtype
             on the wide side too.
+        x64: whether the program was traced with 64 bits enabled.
         visit: makes a visitor from what runs an equation in float64; by default
             nothing is visited.
         accumulate: how the visitor's records add up.
@@ -83,7 +85,7 @@ def both_precisions(
     Cost:
         The native program and once the same in float64.
     """
-    shadow = shadow_tool(ran_native)
+    shadow = shadow_tool(ran_native, x64)
     evaluate = shadow.foreign
 
     def foreign(equation: Equation, operands: Sequence[Value]) -> list[Value]:
@@ -155,7 +157,8 @@ def with_native_decisions(
     """
     with jax.enable_x64(True):
         avals = [paired_aval(aval) for aval in program.jaxpr.in_avals]
-        transformed = transform(program, both_precisions({}).tool, avals=avals)
+        tool = both_precisions({}, program.x64).tool
+        transformed = transform(program, tool, avals=avals)
 
     def run(leaves: Sequence[Any]) -> list[tuple[Any, Any]]:
         values = [

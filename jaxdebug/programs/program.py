@@ -24,6 +24,8 @@ class Program:
     jaxpr: ir.ClosedJaxpr
     in_tree: Any
     out_tree: Any
+    x64: bool
+    """Whether JAX used 64 bits when it was traced: custom rules are traced later."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program on arguments of the structure it was traced with."""
@@ -71,7 +73,12 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
 
     with source.own_trace():
         jaxpr = jax.make_jaxpr(flat)(*leaves)
-    return Program(jaxpr, in_tree, out_trees[0])
+    return Program(jaxpr, in_tree, out_trees[0], x64_enabled())
+
+
+def x64_enabled() -> bool:
+    """Whether JAX uses 64 bits here."""
+    return bool(jax.config.read("jax_enable_x64"))
 
 
 class Transformed(NamedTuple):

@@ -152,7 +152,7 @@ class Shadowed(NamedTuple):
 def shadow_program(program: Program) -> Shadowed:
     """The float64 twin of a traced program."""
     ran_native: dict[str, float] = {}
-    tool = shadow_tool(ran_native)
+    tool = shadow_tool(ran_native, program.x64)
     with jax.enable_x64(True):
         avals = [dtypes.wide_aval(aval) for aval in program.jaxpr.in_avals]
         transformed = transform(program, tool, avals=avals)
@@ -163,15 +163,15 @@ def shadow_program(program: Program) -> Shadowed:
     return Shadowed(program, transformed, tuple(ran_native), jax.jit(run))
 
 
-def shadow_tool(ran_native: dict[str, float]) -> Tool:
+def shadow_tool(ran_native: dict[str, float], x64: bool) -> Tool:
     """The tool that widens every inexact value.
 
     Args:
         ran_native: receives the names of primitives that ran in their native
             dtype, and its relative precision, while the program is traced; bit casts
             are meant to.
+        x64: whether the program was traced with 64 bits enabled: so are its rules.
     """
-    users_x64 = bool(jax.config.read("jax_enable_x64"))
 
     def run_native(equation: Equation, operands: Sequence[Value]) -> list[Value]:
         if equation.primitive not in dtypes.BITS:
@@ -208,7 +208,7 @@ def shadow_tool(ran_native: dict[str, float]) -> Tool:
         visit=lambda equation, operands, proceed: proceed(equation, operands),
         lift=widen,
         foreign=foreign,
-        tracing=lambda: jax.enable_x64(users_x64),
+        tracing=lambda: jax.enable_x64(x64),
     )
     return tool
 

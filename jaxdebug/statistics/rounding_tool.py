@@ -119,7 +119,10 @@ def measured_rounding(
 
     native: dict[str, float] = {}
     tool = both_precisions(
-        native, visitor, Accumulator(_empty, _combine, lambda length: False)
+        native,
+        program.x64,
+        visitor,
+        Accumulator(_empty, _combine, lambda length: False),
     ).tool
     with jax.enable_x64(True):
         avals = [paired_aval(aval) for aval in program.jaxpr.in_avals]

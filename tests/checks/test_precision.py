@@ -14,10 +14,14 @@ from jax import lax
 
 import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
+from tests.checks.json_schema import problems
 from tests.checks.lossy_functions import BF16, F16, F32, LOSSES, W, X
 from tests.slow import quick_cases
 
 QUICK = ("cancellation",)
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/precision-1.json").read_text("utf-8")
+)
 
 
 def arguments(dtype: Any) -> tuple[jax.Array, jax.Array]:
@@ -107,7 +111,38 @@ def test_an_overflow_fails_and_the_report_is_the_message(tmp_path: Path) -> None
     saved = json.loads(report.save(tmp_path / "report.json").read_text("utf-8"))
     assert saved["schema"] == "jaxdebug.precision/1"
     assert saved["results"][0]["error"] == "Infinity"
+    assert problems(saved, SCHEMA, SCHEMA) == []
+    assert (
+        problems(
+            json.loads(jd.check_precision(network)(*arguments(F16)).to_json()),
+            SCHEMA,
+            SCHEMA,
+        )
+        == []
+    )
+    del saved["causes"][0]["line"]
+    saved["results"][0]["kind"] = "other"
+    assert len(problems(saved, SCHEMA, SCHEMA)) == 2
     assert "<" in report._repr_html_()
+
+
+def test_what_is_silenced_is_listed_and_does_not_count() -> None:
+    loss = LOSSES["overflow"]
+    known = f"value-overflow:{loss.function.__name__}"
+    quiet = jd.check_precision(loss.function, silence=[known])(*arguments(F16))
+    assert quiet.ok
+    assert quiet.findings == ()
+    (silent,) = quiet.silenced
+    assert (silent.code, silent.severity) == ("value-overflow", "error")
+    assert "Silenced" in quiet.text()
+    saved = json.loads(quiet.to_json())
+    assert saved["silenced"][0]["code"] == "value-overflow"
+    assert problems(saved, SCHEMA, SCHEMA) == []
+    other = jd.check_precision(loss.function, silence=["*:elsewhere"])(*arguments(F16))
+    assert not other.ok
+    assert other.findings == quiet.silenced
+    with pytest.raises(ValueError, match="names no code"):
+        jd.check_precision(loss.function, silence=["overflow"])
 
 
 @pytest.mark.slow

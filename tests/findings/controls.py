@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -130,17 +130,22 @@ CONTROLS = {
 }
 
 
+def loss_of(control: Control, params: Any, statistics: Any, x: Any, y: Any) -> Any:
+    """The weighted loss of a control, and its new statistics."""
+    variables = {"params": params, **statistics}
+    logits, new = control.model.apply(variables, x, mutable=["batch_stats"])
+    logits = jnp.asarray(logits, jnp.float32)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+    weights = jnp.asarray(control.weights)[y]
+    return control.scale * (losses * weights).sum() / weights.sum(), new
+
+
 @cache
 def programs(name: str) -> tuple[Callable[..., Any], Callable[..., Any], Any]:
     """How to initialise, to train, and to measure one step of a control."""
     control = CONTROLS[name]
 
-    def loss_fn(params: Any, statistics: Any, x: jax.Array, y: jax.Array) -> Any:
-        variables = {"params": params, **statistics}
-        logits, new = control.model.apply(variables, x, mutable=["batch_stats"])
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
-        weights = jnp.asarray(control.weights)[y]
-        return control.scale * (losses * weights).sum() / weights.sum(), new
+    loss_fn = partial(loss_of, control)
 
     def step(state: Any, x: jax.Array, y: jax.Array) -> Any:
         params, statistics, optimizer_state = state

@@ -107,10 +107,12 @@ class Transformer(nn.Module):
 class Normalised(nn.Module):
     """Raw values from 0 to 255 into a BatchNorm, then a deep plain network."""
 
+    layers: int = 8
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = nn.BatchNorm(use_running_average=False)(x)
-        for _ in range(8):
+        for _ in range(self.layers):
             x = nn.Dense(24, use_bias=False)(x)
             x = nn.relu(nn.BatchNorm(use_running_average=False)(x))
         return nn.Dense(10)(x)

@@ -77,7 +77,7 @@ def both(function: Callable[[Any], Any], x: Any) -> tuple[list[Any], list[Any]]:
     program = trace(function, x)
     with jax.enable_x64(True):
         avals = [paired_aval(aval) for aval in program.jaxpr.in_avals]
-        paired = transform(program, both_precisions({}).tool, avals=avals)
+        paired = transform(program, both_precisions({}, program.x64).tool, avals=avals)
         run = jax.jit(lambda a, b: paired([a, b])[0])
         results = run(x, widen_on_host(x))
     return [native_of(each) for each in results], [wide_of(each) for each in results]

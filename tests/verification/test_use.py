@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
 from tests.checks.faulty_rules import factor
 from tests.checks.json_schema import problems
+from tests.verification.case import with_rule
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
@@ -226,3 +228,59 @@ def test_what_float64_decides_otherwise_is_no_rounding() -> None:
     (leaf,) = report.leaves
     assert leaf.precision < 0.05 < 0.1 < leaf.flips
     assert [finding.code for finding in report.findings] == ["flipped-decisions"]
+
+
+def test_a_rule_is_traced_under_the_settings_of_its_function() -> None:
+    """With 64 bits this one would give float64 for its float32 function."""
+
+    @jax.custom_jvp
+    def centred(x: Any) -> Any:
+        return x - jnp.sum(x) / jnp.count_nonzero(x)
+
+    @centred.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (x,), (t,) = primals, tangents
+        return centred(x), t - jnp.sum(t) / jnp.count_nonzero(x)
+
+    def stopped(x: Any) -> Any:
+        return centred(x) ** 2 * jax.lax.stop_gradient(jnp.sum(x))
+
+    x = jnp.asarray([1.0, 2.0, 4.0], jnp.float32)
+    assert jd.check_gradients(centred)(x).ok
+    assert jd.check_gradients(stopped)(x).leaves[0].reason == "stopped"
+    assert jd.check_precision(centred)(x).ok
+
+
+def test_a_call_that_did_not_run_hides_none_that_did() -> None:
+    rule = with_rule(jnp.sin, lambda x, g: (g * jnp.cos(x),))
+
+    def branch(x: Any) -> Any:
+        return jax.lax.cond(x[0] > 10, rule, jnp.cos, x)
+
+    x = jnp.asarray([1.0, 2.0], jnp.float32)
+    assert jd.check_gradients(branch)(x).rules[0].reason == "not-reached"
+    both = jd.check_gradients(lambda x: branch(x) + rule(x))(x)
+    assert both.verdict == "pass"
+    assert both.rules[0].reason == "agrees"
+
+
+def test_constants_made_for_a_dtype_are_no_wrong_rule() -> None:
+    """The sine of a series that is cut off where float32 sees no more."""
+
+    def factor_off(by: float) -> Any:
+        def series(x: Any) -> Any:
+            terms = 4 if x.dtype == jnp.float32 else 12
+            signs = [(-1) ** k / math.factorial(2 * k + 1) for k in range(terms)]
+            return sum(sign * x ** (2 * k + 1) for k, sign in enumerate(signs))
+
+        return with_rule(series, lambda x, g: (g * jnp.cos(x) * (1 + by),))
+
+    x = jnp.asarray([0.6, 0.7], jnp.float32)
+    right = jd.check_gradients(factor_off(0.0))(x)
+    assert right.ok, str(right)
+    assert right.findings == ()
+    (rule,), (leaf,) = right.rules, right.leaves
+    assert rule.reason == leaf.reason == "rounded"
+    assert 1e-7 < rule.error < 1e-5
+    wrong = jd.check_gradients(factor_off(2e-6))(x)
+    assert [found.code for found in wrong.findings] == ["wrong-rule"]
