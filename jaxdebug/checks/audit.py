@@ -19,7 +19,11 @@ from jaxdebug.checks.arguments import (
 from jaxdebug.checks.audit_plan import Plan, make_plan
 from jaxdebug.checks.audit_report import AuditReport
 from jaxdebug.checks.audit_result import build_report
-from jaxdebug.checks.gradient_problem import split_problem
+from jaxdebug.checks.gradient_asked import Asked
+from jaxdebug.checks.gradient_differences import DIRECTIONS
+from jaxdebug.checks.gradient_plan import make_gradient_plan
+from jaxdebug.checks.gradient_problem import Problem, split_problem
+from jaxdebug.checks.gradient_result import Wider
 from jaxdebug.checks.workload import (
     Workload,
     WorkloadError,
@@ -95,13 +99,19 @@ def audit(
     expected = require_names("audit", expected)
     silence = require_patterns("silence", silence)
 
+    def problem(arrays: Any) -> Problem:
+        return split_problem(loss_fn, argnums, has_aux, None, *arrays, is_loss=True)
+
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> Plan:
         require_rules("audit")
-        problem = split_problem(
-            loss_fn, argnums, has_aux, None, args, kwargs, is_loss=True
-        )
-        return make_plan(problem, jax.tree.leaves((args, kwargs)), optimizer, expected)
+        arrays = args, kwargs
+        return make_plan(problem(arrays), jax.tree.leaves(arrays), optimizer, expected)
+
+    def ask(arrays: Any) -> Asked:
+        leaves = jax.tree.leaves(arrays)
+        made = make_gradient_plan(problem(arrays), leaves, expected, DIRECTIONS)
+        return made.at(leaves, seed)
 
     def measure(*args: Any, **kwargs: Any) -> AuditReport:
         started = time.perf_counter()
@@ -112,7 +122,16 @@ def audit(
         name = getattr(loss_fn, "__name__", "loss")
         on_host = jax.device_get(leaves)
         return build_report(
-            made, measured, asked, on_host, name, expected, seed, started, silence
+            made,
+            measured,
+            asked,
+            on_host,
+            name,
+            expected,
+            seed,
+            started,
+            silence,
+            Wider(arrays, ask, expected),
         )
 
     @wraps(loss_fn, updated=())

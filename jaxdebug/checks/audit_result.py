@@ -14,7 +14,12 @@ from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
 from jaxdebug.checks.data import examine_inputs
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import remarks, wrong_gradients
-from jaxdebug.checks.gradient_result import judge_gradient, unchecked
+from jaxdebug.checks.gradient_result import (
+    Wider,
+    judge_gradient,
+    judged_wider,
+    unchecked,
+)
 from jaxdebug.checks.layer_findings import layer_findings, leaf_measurements
 from jaxdebug.checks.value_findings import value_findings
 from jaxdebug.findings import Finding, Severity
@@ -39,6 +44,7 @@ def build_report(
     seed: int,
     started: float,
     silence: Sequence[str] = (),
+    wider: Wider | None = None,
 ) -> AuditReport:
     """Judge what was measured.
 
@@ -52,9 +58,12 @@ def build_report(
         seed: of directions and displacement.
         started: when the audit began, in seconds.
         silence: patterns of findings that do not count.
+        wider: asks about the gradient again with float64 arguments.
     """
     split = plan.gradient.problem.split
     judged = judge_gradient(asked, expected)
+    if wider is not None:
+        judged = judged_wider(judged, wider)
     # Whoever trains a parameter wants its gradient, whatever keeps it back.
     checks = tuple(
         replace(leaf, verdict=Verdict.FAIL) if leaf.withheld else leaf

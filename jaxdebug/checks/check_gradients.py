@@ -25,10 +25,9 @@ from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_reports import GradientReports, worst_verdict
-from jaxdebug.checks.gradient_result import Shown, build_gradient_report
+from jaxdebug.checks.gradient_result import Shown, Wider, build_gradient_report
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
-from jaxdebug.checks.gradient_wider import with_wider
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
@@ -166,28 +165,25 @@ def check_gradients(
 
         return plan_with_skipped(problem, made, leaves)
 
-    def as_asked(
-        asked: Asked, started: float, shown: Shown | None = None
-    ) -> GradientReport:
-        return build_gradient_report(
-            asked, name, expected, seed, started, budget=allowed, shown=shown
-        )
-
     def ask(arrays: Arguments) -> Asked:
         args, kwargs = arrays
-        return plan(*args, **kwargs).at(
-            jax.tree.leaves(arrays), seed, once=allowed.once
-        )
+        leaves = jax.tree.leaves(arrays)
+        return plan(*args, **kwargs).at(leaves, seed, once=allowed.once)
 
     def judged(
         asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
     ) -> GradientReport:
         leaves = jax.tree.leaves(arrays)
-        report = as_asked(asked, started, shown)
-        if gradient is None:
-            report = with_wider(
-                report, arrays, lambda wide: as_asked(ask(wide), started)
-            )
+        report = build_gradient_report(
+            asked,
+            name,
+            expected,
+            seed,
+            started,
+            budget=allowed,
+            shown=shown,
+            wider=None if gradient is not None else Wider(arrays, ask, expected),
+        )
         report = with_determinism(with_gauge(report, asked), asked, leaves, jitter)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:

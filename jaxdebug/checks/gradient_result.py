@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from jaxdebug.checks.gradient_plan import GradientPlan
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_search import Search, located
 from jaxdebug.checks.gradient_ways import way_findings, with_ways
+from jaxdebug.checks.gradient_wider import without_roundings
 from jaxdebug.findings import Finding, found
 from jaxdebug.findings.finding import worst_first
 from jaxdebug.gradients.certificate import Certificate
@@ -105,6 +106,26 @@ def judge_gradient(
     )
 
 
+class Wider(NamedTuple):
+    """How to ask again, with float64 arguments in the place of narrower ones."""
+
+    args: Any
+    ask: Callable[[Any], Asked]
+    expected: Sequence[str]
+
+
+def judged_wider(judged: Judged, wider: Wider) -> Judged:
+    """The same, without gaps that only the function's own dtype makes."""
+
+    def again(args: Any) -> list[Any]:
+        found = judge_gradient(wider.ask(args), wider.expected)
+        return [*found.rules, *found.leaves]
+
+    checks = without_roundings([*judged.rules, *judged.leaves], wider.args, again)
+    count = len(judged.rules)
+    return judged._replace(rules=tuple(checks[:count]), leaves=tuple(checks[count:]))
+
+
 def build_gradient_report(
     asked: Asked,
     name: str,
@@ -114,6 +135,7 @@ def build_gradient_report(
     above: Above | None = None,
     budget: Budget = STANDARD,
     shown: Shown | None = None,
+    wider: Wider | None = None,
 ) -> GradientReport:
     """Judge a gradient and report it.
 
@@ -126,8 +148,11 @@ def build_gradient_report(
         above: what the first derivative says, if it is the second that is asked about.
         budget: what may be spent.
         shown: what values say, if they were asked for already.
+        wider: asks again with float64 arguments.
     """
     judged = judge_gradient(asked, expected, above, budget, shown)
+    if wider is not None:
+        judged = judged_wider(judged, wider)
     if any(map(loses_digits, judged.leaves)):
         # Part of it may be decisions that float64 takes otherwise: no rounding.
         pairs = zip(judged.leaves, asked.rounding(), strict=True)

@@ -39,6 +39,8 @@ REASONS = {
     "lost-gradient": "the gradient is zero, the function depends on the parameter",
     "differentiable-here": "both one-sided slopes agree, the gradient does not",
     "nondeterministic": "two runs or traces of it differ, which may explain the gap",
+    "silent-rule": "zero, and its custom rule is zero at all it was called with, as a "
+    "wrong one may be too: check it where the function is not flat",
     "gauge": "depends on the phases of eigenvectors or singular vectors, which are "
     "arbitrary: make the function independent of them to decide",
     "not-implemented": "goes through something that JAX cannot differentiate",

@@ -13,7 +13,8 @@ from jaxdebug.gradients.call_gaps import Gaps
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf_check import LeafCheck
-from jaxdebug.programs.cuts import Way, stands_in, way_of
+from jaxdebug.programs._jax import calls, source
+from jaxdebug.programs.cuts import Cut, Way, stands_in, way_of
 from jaxdebug.programs.equation import Address
 from jaxdebug.reports import Verdict
 
@@ -44,6 +45,12 @@ def with_ways(
         if not evidence.size[:, index].any() and check.reason != "empty":
             named = tuple(dict.fromkeys(map(str, cut_by.cuts)))
             check = replace(check, way=_word(cut_by, expected), cuts=named)
+            own = (_is_own_rule(cut) for cut in cut_by.cuts)
+            if check.verdict is Verdict.PASS and check.way == "cut" and any(own):
+                # A rule that is zero always is as right here as the true one.
+                check = replace(
+                    check, verdict=Verdict.INCONCLUSIVE, reason="silent-rule"
+                )
         elif check.verdict is Verdict.FAIL and not check.causes:
             # Every network decides by comparisons: those are not what loses a part.
             parts = (str(cut) for cut in cut_by.cuts if not cut.decides)
@@ -61,6 +68,14 @@ def _silent(rules: Mapping[CallSite, Gaps]) -> set[Address]:
         for site, gaps in rules.items()
         if np.asarray(gaps.calls).any() and np.asarray(gaps.silent).all()
     }
+
+
+def _is_own_rule(cut: Cut) -> bool:
+    """Whether it is a custom rule that the user wrote."""
+    if cut.equation.primitive not in ("custom_jvp_call", "custom_vjp_call"):
+        return False
+    _, place = calls.custom_rule_name(cut.equation.raw)
+    return source.is_users(place.rpartition(":")[0])
 
 
 def _word(way: Way, expected: Sequence[str]) -> str:
@@ -84,7 +99,8 @@ def way_findings(checks: Sequence[LeafCheck]) -> Iterator[Finding]:
         checks: as from `with_ways`.
     """
     for check in checks:
-        if check.verdict is not Verdict.PASS or check.way not in ("cut", "unread"):
+        zero = check.verdict is Verdict.PASS or check.reason == "silent-rule"
+        if not zero or check.way not in ("cut", "unread"):
             continue
         evidence = {"way": check.way, "cuts": check.cuts}
         if check.way == "unread":
@@ -92,7 +108,7 @@ def way_findings(checks: Sequence[LeafCheck]) -> Iterator[Finding]:
             yield found("severed-parameter", check.path, text, evidence=evidence)
             continue
         by = cut_text(check)
-        if check.reason == "flat":
+        if check.reason in ("flat", "silent-rule"):
             text = f"the gradient and small differences are zero: it is cut off by {by}"
             code = "flat-gradient"
         else:

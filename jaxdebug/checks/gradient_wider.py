@@ -8,7 +8,7 @@ constants and more terms: what was such a gap is gone, what is a wrong rule is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.reports import Verdict
@@ -28,58 +27,51 @@ MOST = 1e-3
 """Relative; nor is a gap above this, whatever the dtype."""
 
 
-def with_wider(
-    report: GradientReport, args: Any, again: Callable[[Any], GradientReport]
-) -> GradientReport:
-    """The report, without gaps that are gone where the function is traced in float64.
+Check = RuleVerdict | LeafCheck
+
+Again = Callable[[Any], Sequence[Check]]
+"""The verdicts at other arguments."""
+
+
+def without_roundings(checks: Sequence[Check], args: Any, again: Again) -> list[Any]:
+    """Verdicts, without gaps that are gone where the function is traced in float64.
 
     Args:
-        report: of the function as it is.
+        checks: of the function as it is.
         args: positional and keyword arguments.
-        again: the report at other arguments.
+        again: the verdicts at other arguments.
 
     Cost:
         The check once more, with its compilations, if a rule disagrees by no more than
         some roundings, or a leaf by no more than a thousandth.
     """
     bar = min(MOST, ROUNDINGS * _precision(args))
-    asking = [c for c in (*report.rules, *report.leaves) if _may_be_rounded(c, bar)]
+    asking = {_key(check) for check in checks if _may_be_rounded(check, bar)}
     if not asking or not bar:
-        return report
+        return list(checks)
     with jax.enable_x64(True):
         try:
             wide = again(jax.tree.map(_widened, args))
         except (TypeError, ValueError):
-            return report  # the function takes no float64: nothing is known better
-    wider = {_key(c): c for c in (*wide.rules, *wide.leaves)}
-    excused: dict[tuple[str, ...], Any] = {
-        key: wider[key]
-        for key in map(_key, asking)
-        if key in wider and wider[key].verdict is not Verdict.FAIL
-    }
-    rules = tuple(_excused(rule, excused) for rule in report.rules)
-    leaves = tuple(_excused(leaf, excused) for leaf in report.leaves)
-    checks = (*rules, *leaves)
-    wrong = {name for c in checks if c.verdict is Verdict.FAIL for name in _named(c)}
-    named = {name for c in asking if _key(c) in excused for name in _named(c)} - wrong
-    findings = tuple(
-        finding
-        for finding in report.findings
-        if finding.code not in ("wrong-rule", "wrong-gradient")
-        or finding.where not in named
-    )
-    verdicts = {check.verdict for check in checks}
-    verdict = Verdict.PASS
-    if Verdict.INCONCLUSIVE in verdicts:
-        verdict = Verdict.INCONCLUSIVE
-    if Verdict.FAIL in verdicts or any(f.severity == "error" for f in findings):
-        verdict = Verdict.FAIL
-    return replace(
-        report, verdict=verdict, findings=findings, rules=rules, leaves=leaves
-    )
+            return list(checks)  # it takes no float64: nothing is known better
+    right = {_key(c): c for c in wide if c.verdict is not Verdict.FAIL}
+    excused = [
+        _excused(check, right[key])
+        if (key := _key(check)) in asking and key in right
+        else check
+        for check in checks
+    ]
+    rules = (check for check in excused if isinstance(check, RuleVerdict))
+    wrong = {str(rule) for rule in rules if rule.verdict is Verdict.FAIL}
+    return [
+        replace(check, causes=tuple(name for name in check.causes if name in wrong))
+        if isinstance(check, LeafCheck)
+        else check
+        for check in excused
+    ]
 
 
-def _may_be_rounded(check: RuleVerdict | LeafCheck, bar: float) -> bool:
+def _may_be_rounded(check: Check, bar: float) -> bool:
     disagrees = check.verdict is Verdict.FAIL and check.reason == "disagrees"
     if isinstance(check, LeafCheck):
         # What several rules make of a leaf may cancel, and their gaps do not.
@@ -87,28 +79,18 @@ def _may_be_rounded(check: RuleVerdict | LeafCheck, bar: float) -> bool:
     return disagrees and 0 < check.error <= bar
 
 
-def _excused(check: Any, excused: Mapping[tuple[str, ...], Any]) -> Any:
+def _excused(check: Check, wide: Check) -> Check:
     """The check with the verdict that it has in float64."""
-    wide = excused.get(_key(check))
-    if wide is None:
-        return check
     reason = "rounded" if wide.verdict is Verdict.PASS else wide.reason
     known = replace(check, verdict=wide.verdict, reason=reason)
-    is_leaf = isinstance(check, LeafCheck)
+    is_leaf = isinstance(known, LeafCheck)
     return replace(known, causes=(), blocks=()) if is_leaf else known
 
 
-def _key(check: RuleVerdict | LeafCheck) -> tuple[str, ...]:
+def _key(check: Check) -> tuple[str, ...]:
     if isinstance(check, LeafCheck):
         return ("leaf", check.path)
     return ("rule", check.name, check.defined, check.rule)
-
-
-def _named(check: RuleVerdict | LeafCheck) -> tuple[str, ...]:
-    """Under which names findings speak of it."""
-    if isinstance(check, LeafCheck):
-        return (check.path, check.where)
-    return (check.name,)
 
 
 def _precision(args: Any) -> float:

@@ -42,7 +42,8 @@ class LeafCheck:
             `expected`, `negligible`, `no-effect`, `flat`, `empty`; `disagrees`,
             `lost-gradient`, `not-finite`, `differentiable-here`; `not-converged`,
             `too-noisy`, `iterates`, `not-differentiable`, `nondeterministic`,
-            `gauge`, `not-implemented`, `not-looked-at` or `contradictory`.
+            `gauge`, `silent-rule`, `not-implemented`, `not-looked-at` or
+            `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
             custom rules), `differences` (`certificate`, if only of all leaves
             together) or `values`.

@@ -284,3 +284,5 @@ def test_constants_made_for_a_dtype_are_no_wrong_rule() -> None:
     assert 1e-7 < rule.error < 1e-5
     wrong = jd.check_gradients(factor_off(2e-6))(x)
     assert [found.code for found in wrong.findings] == ["wrong-rule"]
+    audited = jd.audit(lambda x: jnp.sum(factor_off(0.0)(x)))(x)
+    assert audited.verdict == "pass", str(audited)
