@@ -51,7 +51,6 @@ class Chunked(NamedTuple):
     own: tuple[bool, ...]
     """For each flat argument whether every example has its own, on a leading axis."""
     native: Callable[..., Any]
-    spread: Callable[..., Any]
     wide: Callable[..., Any]
     moved: Callable[..., Any]
     frozen: Callable[..., Any]
@@ -69,7 +68,7 @@ class Chunked(NamedTuple):
         cotangents = jax.device_put(plan.problem.cotangents(plan.outputs, seed))
         runs = [self.native(leaves, cotangents) for _ in range(1 if once else 2)]
         gradient = runs[0][len(plan.outputs) :]
-        spreads = None if once else jax.device_get(self.spread(*runs))
+        spreads = None if once else spread(*jax.device_get(runs), examples=1)
         drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
         wide = jax.device_get((list(leaves), cotangents, list(gradient)))
         every, cotangents, native = jax.tree.map(widen_on_host, wide)
@@ -235,7 +234,6 @@ def make_chunked(plan: GradientPlan, own: Sequence[bool]) -> Chunked:
         plan,
         tuple(own),
         jax.jit(jax.vmap(plan.native, (leaves, None))),
-        jax.jit(jax.vmap(spread)),
         jax.jit(_one_by_one(plan.wide, own) if on_cpu else jax.vmap(plan.wide, many)),
         jax.jit(jax.vmap(plan.moved, (leaves, *fixed, *moves), -1)),
         jax.jit(jax.vmap(plan.frozen, (leaves, *fixed, *moves), -1)),

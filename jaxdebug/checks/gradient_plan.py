@@ -81,7 +81,7 @@ class GradientPlan(NamedTuple):
         asked = self.ask(leaves, runs[0][len(self.outputs) :], seed, points)
         if once:
             return asked
-        spreads = jax.device_get(jax.jit(spread)(*runs))
+        spreads = spread(*jax.device_get(runs))
         return asked._replace(spread=tuple(map(float, spreads)))
 
     def ask(

@@ -6,33 +6,38 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs.shadow import widen_on_host
 
 
-def spread(first: Sequence[Any], again: Sequence[Any]) -> list[Any]:
+def spread(
+    first: Sequence[np.ndarray], again: Sequence[np.ndarray], examples: int = 0
+) -> list[np.ndarray]:
     """How far each array of one run is from that of another.
 
     Relative to the largest element; 0 where both runs agree bit by bit, not finite
     where one is not finite and the other is.
 
     Args:
-        first: arrays of any dtype.
+        first: arrays of any dtype, on the host.
         again: the same of the other run.
+        examples: how many leading axes are examples, each with a spread of its own.
     """
-    return [_gap(a, b) for a, b in zip(first, again, strict=True)]
+    return [_gap(a, b, examples) for a, b in zip(first, again, strict=True)]
 
 
-def _gap(first: Any, again: Any) -> Any:
+def _gap(first: np.ndarray, again: np.ndarray, examples: int) -> np.ndarray:
+    axes = tuple(range(examples, first.ndim))
     if not jax.dtypes.issubdtype(first.dtype, np.inexact) or not first.size:
-        return jnp.zeros((), jnp.float32)
-    same = (first == again) | (jnp.isnan(first) & jnp.isnan(again))
-    size = jnp.where(jnp.isfinite(first), jnp.abs(first), 0).astype(jnp.float32)
-    gap = jnp.where(same, 0, jnp.abs(first - again)).astype(jnp.float32)
-    largest = jnp.max(size)
-    return jnp.max(gap) / jnp.where(largest > 0, largest, 1)
+        return np.zeros(first.shape[:examples])
+    one, other = map(widen_on_host, (first, again))
+    with np.errstate(all="ignore"):
+        same = (one == other) | (np.isnan(one) & np.isnan(other))
+        size = np.where(np.isfinite(one), np.abs(one), 0).max(axes)
+        gap = np.where(same, 0, np.abs(one - other)).max(axes)
+    return gap / np.where(size > 0, size, 1)
 
 
 def same_numbers(first: ir.ClosedJaxpr, again: ir.ClosedJaxpr) -> bool:
