@@ -179,11 +179,19 @@ class CustomRule(NamedTuple):
     body: ClosedJaxpr
     symbolic_zeros: bool
     """Whether the rule is told which operands do not move."""
+    closed_over: int
+    """How many of the first operands the function closes over: JAX refuses to
+    differentiate by them."""
 
 
 def view_custom_rule(equation: JaxprEqn) -> CustomRule:
     params = equation.params
-    return CustomRule(equation, close(params["call_jaxpr"]), params["symbolic_zeros"])
+    return CustomRule(
+        equation,
+        close(params["call_jaxpr"]),
+        params["symbolic_zeros"],
+        params["num_consts"],
+    )
 
 
 def custom_rule_name(equation: JaxprEqn) -> tuple[str, str]:

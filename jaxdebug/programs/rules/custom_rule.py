@@ -40,8 +40,8 @@ def _apply_jvp(
     def derivative(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         # A rule may refuse an operand that moves: those that do not stay still.
         moves = [
-            _moves(p) and not isinstance(t, SymbolicZero)
-            for p, t in zip(primals, tangents, strict=True)
+            _moves(p) and not isinstance(t, SymbolicZero) and index >= view.closed_over
+            for index, (p, t) in enumerate(zip(primals, tangents, strict=True))
         ]
 
         def native(primals: list[Any], moving: list[Any]) -> Any:
@@ -84,7 +84,10 @@ def _apply_vjp(
         perturbed = [getattr(p, "perturbed", True) for p in primals]
         if view.symbolic_zeros:
             primals = tuple(p.value for p in primals)
-        moves = [_moves(p) and on for p, on in zip(primals, perturbed, strict=True)]
+        moves = [
+            _moves(p) and on and index >= view.closed_over
+            for index, (p, on) in enumerate(zip(primals, perturbed, strict=True))
+        ]
 
         pulls: list[_Pullback] = []
 
