@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Literal
 
 import jax
 
 from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
-from jaxdebug.checks.examples import Examples, require_over, take_apart
-from jaxdebug.checks.gradient_answers import require_budget
+from jaxdebug.checks.examples import Arguments, Examples, require_over, take_apart
+from jaxdebug.checks.gradient_answers import foreseen, require_budget
 from jaxdebug.checks.gradient_asked import Asked
-from jaxdebug.checks.gradient_chunk import Chunk, Chunked, make_chunked
+from jaxdebug.checks.gradient_chunk import Chunked, make_chunked
 from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_journal import append, fingerprint, read_journal
-from jaxdebug.checks.gradient_known import known_of
-from jaxdebug.checks.gradient_over import Reported, in_turn
+from jaxdebug.checks.gradient_over import Checks, in_turn
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
@@ -31,8 +31,8 @@ from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-"""Positional and named."""
+LOG = logging.getLogger("jaxdebug")
+"""Says what a check will cost, before it is spent."""
 
 
 def check_gradients(
@@ -108,20 +108,20 @@ def check_gradients(
             pytree of arrays.
 
     Cost:
-        Two gradients in the working precision; in float64 two, with custom rules
-        four, the function `28 + 4 * leaves` times (exhaustive `28 + 16 * leaves`),
-        and 98 times more for each leaf that these leave open, up to 1000 times for
-        each of three leaves that are wrong, and for each call of a custom rule about
-        six pullbacks of it; the memory of two float64 gradients and five copies of
-        the leaves. A certificate takes one gradient in the working precision, one in
-        float64, with custom rules two, and the function 18 times; where the point is
-        on a kink, as at the initialisation of a network with relu, twice of that
-        and 33 times more. One compilation for each signature; one more if a
-        stop_gradient makes differences of the plain function useless, and all of it
-        again in float64 if a rule differs by no more than some roundings of its
-        dtype. With `order=2` the same again for a function that costs as much as the
-        gradient. With `over` the programs are compiled once for as many examples as
-        fit.
+        Stated beforehand to the logger `jaxdebug`, at the level INFO. Two gradients in
+        the working precision; in float64 two, with custom rules four, the function
+        `28 + 4 * leaves` times (exhaustive `28 + 16 * leaves`), and 98 times more for
+        each leaf that these leave open, up to 1000 times for each of three leaves that
+        are wrong, and for each call of a custom rule about six pullbacks of it; the
+        memory of two float64 gradients and five copies of the leaves. A certificate
+        takes one gradient in the working precision, one in float64, with custom rules
+        two, and the function 18 times; where the point is on a kink, as at the
+        initialisation of a network with relu, twice of that and 33 times more. One
+        compilation for each signature; one more if a stop_gradient makes differences
+        of the plain function useless, and all of it again in float64 if a rule differs
+        by no more than some roundings of its dtype. With `order=2` the same again for
+        a function that costs as much as the gradient. With `over` the programs are
+        compiled once for as many examples as fit.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
@@ -167,8 +167,17 @@ def check_gradients(
 
     def ask(arrays: Arguments) -> Asked:
         args, kwargs = arrays
-        leaves = jax.tree.leaves(arrays)
-        return plan(*args, **kwargs).at(leaves, seed, once=allowed.once)
+        leaves, made = jax.tree.leaves(arrays), plan(*args, **kwargs)
+        count, points = len(made.ways), 1 if allowed.once else 2
+        LOG.info(
+            "gradients of %s: %d leaves, %d values and %d gradients in float64; more "
+            "where these leave something open",
+            name,
+            count,
+            foreseen(allowed, count) + points,
+            points * (1 + (made.witnesses.stripped is not None)),
+        )
+        return made.at(leaves, seed, once=allowed.once)
 
     def judged(
         asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
@@ -213,25 +222,11 @@ def check_gradients(
         done = {} if resume is None else read_journal(resume, run)
         todo = [index for index in range(examples.count) if index not in done]
 
-        def alone(index: int) -> GradientReport:
-            return one(examples.one(index))
-
-        def at_once(chunk: Chunk, part: Sequence[int]) -> Iterator[Reported]:
-            asked = map(chunk.asked, range(len(part)))
-            known = [known_of(each, expected) for each in asked]
-            chunk, seen = chunk.looked_at([each.leaves for each in known], allowed)
-            for row, index in enumerate(part):
-                begun = time.perf_counter()
-                shown = known[row], *seen[row]
-                own = examples.one(index)
-                yield index, judged(chunk.asked(row), own, begun, shown)
-
         if todo:
             key = id(made), examples.own
             chunked[key] = chunked.get(key) or make_chunked(made, examples.own)
-            for found in in_turn(
-                chunked[key], examples, todo, memory, at_once, alone, seed, allowed.once
-            ):
+            checks = Checks(one, judged, expected, allowed, seed)
+            for found in in_turn(chunked[key], examples, todo, checks, memory):
                 done |= dict(found)
                 if resume is not None:
                     append(resume, found)

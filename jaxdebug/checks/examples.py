@@ -10,6 +10,9 @@ import jax
 from jaxdebug.checks.arguments import AuditInputError, positions
 from jaxdebug.programs.leaves import path_names
 
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and named."""
+
 OVER = ("examples", "batches")
 
 
@@ -22,7 +25,7 @@ class Examples(NamedTuple):
     own: tuple[bool, ...]
     count: int
 
-    def one(self, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def one(self, index: int) -> Arguments:
         """The arguments of one."""
         pairs = zip(self.leaves, self.own, strict=True)
         flat = [leaf[index] if apart else leaf for leaf, apart in pairs]

@@ -21,7 +21,7 @@ from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.kinks import Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder
 from jaxdebug.gradients.leaf_check import Leaf
-from jaxdebug.gradients.moves import SHORT, Rungs, evaluations
+from jaxdebug.gradients.moves import FINE, SHORT, Rungs, evaluations
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -71,6 +71,13 @@ def require_budget(tool: str, budget: Any) -> Budget:
 
 Values = tuple[float, np.ndarray]
 """At the point of a ladder, and (rungs, 2) forward and backward."""
+
+
+def foreseen(budget: Budget, leaves: int) -> int:
+    """Evaluations that a right gradient of a smooth function takes at first."""
+    given = 0 if budget.once else 1 + 2 * len(FINE)
+    alone = 2 * len(SHORT) * budget.alone * leaves
+    return int(min(LEAST + given + alone, budget.most))
 
 
 def looked_at(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from rich.console import Console
 from rich.progress import Progress
 
-from jaxdebug.checks.examples import Examples
-from jaxdebug.checks.gradient_chunk import Chunked
+from jaxdebug.checks.examples import Arguments, Examples
+from jaxdebug.checks.gradient_answers import Budget
+from jaxdebug.checks.gradient_asked import Asked
+from jaxdebug.checks.gradient_chunk import Chunk, Chunked
+from jaxdebug.checks.gradient_known import known_of
 from jaxdebug.checks.gradient_plan import GradientPlan
 from jaxdebug.checks.gradient_report import GradientReport
+from jaxdebug.checks.gradient_result import Shown
 from jaxdebug.programs._jax import ir
 
 MOST = 256
@@ -25,19 +30,25 @@ SHARE = 0.25
 
 Reported = tuple[int, GradientReport]
 
-Judge = Callable[[Any, Sequence[int]], Iterator[Reported]]
-"""Reports of examples from what was asked of a chunk of them."""
+
+class Checks(NamedTuple):
+    """How gradients are judged."""
+
+    alone: Callable[[Arguments], GradientReport]
+    """At one example."""
+    judged: Callable[[Asked, Arguments, float, Shown], GradientReport]
+    """From what was asked there, the arguments, when it began, and what was shown."""
+    expected: Sequence[str]
+    budget: Budget
+    seed: int
 
 
 def in_turn(
     chunked: Chunked,
     examples: Examples,
     todo: Sequence[int],
+    checks: Checks,
     memory: int | None,
-    at_once: Judge,
-    alone: Callable[[int], GradientReport],
-    seed: int,
-    once: bool,
 ) -> Iterator[list[Reported]]:
     """Reports of examples, chunk by chunk, with a progress bar on a terminal.
 
@@ -45,11 +56,8 @@ def in_turn(
         chunked: the programs of many examples.
         examples: all of them.
         todo: which of them.
+        checks: how each is judged.
         memory: bytes that may be used; None for a part of what is free.
-        at_once: judges a chunk.
-        alone: checks one example.
-        seed: of directions.
-        once: whether the given point alone is looked at first.
     """
     size = min(len(todo), MOST, max(1, _memory(memory) // _bytes_of(chunked.plan)))
     left = list(todo)
@@ -61,9 +69,13 @@ def in_turn(
                 # One program for all: in the last chunk some are asked twice.
                 full = [*part, *[part[-1]] * (size - len(part))]
                 try:
-                    rows = examples.rows(full)
-                    chunk = chunked.at(rows, len(part), seed, once=once)
-                    found = [*at_once(chunk, part)]
+                    chunk = chunked.at(
+                        examples.rows(full),
+                        len(part),
+                        checks.seed,
+                        once=checks.budget.once,
+                    )
+                    found = [*_at_once(chunk, examples, part, checks)]
                 except (NotImplementedError, TypeError, ValueError):
                     # No rule for many at once; what is wrong in itself is so alone.
                     size = 1
@@ -72,11 +84,24 @@ def in_turn(
                         raise
                     size //= 2
             else:
-                found = [(index, alone(index)) for index in part]
+                found = [(index, checks.alone(examples.one(index))) for index in part]
             if found is not None:
                 left = left[len(part) :]
                 advance(len(part))
                 yield found
+
+
+def _at_once(
+    chunk: Chunk, examples: Examples, part: Sequence[int], checks: Checks
+) -> Iterator[Reported]:
+    asked = map(chunk.asked, range(len(part)))
+    known = [known_of(each, checks.expected) for each in asked]
+    chunk, seen = chunk.looked_at([each.leaves for each in known], checks.budget)
+    for row, index in enumerate(part):
+        begun = time.perf_counter()
+        shown = known[row], *seen[row]
+        own = examples.one(index)
+        yield index, checks.judged(chunk.asked(row), own, begun, shown)
 
 
 @contextmanager

@@ -141,3 +141,14 @@ def test_it_certifies_half_precision_and_reports_its_rounding_apart() -> None:
     assert report.ok
     assert report.certificate.error < 1e-5
     assert max(leaf.precision for leaf in report.leaves) > 1e-4
+
+
+@pytest.mark.parametrize("budget", ["certificate", "standard"])
+def test_the_cost_is_stated_before_it_is_spent(
+    budget: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    check = jd.check_gradients(lambda w: jnp.sum(jnp.sin(w)), budget=budget)
+    with caplog.at_level("INFO", logger="jaxdebug"):
+        report = check(X)
+    cost = f"{report.cost['values']} values and {report.cost['gradients']} gradients"
+    assert cost in caplog.text

@@ -286,27 +286,3 @@ def test_constants_made_for_a_dtype_are_no_wrong_rule() -> None:
     assert [found.code for found in wrong.findings] == ["wrong-rule"]
     audited = jd.audit(lambda x: jnp.sum(factor_off(0.0)(x)))(x)
     assert audited.verdict == "pass", str(audited)
-
-
-@pytest.mark.parametrize("kind", ["vjp", "jvp"])
-def test_a_rule_whose_function_closes_over_an_array(kind: str) -> None:
-    """JAX makes the array an operand of the call, and refuses its derivative."""
-
-    def ruled(factor: float) -> Any:
-        def layer(x: Any) -> Any:
-            return jnp.tanh(x @ jnp.asarray(W))
-
-        def slope(x: Any) -> Any:
-            return factor * (1 - layer(x) ** 2)
-
-        if kind == "vjp":
-            called: Any = jax.custom_vjp(layer)
-            called.defvjp(lambda x: (layer(x), x), lambda x, g: ((g * slope(x)) @ W.T,))
-        else:
-            called = jax.custom_jvp(layer)
-            called.defjvp(lambda x, t: (layer(x[0]), slope(x[0]) * (t[0] @ W)))
-        return jd.check_gradients(lambda x: jnp.sum(jax.jit(called)(x)))
-
-    assert ruled(1.0)(X).ok
-    report = ruled(1.01)(X)
-    assert [(f.code, f.where) for f in report.findings] == [("wrong-rule", "layer")]
