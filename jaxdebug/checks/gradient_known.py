@@ -69,6 +69,10 @@ def _known_leaves(
                 "while" in way.primitives,
                 any(calls[site].reason not in PLAIN for site in mine),
                 plan.witnesses.rounding,
+                max(
+                    (calls[site].error for site in mine if _agrees(calls[site])),
+                    default=0.0,
+                ),
             )
         )
     return leaves
@@ -93,3 +97,7 @@ def _judged_calls(
     meant = [is_expected(site, expected) for site in sites]
     tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
     return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
+
+
+def _agrees(call: JudgedCall) -> bool:
+    return call.verdict is Verdict.PASS and call.reason == "agrees"

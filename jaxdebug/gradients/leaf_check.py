@@ -15,6 +15,10 @@ from jaxdebug.gradients.kinks import Kind, Known, Point
 from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
 from jaxdebug.reports import Verdict
 
+AMPLIFIED = 1e3
+"""A gap of a coordinate by so many times what the rules on its way are off by is made
+by those: terms of either sign cancel, their gaps do not."""
+
 AGREEMENT = 1e-6
 """Relative to the leaf's typical slope: what differences tell apart at best."""
 
@@ -128,6 +132,8 @@ class Leaf(NamedTuple):
     """Whether a custom rule on its way may lawfully differ from its function."""
     rounding: float = 0.0
     """Of primitives that keep their native dtype, relative to the largest element."""
+    within: float = 0.0
+    """The largest gap of a rule on its way that counts as agreement."""
 
 
 class Seen(NamedTuple):
@@ -158,6 +164,9 @@ def check_leaf(
     """
     whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
     gaps = [Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
+    if not leaf.wrong:
+        made = AMPLIFIED * leaf.within
+        gaps = [gap._replace(counts=gap.counts and gap.relative > made) for gap in gaps]
     decided = [
         (_decide(leaf, index, evidence, each, gaps, whole, certified), each)
         for each in seen or (None,)

@@ -13,6 +13,7 @@ from jax import lax
 
 import jaxdebug as jd
 from tests.checks.faulty_rules import factor
+from tests.slow import quick_cases
 from tests.verification.case import normal
 
 LEAVES = 6
@@ -93,8 +94,8 @@ def test_rules_and_coordinates_are_judged_with_every_budget() -> None:
     assert verdicts["a"] == ("fail", "coordinates")
 
 
-@pytest.mark.parametrize("spoilt", [1.0, 1.01])
-@pytest.mark.parametrize("most", [17, 30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("spoilt", quick_cases([1.0, 1.01], [1.01]))
+@pytest.mark.parametrize("most", quick_cases([17, 30, 200], [30]))
 def test_a_number_is_never_exceeded(most: int, spoilt: float) -> None:
     report = jd.check_gradients(_loss(spoilt), budget=most)(PARAMS, X)
     # Values that come with the gradients are not counted among those asked for.

@@ -264,6 +264,7 @@ def test_a_call_that_did_not_run_hides_none_that_did() -> None:
     assert both.rules[0].reason == "agrees"
 
 
+@pytest.mark.slow
 def test_constants_made_for_a_dtype_are_no_wrong_rule() -> None:
     """The sine of a series that is cut off where float32 sees no more."""
 
