@@ -9,7 +9,7 @@ import json
 import os
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -40,9 +40,17 @@ def fingerprint(
     return {
         "schema": SCHEMA,
         **texts,
-        "program": _hashed(program.consts, code),
+        "program": _hashed([*_constants(program)], code),
         "arguments": _hashed(leaves, hashlib.sha256()),
     }
+
+
+def _constants(program: ir.ClosedJaxpr) -> Iterator[Any]:
+    """What a program closes over; a jitted function in it keeps its own."""
+    yield from program.consts
+    for equation in program.jaxpr.eqns:
+        for body in ir.nested_jaxprs(equation):
+            yield from _constants(body)
 
 
 def _hashed(leaves: Sequence[Any], digest: Any) -> str:

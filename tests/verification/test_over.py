@@ -164,6 +164,23 @@ def test_a_file_of_another_check_is_kept(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("scale", [np.ones(3, np.float32), jnp.ones(3)])
+def test_a_file_is_of_what_a_jitted_function_closes_over(
+    tmp_path: Path, scale: Any
+) -> None:
+    """The constants of an inner program are not in its text."""
+    path = tmp_path / "reports.jsonl"
+
+    def check(scale: Any) -> jd.GradientReports:
+        loss = jax.jit(lambda params, x: jnp.sum(jnp.sin((x * scale) @ params)))
+        return jd.check_gradients(loss, over="examples", resume=path)(W["w"], X[:1])
+
+    first = check(scale)
+    assert check(scale).reports == first.reports
+    with pytest.raises(ValueError, match="with other program"):
+        check(2 * scale)
+
+
 @pytest.mark.slow
 def test_what_has_no_rule_for_many_is_checked_one_by_one() -> None:
     def host(x: Any) -> Any:
