@@ -89,8 +89,8 @@ def check_gradients(
         over: to check at many examples, as many at once as memory allows: the arrays
             of all arguments that are not differentiated by have one more meaning on
             their leading axis. With `"examples"` each check gets a batch of one,
-            `x[i : i + 1]`; with `"batches"` it gets `x[i]`. Scalars and single keys
-            of random numbers are the same for all.
+            `x[i : i + 1]`; with `"batches"` it gets `x[i]`. Scalars, and a key of
+            `jax.random.key`, are the same for all.
         resume: a file that reports are written to as they are made, with `over`; an
             interrupted check of the same arguments goes on where it stopped.
         memory: bytes that may be used at once with `over`; a quarter of what is free

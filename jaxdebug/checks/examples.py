@@ -101,7 +101,8 @@ def take_apart(
         raise AuditInputError(
             f"expected arrays with one leading axis of {over} beside argnums="
             f"{argnums}; found leading lengths {found or 'of none'}. Arrays that all "
-            f"{over} share must be closed over."
+            f"{over} share must be closed over; a key of random numbers is shared if "
+            "it is one of jax.random.key."
         )
     if over == "examples":
         leaves = [

@@ -20,7 +20,7 @@ from jaxdebug.checks.gradient_differences import (
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.kinks import Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder
-from jaxdebug.gradients.leaf_check import Leaf
+from jaxdebug.gradients.leaf import Leaf
 from jaxdebug.gradients.moves import FINE, SHORT, Rungs, evaluations
 
 EPS = float(np.finfo(np.float64).eps)
@@ -60,12 +60,13 @@ def require_budget(tool: str, budget: Any) -> Budget:
     """
     if isinstance(budget, str) and budget in BUDGETS:
         return BUDGETS[budget]
-    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= LEAST:
+    least = LEAST + 2  # with those that the two gradients bring
+    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= least:
         return Budget(alone=1, most=budget)
     names = ", ".join(map(repr, BUDGETS))
     raise ValueError(
         f"{tool} expects budget to be {names}, or a number of evaluations from "
-        f"{LEAST} on; found {budget!r}."
+        f"{least} on; found {budget!r}."
     )
 
 
@@ -77,7 +78,7 @@ def foreseen(budget: Budget, leaves: int) -> int:
     """Evaluations that a right gradient of a smooth function takes at first."""
     given = 0 if budget.once else 1 + 2 * len(FINE)
     alone = 2 * len(SHORT) * budget.alone * leaves
-    return int(min(LEAST + given + alone, budget.most))
+    return int(min(LEAST + given + alone, budget.most - 2))
 
 
 def looked_at(

@@ -28,7 +28,7 @@ from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import draws, scales
 from jaxdebug.gradients.evidence import Evidence, at_points
 from jaxdebug.gradients.kinks import Point
-from jaxdebug.gradients.leaf_check import Leaf
+from jaxdebug.gradients.leaf import Leaf
 from jaxdebug.gradients.moves import (
     GIVEN,
     NEAR,
@@ -139,6 +139,8 @@ class Chunk(NamedTuple):
             leaves: what is known of each, of every example.
             budget: what may be spent on an example.
         """
+        # A gradient brings a value with it.
+        budget = budget._replace(most=budget.most - self.points[0])
         found = self._answered(leaves, budget, range(len(leaves)))
         if not budget.once:
             return self, [found[i] for i in range(len(leaves))]

@@ -16,7 +16,8 @@ from jaxdebug.gradients.certificate import Certificate, certify
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Known, Point
-from jaxdebug.gradients.leaf_check import AGREEMENT, SATURATED, Leaf, Seen, judge_near
+from jaxdebug.gradients.leaf import Leaf, Seen
+from jaxdebug.gradients.leaf_check import AGREEMENT, SATURATED, judge_near
 from jaxdebug.gradients.moves import ALL, FINE, FINER, GIVEN, LONG, SHORT, Rungs
 from jaxdebug.reports import Verdict
 

@@ -175,13 +175,22 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
     if leaf.reason == "not-finite":
         return _nonfinite(leaf)
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
+    if np.isfinite(leaf.bar):
+        numbers = (
+            f"the gradient gives a slope of {format_number(leaf.slope)}, differences "
+            f"in float64 give {format_number(leaf.difference)} ± "
+            f"{format_number(leaf.bar)}"
+        )
+    else:  # the leaf was not looked at alone
+        element = f" at [{', '.join(map(str, leaf.index))}]" if leaf.index else ""
+        numbers = (
+            f"the gradient is {format_number(leaf.found)}{element}, without custom "
+            f"rules it is {format_number(leaf.expected)}"
+        )
     return found(
         "wrong-gradient",
         leaf.path,
-        f"{where}{_place(leaf)}the gradient gives a slope of "
-        f"{format_number(leaf.slope)}, differences in float64 give "
-        f"{format_number(leaf.difference)} ± {format_number(leaf.bar)}; "
-        f"no custom rule explains it{_beside(leaf)}",
+        f"{where}{_place(leaf)}{numbers}; no custom rule explains it{_beside(leaf)}",
         evidence=_numbers(leaf) | {"cuts": leaf.cuts},
     )
 

@@ -73,20 +73,28 @@ def read_journal(
         AuditInputError: if the file is of another run, or no such file.
     """
     file = Path(path)
-    if not file.exists():
+    another = AuditInputError(
+        f"expected resume={str(path)!r} to be a file that such a check wrote, or "
+        "none; found another one. Give another path."
+    )
+    if file.exists() and not file.is_file():
+        raise another
+    try:
+        text = file.read_text("utf-8") if file.exists() else ""
+    except UnicodeDecodeError:
+        raise another from None
+    if "\n" not in text and json.dumps(run).startswith(text):
+        # None, or one that was cut off as it was begun.
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(run) + "\n", "utf-8")
         return {}
-    first, *lines = file.read_text("utf-8").split("\n")
+    first, *lines = text.split("\n")
     try:
         begun = json.loads(first)
     except json.JSONDecodeError:
-        begun = None
+        raise another from None
     if not isinstance(begun, dict) or begun.get("schema") != SCHEMA:
-        raise AuditInputError(
-            f"expected resume={str(path)!r} to be a file that such a check wrote, or "
-            "none; found another one. Give another path."
-        )
+        raise another
     other = [name for name, value in run.items() if begun.get(name) != value]
     if other:
         raise AuditInputError(
@@ -94,11 +102,18 @@ def read_journal(
             f"{', '.join(other)}. Give another path, or delete the file to start anew."
         )
     whole = lines[:-1]  # what follows the last line break was cut off
+    found = {}
+    for number, line in enumerate(whole, 2):
+        try:
+            record = json.loads(line)
+            found[record["index"]] = report_of(record["report"])
+        except (ValueError, TypeError, KeyError):
+            raise AuditInputError(
+                f"expected resume={str(path)!r} to hold one report a line; found "
+                f"another thing in line {number}. Delete that line, and it is checked again."
+            ) from None
     file.write_text("\n".join([first, *whole, ""]), "utf-8")
-    return {
-        record["index"]: report_of(record["report"])
-        for record in map(json.loads, whole)
-    }
+    return found
 
 
 def append(

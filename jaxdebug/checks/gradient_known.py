@@ -9,7 +9,7 @@ from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_plan import GradientPlan, is_expected, value_tolerances
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
-from jaxdebug.gradients.leaf_check import Leaf
+from jaxdebug.gradients.leaf import Leaf
 from jaxdebug.gradients.rule_verdict import Judged as JudgedCall
 from jaxdebug.gradients.rule_verdict import judge_calls, rule_name
 from jaxdebug.reports import Verdict

@@ -81,7 +81,9 @@ def judge_gradient(
     """
     if shown is None:
         known = known_of(asked, expected, above)
-        asked, seen, values = looked_at(asked, known.leaves, budget)
+        # A gradient brings a value with it.
+        left = budget._replace(most=budget.most - asked.points)
+        asked, seen, values = looked_at(asked, known.leaves, left)
     else:
         known, seen, values = shown
     calls, leaves = known
@@ -91,7 +93,7 @@ def judge_gradient(
         check_leaf(leaf, index, evidence, seen.seen.get(index, ()), certified)
         for index, leaf in enumerate(leaves)
     ]
-    search = Search(asked, budget.most - values)
+    search = Search(asked, budget.most - values - asked.points)
     checks = located(checks, leaves, search)
     checks = with_ways(checks, asked.plan, evidence, expected)
     return Judged(

@@ -16,7 +16,8 @@ from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.kinks import points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder
-from jaxdebug.gradients.leaf_check import Leaf, LeafCheck
+from jaxdebug.gradients.leaf import Leaf
+from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.localisation import Gap, locate
 from jaxdebug.gradients.masked import STEPS, base, masked
 from jaxdebug.reports import Verdict

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Known, Point
+from jaxdebug.gradients.leaf import Leaf, Seen
 from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
 from jaxdebug.reports import Verdict
 
@@ -112,39 +112,6 @@ class LeafCheck:
         """Whether a stop_gradient keeps all of a slope back that the function has."""
         zero = bool(self.way) and self.slope == 0 == self.size
         return self.reason == "stopped" and zero and abs(self.difference) > self.bar
-
-
-class Leaf(NamedTuple):
-    """A leaf that is differentiated by."""
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    wrong: tuple[str, ...]
-    """Rules it goes through that are wrong."""
-    meant: bool
-    """Whether it goes through a rule that is meant to differ."""
-    cut: bool
-    """Whether a stop_gradient lies on its way."""
-    iterates: bool
-    """Whether it goes through a loop that stops at a tolerance."""
-    kinked: bool
-    """Whether a custom rule on its way may lawfully differ from its function."""
-    rounding: float = 0.0
-    """Of primitives that keep their native dtype, relative to the largest element."""
-    within: float = 0.0
-    """The largest gap of a rule on its way that counts as agreement."""
-
-
-class Seen(NamedTuple):
-    """What differences say of a leaf: near the point, and at it if that was asked."""
-
-    near: Point
-    given: Point | None = None
-    plain: Point | None = None
-    """Near it, where nothing is held still; None if nothing was."""
-    direction: int = 0
-    """Along which."""
 
 
 WORST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)

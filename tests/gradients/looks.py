@@ -9,7 +9,8 @@ from jaxdebug.checks.gradient_answers import STANDARD, answered
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.gradients.coordinates import NO_GAP, Coordinates
 from jaxdebug.gradients.evidence import Evidence
-from jaxdebug.gradients.leaf_check import Leaf, LeafCheck, check_leaf
+from jaxdebug.gradients.leaf import Leaf
+from jaxdebug.gradients.leaf_check import LeafCheck, check_leaf
 from jaxdebug.gradients.moves import ALL, NEAR, Rungs
 
 Function = Callable[[float], float]

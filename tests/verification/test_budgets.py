@@ -95,11 +95,10 @@ def test_rules_and_coordinates_are_judged_with_every_budget() -> None:
 
 
 @pytest.mark.parametrize("spoilt", quick_cases([1.0, 1.01], [1.01]))
-@pytest.mark.parametrize("most", quick_cases([17, 30, 200], [30]))
+@pytest.mark.parametrize("most", quick_cases([19, 30, 200], [30]))
 def test_a_number_is_never_exceeded(most: int, spoilt: float) -> None:
     report = jd.check_gradients(_loss(spoilt), budget=most)(PARAMS, X)
-    # Values that come with the gradients are not counted among those asked for.
-    assert report.cost["values"] <= most + 2
+    assert report.cost["values"] <= most
     assert report.verdict == ("pass" if spoilt == 1 else "fail") or (
         most < 100 and report.verdict == "inconclusive"
     )
@@ -129,7 +128,7 @@ def test_what_stop_gradient_holds_still_is_certified() -> None:
     assert report.certificate.error < 1e-5
 
 
-@pytest.mark.parametrize("budget", ["cheap", 3, 17.0, True, None, -1])
+@pytest.mark.parametrize("budget", ["cheap", 18, 19.0, True, None, -1])
 def test_another_budget_is_refused(budget: Any) -> None:
     with pytest.raises(ValueError, match="expects budget to be 'certificate'"):
         jd.check_gradients(_loss(1.0), budget=budget)

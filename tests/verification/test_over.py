@@ -140,6 +140,23 @@ def test_an_interrupted_check_goes_on(
     assert [report.to_json() for report in check(W, X).reports] == kept[0]
 
 
+@pytest.mark.parametrize("damage", ["\n", "{}\n", '{"index": 0, "report": {}}\n'])
+def test_a_damaged_line_is_named(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    check = jd.check_gradients(_loss, over="examples", resume=path)
+    check(W, X[:1])
+    with path.open("a", encoding="utf-8") as file:
+        file.write(damage)
+    with pytest.raises(ValueError, match="another thing in line 3"):
+        check(W, X[:1])
+    # Cut off as it was begun: there is nothing to lose.
+    path.write_text(path.read_text("utf-8")[:20], "utf-8")
+    check(W, X[:1])
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="Give another path"):
+        check(W, X[:1])
+
+
 def test_a_file_of_another_check_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "reports.jsonl"
     path.write_text("my notes\n", "utf-8")
