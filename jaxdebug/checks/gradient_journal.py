@@ -110,7 +110,8 @@ def read_journal(
         except (ValueError, TypeError, KeyError):
             raise AuditInputError(
                 f"expected resume={str(path)!r} to hold one report a line; found "
-                f"another thing in line {number}. Delete that line, and it is checked again."
+                f"another thing in line {number}. Delete that line: what it held is "
+                "checked again."
             ) from None
     file.write_text("\n".join([first, *whole, ""]), "utf-8")
     return found
