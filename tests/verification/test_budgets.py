@@ -119,6 +119,7 @@ def test_a_network_on_its_kinks_is_certified_beside_them() -> None:
     assert report.cost["gradients"] == 2  # at the point, and near it
 
 
+@pytest.mark.slow
 def test_what_stop_gradient_holds_still_is_certified() -> None:
     def loss(w: Any) -> Any:
         return jnp.sum(lax.stop_gradient(jnp.sin(w)) * w)
@@ -143,7 +144,9 @@ def test_it_certifies_half_precision_and_reports_its_rounding_apart() -> None:
     assert max(leaf.precision for leaf in report.leaves) > 1e-4
 
 
-@pytest.mark.parametrize("budget", ["certificate", "standard"])
+@pytest.mark.parametrize(
+    "budget", quick_cases(["certificate", "standard"], ["standard"])
+)
 def test_the_cost_is_stated_before_it_is_spent(
     budget: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
