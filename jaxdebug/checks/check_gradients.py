@@ -24,12 +24,13 @@ from jaxdebug.checks.gradient_over import Checks, in_turn
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_reports import GradientReports, worst_verdict
+from jaxdebug.checks.gradient_reports import GradientReports
 from jaxdebug.checks.gradient_result import Shown, Wider, build_gradient_report
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
+from jaxdebug.reports import worst
 
 LOG = logging.getLogger("jaxdebug")
 """Says what a check will cost, before it is spent."""
@@ -231,7 +232,7 @@ def check_gradients(
                 if resume is not None:
                     append(resume, found)
         reports = tuple(done[index] for index in range(examples.count))
-        verdict = worst_verdict(reports)
+        verdict = worst(report.verdict for report in reports)
         seconds = time.perf_counter() - started
         return GradientReports(name, str(over), verdict, reports, seconds)
 

@@ -138,7 +138,7 @@ def affordable(ladders: Sequence[Rungs], left: float) -> Sequence[Rungs]:
 
 def noise_floor(evidence: Evidence) -> float:
     """Noise of values: a step in float64 is only taken up to the rounding of leaves."""
-    return 4 * EPS * float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
+    return 4 * EPS * evidence.norm(1)
 
 
 def shown(

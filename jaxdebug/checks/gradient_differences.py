@@ -166,7 +166,7 @@ def _is_rough(evidence: Evidence, given: Point) -> Generator[Ask, Answer, bool]:
         given = longer or given
     slope = float(evidence.slopes[0, 0].sum())
     gap = abs(slope - given.central.slope)
-    agrees = gap <= given.central.bar + AGREEMENT * _norm(evidence, 0)
+    agrees = gap <= given.central.bar + AGREEMENT * evidence.norm(0)
     return given.kind in ROUGH or (given.kind is Kind.SMOOTH and not agrees)
 
 
@@ -197,7 +197,7 @@ def _certified(evidence: Evidence, answer: Answer) -> Certificate:
     return certify(
         [_best(p).slope - s for p, s in zip(points, slopes, strict=True)],
         [_best(point).bar for point in points],
-        _norm(evidence, 1),
+        evidence.norm(1),
     )
 
 
@@ -212,22 +212,18 @@ def _contradiction(
     if point is None:
         return None
     slope = float(evidence.slopes[1, 0].sum())
-    found = judge(slope, point, scale=_norm(evidence, 1), tolerance=AGREEMENT)
+    found = judge(slope, point, scale=evidence.norm(1), tolerance=AGREEMENT)
     if found.verdict is not Verdict.FAIL:
         return None
     return Contradiction(slope, *point.central)
 
 
 def _judged(evidence: Evidence, place: Place, seen: Seen) -> Judgement:
-    return judge_near(place[0], evidence, seen, _norm(evidence, 1))
+    return judge_near(place[0], evidence, seen, evidence.norm(1))
 
 
 def _is_open(evidence: Evidence, place: Place, seen: Seen) -> bool:
     return _judged(evidence, place, seen).verdict is not Verdict.PASS
-
-
-def _norm(evidence: Evidence, point: int) -> float:
-    return float(np.sqrt(np.nansum(evidence.size[point] ** 2)))
 
 
 def _best(point: Point) -> Known:

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_sections import ORDER
 from jaxdebug.checks.report import Report, finding_records
 from jaxdebug.checks.report_parts import cut, finding_sections
 from jaxdebug.findings import Finding
 from jaxdebug.findings.finding import worst_first
 from jaxdebug.findings.parts import listed
-from jaxdebug.reports import Column, Document, Section, Verdict
+from jaxdebug.reports import WORST_FIRST, Column, Document, Section, Verdict
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,14 @@ class GradientReports(Report):
         return tuple(i for i, r in enumerate(self.reports) if r.verdict == verdict)
 
     def _counted(self, finding: Finding, places: Sequence[int]) -> Finding:
-        word = self.over if len(self.reports) != 1 else self.over.removesuffix("s")
         where = listed(map(str, places), most=6)
-        count = f"in {len(places)} of {len(self.reports)} {word} ({where})"
+        count = f"in {len(places)} of {len(self.reports)} {self.over} ({where})"
         evidence = {**finding.evidence, "examples": list(places)}
         message = f"{finding.message}; {count}"
         return replace(finding, message=message, evidence=evidence)
 
     def _document(self) -> Document:
-        counts = [(len(self.having(verdict)), verdict) for verdict in ORDER]
+        counts = [(len(self.having(verdict)), verdict) for verdict in WORST_FIRST]
         parts = [f"{count} {verdict}" for count, verdict in counts if count]
         return Document(
             f"gradients of {self.name} over {len(self.reports)} {self.over}",
@@ -102,7 +100,7 @@ def _leaf_section(reports: Sequence[GradientReport], over: str) -> Section:
     columns = (
         Column("parameter", "path"),
         Column("verdict", "status"),
-        *(Column(str(verdict), "number") for verdict in ORDER),
+        *(Column(str(verdict), "number") for verdict in WORST_FIRST),
         Column("because", "text"),
         Column("error", "number"),
         Column("along", "number"),
@@ -110,8 +108,10 @@ def _leaf_section(reports: Sequence[GradientReport], over: str) -> Section:
     )
     rows = []
     for leaves in zip(*(report.leaves for report in reports), strict=True):
-        counts = [sum(leaf.verdict is verdict for leaf in leaves) for verdict in ORDER]
-        worst = min(leaves, key=lambda leaf: ORDER.index(leaf.verdict))
+        counts = [
+            sum(leaf.verdict is verdict for leaf in leaves) for verdict in WORST_FIRST
+        ]
+        worst = min(leaves, key=lambda leaf: WORST_FIRST.index(leaf.verdict))
         sized = [leaf for leaf in leaves if leaf.size > 0 and np.isfinite(leaf.bar)]
         rows.append(
             (
@@ -129,8 +129,3 @@ def _leaf_section(reports: Sequence[GradientReport], over: str) -> Section:
         "errors of all."
     )
     return Section("Gradients", (note,), cut(columns, rows))
-
-
-def worst_verdict(reports: Sequence[GradientReport]) -> Verdict:
-    """Fail if one fails, inconclusive if one is."""
-    return min((report.verdict for report in reports), key=ORDER.index)

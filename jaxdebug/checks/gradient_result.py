@@ -37,7 +37,7 @@ from jaxdebug.gradients.rule_verdict import (
     judge_rules,
 )
 from jaxdebug.programs.coverage import unseen
-from jaxdebug.reports import Verdict, format_number
+from jaxdebug.reports import Verdict, format_number, worst
 
 MODES = 1e-7
 """Relative gap up to which forward and reverse mode agree in float64."""
@@ -191,8 +191,8 @@ def _modes(evidence: Evidence) -> tuple[Finding, ...]:
     if evidence.forward is None:
         return ()
     for point, (forward, reverse) in enumerate(evidence.forward.tolist()):
-        whole = float(np.sqrt(np.nansum(evidence.size[point] ** 2)))
-        if np.isfinite(reverse) and not abs(forward - reverse) <= MODES * whole:
+        gap, whole = abs(forward - reverse), evidence.norm(point)
+        if np.isfinite(reverse) and not gap <= MODES * whole:
             differ = found(
                 "modes-disagree",
                 "gradient",
@@ -205,14 +205,11 @@ def _modes(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _verdict(judged: Judged) -> Verdict:
-    verdicts = {check.verdict for check in (*judged.leaves, *judged.rules)}
     broken = judged.modes or judged.contradiction is not None
     broken = broken or not np.isfinite(judged.evidence.value[0])
-    if Verdict.FAIL in verdicts or broken:
+    if broken:
         return Verdict.FAIL
-    if Verdict.INCONCLUSIVE in verdicts:
-        return Verdict.INCONCLUSIVE
-    return Verdict.PASS
+    return worst(check.verdict for check in (*judged.leaves, *judged.rules))
 
 
 def _spared(judged: Judged, asked: Asked) -> list[str]:

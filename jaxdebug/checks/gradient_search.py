@@ -73,7 +73,7 @@ class Search:
     def __init__(self, asked: Asked, left: float) -> None:
         self.asked, self.left = asked, left
         self.values = 0
-        self.whole = float(np.sqrt(np.nansum(asked.evidence.size[1] ** 2)))
+        self.whole = asked.evidence.norm(1)
 
     def blocks(
         self, leaf: int, shape: Sequence[int], point: int, frozen: bool

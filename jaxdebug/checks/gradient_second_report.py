@@ -17,7 +17,7 @@ from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
 from jaxdebug.gradients.certificate import CONFIDENCE, Certificate
 from jaxdebug.gradients.rule_verdict import judge_rules, judge_second, rule_name
-from jaxdebug.reports import Verdict
+from jaxdebug.reports import Verdict, worst
 
 
 def with_second_order(
@@ -76,11 +76,9 @@ def with_second_order(
         replace(finding, message=f"second derivative: {finding.message}")
         for finding in second.findings
     ]
-    verdicts = {report.verdict, second.verdict}
-    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
     return replace(
         report,
-        verdict=next(verdict for verdict in order if verdict in verdicts),
+        verdict=worst([report.verdict, second.verdict]),
         findings=(*findings, *report.findings),
         second=second,
     )

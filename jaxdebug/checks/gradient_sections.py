@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxdebug.checks.report_parts import cut, meanings, short_place
-from jaxdebug.reports import Column, Section, Verdict
+from jaxdebug.reports import WORST_FIRST, Column, Section, Verdict
 
 if TYPE_CHECKING:
     from jaxdebug.gradients.leaf_check import LeafCheck
     from jaxdebug.gradients.rule_verdict import RuleVerdict
-
-ORDER = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
 
 REASONS = {
     "kink": "right near the point; the point itself is on a kink, as of relu at 0",
@@ -111,7 +109,7 @@ def _worst_first(leaf: LeafCheck) -> tuple[int, float]:
     gap = leaf.mismatch if leaf.size > 0 else 0.0
     error = gap if leaf.reason == "kink" else max(leaf.error, gap)
     error = error if counted(leaf) else 0.0
-    return ORDER.index(leaf.verdict), -error if np.isfinite(error) else -np.inf
+    return WORST_FIRST.index(leaf.verdict), -error if np.isfinite(error) else -np.inf
 
 
 def counted(leaf: LeafCheck) -> bool:
@@ -140,7 +138,7 @@ def rule_sections(rules: Sequence[RuleVerdict]) -> Iterator[Section]:
             short_place(rule.rule or rule.defined),
             ", ".join(map(short_place, rule.calls)),
         )
-        for rule in sorted(rules, key=lambda rule: ORDER.index(rule.verdict))
+        for rule in sorted(rules, key=lambda rule: WORST_FIRST.index(rule.verdict))
     ]
     note = (
         "Each rule against its own function without rules, at the operands that its "

@@ -51,6 +51,10 @@ class Evidence(NamedTuple):
     displacement: Any = (GIVEN, NEAR)
     """(points,) of each point, relative to each leaf's scale."""
 
+    def norm(self, point: int) -> float:
+        """Norm of the whole gradient, each leaf in its scale; on the host."""
+        return float(np.sqrt(np.nansum(self.size[point] ** 2)))
+
 
 def at_points(given: Evidence, near: Evidence | None = None) -> Evidence:
     """What they say at the given point and near it, or twice at the given one."""

@@ -13,7 +13,7 @@ from jaxdebug.gradients.judgement import Judgement, judge
 from jaxdebug.gradients.kinks import Kind, Known, Point
 from jaxdebug.gradients.leaf import Leaf, Seen
 from jaxdebug.gradients.leaf_gap import Gap, wrong_blocks
-from jaxdebug.reports import Verdict
+from jaxdebug.reports import WORST_FIRST, Verdict
 
 AMPLIFIED = 1e3
 """A gap of a coordinate by so many times what the rules on its way are off by is made
@@ -114,9 +114,6 @@ class LeafCheck:
         return self.reason == "stopped" and zero and abs(self.difference) > self.bar
 
 
-WORST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-
-
 def check_leaf(
     leaf: Leaf, index: int, evidence: Evidence, seen: Sequence[Seen], certified: bool
 ) -> LeafCheck:
@@ -129,7 +126,7 @@ def check_leaf(
         seen: the leaf alone, along each direction; the worst counts.
         certified: whether the gradient as a whole is known to be right.
     """
-    whole = float(np.sqrt(np.nansum(evidence.size[1] ** 2)))
+    whole = evidence.norm(1)
     gaps = [Gap.of(evidence, point, index, whole, leaf.rounding) for point in (0, 1)]
     if not leaf.wrong:
         made = AMPLIFIED * leaf.within
@@ -139,7 +136,7 @@ def check_leaf(
         for each in seen or (None,)
     ]
     (verdict, reason, witness), worst = min(
-        decided, key=lambda pair: WORST.index(pair[0][0])
+        decided, key=lambda pair: WORST_FIRST.index(pair[0][0])
     )
     direction = 0 if worst is None else worst.direction
     slope = float(evidence.slopes[1, direction, index])

@@ -7,9 +7,10 @@ from jaxdebug.reports.literal import show_name
 from jaxdebug.reports.numbers import format_number
 from jaxdebug.reports.save import save_report
 from jaxdebug.reports.text import render_text
-from jaxdebug.reports.verdict import Verdict
+from jaxdebug.reports.verdict import WORST_FIRST, Verdict, worst
 
 __all__ = [
+    "WORST_FIRST",
     "Column",
     "Document",
     "Section",
@@ -21,4 +22,5 @@ __all__ = [
     "render_text",
     "save_report",
     "show_name",
+    "worst",
 ]

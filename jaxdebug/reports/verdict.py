@@ -1,6 +1,7 @@
 """The three answers a check can give."""
 
 import enum
+from collections.abc import Iterable
 
 
 class Verdict(enum.StrEnum):
@@ -15,3 +16,12 @@ class Verdict(enum.StrEnum):
     PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+
+
+WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+"""In which order verdicts count."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on a whole from those on its parts; pass if there are none."""
+    return min(verdicts, key=WORST_FIRST.index, default=Verdict.PASS)
