@@ -19,11 +19,12 @@ from jaxdebug.checks.arguments import (
 from jaxdebug.checks.audit_plan import Plan, make_plan
 from jaxdebug.checks.audit_report import AuditReport
 from jaxdebug.checks.audit_result import build_report
+from jaxdebug.checks.gradient_answers import STANDARD
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.checks.gradient_plan import make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
-from jaxdebug.checks.gradient_result import Wider
+from jaxdebug.checks.gradient_wider import Wider
 from jaxdebug.checks.workload import (
     Workload,
     WorkloadError,
@@ -131,7 +132,7 @@ def audit(
             seed,
             started,
             silence,
-            Wider(arrays, ask, expected),
+            Wider(arrays, ask, expected, STANDARD),
         )
 
     @wraps(loss_fn, updated=())

@@ -14,12 +14,9 @@ from jaxdebug.checks.audit_report import AuditReport, LayerAudit, LeafAudit
 from jaxdebug.checks.data import examine_inputs
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import remarks, wrong_gradients
-from jaxdebug.checks.gradient_result import (
-    Wider,
-    judge_gradient,
-    judged_wider,
-    unchecked,
-)
+from jaxdebug.checks.gradient_judged import judge_gradient
+from jaxdebug.checks.gradient_result import settled, unchecked
+from jaxdebug.checks.gradient_wider import Wider
 from jaxdebug.checks.layer_findings import layer_findings, leaf_measurements
 from jaxdebug.checks.value_findings import value_findings
 from jaxdebug.findings import Finding, Severity
@@ -61,9 +58,7 @@ def build_report(
         wider: asks about the gradient again with float64 arguments.
     """
     split = plan.gradient.problem.split
-    judged = judge_gradient(asked, expected)
-    if wider is not None:
-        judged = judged_wider(judged, wider)
+    judged = settled(judge_gradient(asked, expected), asked, leaves, wider)
     # Whoever trains a parameter wants its gradient, whatever keeps it back.
     checks = tuple(
         replace(leaf, verdict=Verdict.FAIL) if leaf.withheld else leaf
@@ -83,7 +78,7 @@ def build_report(
             judged.rules,
             follows=broken or not np.isfinite(float(measured.loss)),
         ),
-        *judged.modes,
+        *judged.whole,
         # Of a severed leaf the rules have more to say than a remark.
         *(found for found in remarks(checks) if found.where not in severed),
     ]

@@ -16,18 +16,18 @@ from jaxdebug.checks.examples import Arguments, Examples, require_over, take_apa
 from jaxdebug.checks.gradient_answers import foreseen, require_budget
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_chunk import Chunked, make_chunked
-from jaxdebug.checks.gradient_determinism import with_determinism
 from jaxdebug.checks.gradient_differences import DIRECTIONS
-from jaxdebug.checks.gradient_gauge import with_gauge
 from jaxdebug.checks.gradient_journal import append, fingerprint, read_journal
+from jaxdebug.checks.gradient_judged import Shown, judge_gradient
 from jaxdebug.checks.gradient_over import Checks, in_turn
 from jaxdebug.checks.gradient_plan import GradientPlan, make_gradient_plan
 from jaxdebug.checks.gradient_problem import Problem, split_problem
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_reports import GradientReports
-from jaxdebug.checks.gradient_result import Shown, Wider, build_gradient_report
+from jaxdebug.checks.gradient_result import build_gradient_report, settled
 from jaxdebug.checks.gradient_second_report import with_second_order
 from jaxdebug.checks.gradient_skipped import plan_with_skipped, with_skipped
+from jaxdebug.checks.gradient_wider import Wider
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 from jaxdebug.reports import worst
@@ -184,17 +184,10 @@ def check_gradients(
         asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
     ) -> GradientReport:
         leaves = jax.tree.leaves(arrays)
-        report = build_gradient_report(
-            asked,
-            name,
-            expected,
-            seed,
-            started,
-            budget=allowed,
-            shown=shown,
-            wider=None if gradient is not None else Wider(arrays, ask, expected),
-        )
-        report = with_determinism(with_gauge(report, asked), asked, leaves, jitter)
+        wider = Wider(arrays, ask, expected, allowed) if gradient is None else None
+        said = judge_gradient(asked, expected, budget=allowed, shown=shown)
+        said = settled(said, asked, leaves, wider, jitter)
+        report = build_gradient_report(said, asked, name, seed, started)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:
             return report

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import numpy as np
 
 from jaxdebug.checks.gradient_asked import Asked, in_float64
+from jaxdebug.checks.gradient_judged import Check, Judged, with_verdict
 from jaxdebug.checks.gradient_plan import own_settings
-from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.gradients.evaluation import contraction
 from jaxdebug.gradients.gauge import DECOMPOSITIONS, turned_function
 from jaxdebug.gradients.leaf_check import LeafCheck
@@ -21,54 +20,41 @@ CHANGED = 1e-9
 on their phases."""
 
 
-def with_gauge(report: GradientReport, asked: Asked) -> GradientReport:
-    """The report, inconclusive where the function depends on free phases.
+def with_gauge(judged: Judged, asked: Asked) -> Judged:
+    """The verdicts, inconclusive where the function depends on free phases.
 
     Args:
-        report: as if phases were fixed.
+        judged: as if phases were fixed.
         asked: what it was made of.
 
     Cost:
         One more compilation of the function, if a gradient behind a decomposition of
         complex matrices is called wrong by differences.
     """
-    if not any(map(_failed_by_differences, report.leaves)):
-        return report
+    if not any(map(_failed_by_differences, judged.leaves)):
+        return judged
     plan = asked.plan
+    split = plan.problem.split
     behind = {
         name
-        for index, name in zip(
-            plan.problem.split.moving, plan.problem.split.names, strict=True
-        )
+        for index, name in zip(split.moving, split.names, strict=True)
         if any(
             step.equation.primitive in DECOMPOSITIONS and _is_complex(step.equation)
             for step in plan.graph.steps_after(plan.graph.inputs[index])
         )
     }
-    asking = [
-        leaf
-        for leaf in report.leaves
-        if _failed_by_differences(leaf) and leaf.path in behind
-    ]
-    if not asking or not _depends(asked):
-        return report
-    checks = tuple(
-        replace(leaf, verdict=Verdict.INCONCLUSIVE, reason="gauge", blocks=())
-        if leaf in asking
-        else leaf
-        for leaf in report.leaves
-    )
-    paths = {leaf.path for leaf in asking}
-    failed = any(c.verdict is Verdict.FAIL for c in (*checks, *report.rules))
-    return replace(
-        report,
-        verdict=Verdict.FAIL if failed else Verdict.INCONCLUSIVE,
-        findings=tuple(
-            finding
-            for finding in report.findings
-            if not (finding.code == "wrong-gradient" and finding.where in paths)
-        ),
-        leaves=checks,
+
+    def is_asking(check: Check) -> bool:
+        return _failed_by_differences(check) and check.path in behind
+
+    if not any(map(is_asking, judged.leaves)) or not _depends(asked):
+        return judged
+    return judged.excused(
+        lambda check: (
+            with_verdict(check, Verdict.INCONCLUSIVE, "gauge")
+            if is_asking(check)
+            else check
+        )
     )
 
 
@@ -77,9 +63,10 @@ def _is_complex(equation: Any) -> bool:
     return any(jax.dtypes.issubdtype(d, np.complexfloating) for d in dtypes)
 
 
-def _failed_by_differences(leaf: LeafCheck) -> bool:
-    failed = leaf.verdict is Verdict.FAIL and leaf.reason != "not-finite"
-    return failed and leaf.witness == "differences"
+def _failed_by_differences(check: Check) -> TypeGuard[LeafCheck]:
+    failed = check.verdict is Verdict.FAIL and check.reason != "not-finite"
+    by_values = isinstance(check, LeafCheck) and check.witness == "differences"
+    return failed and by_values
 
 
 def _depends(asked: Asked) -> bool:

@@ -16,10 +16,10 @@ from jaxdebug.checks.examples import Arguments, Examples
 from jaxdebug.checks.gradient_answers import Budget
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_chunk import Chunk, Chunked
+from jaxdebug.checks.gradient_judged import Shown
 from jaxdebug.checks.gradient_known import known_of
 from jaxdebug.checks.gradient_plan import GradientPlan
 from jaxdebug.checks.gradient_report import GradientReport
-from jaxdebug.checks.gradient_result import Shown
 from jaxdebug.programs._jax import ir
 
 MOST = 256

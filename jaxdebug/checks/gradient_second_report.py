@@ -12,6 +12,7 @@ import numpy as np
 from jaxdebug.checks.gradient_answers import STANDARD, Budget
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import wrong_gradients
+from jaxdebug.checks.gradient_judged import judge_gradient
 from jaxdebug.checks.gradient_plan import is_expected
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
@@ -45,14 +46,14 @@ def with_second_order(
     refused = plan.witnesses.refused
     judged = judge_second(sites, asked.evidence.rules, refused, meant)
     if plan.second is not None:
+        again = plan.second.at(leaves, report.seed, once=budget.once)
         second = build_gradient_report(
-            plan.second.at(leaves, report.seed, once=budget.once),
+            judge_gradient(again, expected, (plan, judged), budget),
+            again,
             f"the gradient of {report.name}",
-            expected,
             report.seed,
             started,
-            (plan, judged),
-            budget,
+            order=2,
         )
     else:
         rules = judge_rules(judged)

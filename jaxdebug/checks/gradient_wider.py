@@ -9,15 +9,16 @@ constants and more terms: what was such a gap is gone, what is a wrong rule is n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.checks.gradient_answers import Budget
+from jaxdebug.checks.gradient_asked import Asked
+from jaxdebug.checks.gradient_judged import Check, Judged, judge_gradient, with_verdict
 from jaxdebug.gradients.leaf_check import LeafCheck
-from jaxdebug.gradients.rule_verdict import RuleVerdict
 from jaxdebug.reports import Verdict
 
 ROUNDINGS = 64.0
@@ -27,48 +28,48 @@ MOST = 1e-3
 """Relative; nor is a gap above this, whatever the dtype."""
 
 
-Check = RuleVerdict | LeafCheck
+class Wider(NamedTuple):
+    """How to ask again, with float64 arguments in the place of narrower ones."""
 
-Again = Callable[[Any], Sequence[Check]]
-"""The verdicts at other arguments."""
+    args: Any
+    """Positional and keyword arguments."""
+    ask: Callable[[Any], Asked]
+    expected: Sequence[str]
+    budget: Budget
 
 
-def without_roundings(checks: Sequence[Check], args: Any, again: Again) -> list[Any]:
-    """Verdicts, without gaps that are gone where the function is traced in float64.
+def without_roundings(judged: Judged, wider: Wider) -> Judged:
+    """The verdicts, without gaps that are gone where the function is traced in float64.
 
     Args:
-        checks: of the function as it is.
-        args: positional and keyword arguments.
-        again: the verdicts at other arguments.
+        judged: of the function as it is.
+        wider: asks again with float64 arguments.
 
     Cost:
         The check once more, with its compilations, if a rule disagrees by no more than
         some roundings, or a leaf by no more than a thousandth.
     """
-    bar = min(MOST, ROUNDINGS * _precision(args))
+    bar = min(MOST, ROUNDINGS * _precision(wider.args))
+    checks = [*judged.rules, *judged.leaves]
     asking = {_key(check) for check in checks if _may_be_rounded(check, bar)}
     if not asking or not bar:
-        return list(checks)
+        return judged
     with jax.enable_x64(True):
         try:
-            wide = again(jax.tree.map(_widened, args))
+            asked = wider.ask(jax.tree.map(_widened, wider.args))
         except (TypeError, ValueError):
-            return list(checks)  # it takes no float64: nothing is known better
-    right = {_key(c): c for c in wide if c.verdict is not Verdict.FAIL}
-    excused = [
-        _excused(check, right[key])
-        if (key := _key(check)) in asking and key in right
-        else check
-        for check in checks
-    ]
-    rules = (check for check in excused if isinstance(check, RuleVerdict))
-    wrong = {str(rule) for rule in rules if rule.verdict is Verdict.FAIL}
-    return [
-        replace(check, causes=tuple(name for name in check.causes if name in wrong))
-        if isinstance(check, LeafCheck)
-        else check
-        for check in excused
-    ]
+            return judged  # it takes no float64: nothing is known better
+        again = judge_gradient(asked, wider.expected, budget=wider.budget)
+    known = {_key(check): check for check in (*again.rules, *again.leaves)}
+
+    def excuse(check: Check) -> Check:
+        wide = known.get(_key(check), check)
+        if _key(check) not in asking or wide.verdict is Verdict.FAIL:
+            return check
+        reason = "rounded" if wide.verdict is Verdict.PASS else wide.reason
+        return with_verdict(check, wide.verdict, reason)
+
+    return judged.excused(excuse)
 
 
 def _may_be_rounded(check: Check, bar: float) -> bool:
@@ -77,14 +78,6 @@ def _may_be_rounded(check: Check, bar: float) -> bool:
         # What several rules make of a leaf may cancel, and their gaps do not.
         disagrees, bar = disagrees and check.witness == "coordinates", MOST
     return disagrees and 0 < check.error <= bar
-
-
-def _excused(check: Check, wide: Check) -> Check:
-    """The check with the verdict that it has in float64."""
-    reason = "rounded" if wide.verdict is Verdict.PASS else wide.reason
-    known = replace(check, verdict=wide.verdict, reason=reason)
-    is_leaf = isinstance(known, LeafCheck)
-    return replace(known, causes=(), blocks=()) if is_leaf else known
 
 
 def _key(check: Check) -> tuple[str, ...]:

@@ -90,6 +90,26 @@ def test_jitter_that_is_declared_passes(declared: float, verdict: str | None) ->
     assert bool(report.findings) == (verdict is None)
 
 
+@pytest.mark.parametrize(
+    "budget", quick_cases(["standard", "certificate"], ["standard"])
+)
+def test_declared_jitter_excuses_nothing_that_differences_or_modes_tell(
+    budget: Any,
+) -> None:
+    """JAX trusts the transpose of a solve: there is no coordinate to compare."""
+
+    def loss(w: Any) -> Any:
+        solved = jax.lax.custom_linear_solve(
+            lambda x: x, w, lambda _, b: b, lambda _, cotangent: 1.001 * cotangent
+        )
+        return jnp.sum(jnp.sin(solved))
+
+    check = jd.check_gradients(loss, jitter=1e-9, budget=budget)
+    report = check(jnp.asarray(X, jnp.float32))
+    assert report.verdict == "fail", str(report)
+    assert "modes-disagree" in {finding.code for finding in report.findings}
+
+
 @pytest.mark.slow
 def test_what_is_wrong_by_more_than_the_declared_jitter_fails() -> None:
     rule = with_rule(lambda x: jnp.sin(x), lambda x, g: (1.01 * g * jnp.cos(x),))
