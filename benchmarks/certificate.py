@@ -14,11 +14,9 @@ from benchmarks.models import Transformer
 from benchmarks.result import Row
 from benchmarks.timing import compare_runs
 from jaxdebug.checks.arguments import place_arguments
-from jaxdebug.checks.gradient_answers import LEAST
-from jaxdebug.checks.gradient_asked import CHUNK
 from jaxdebug.checks.gradient_plan import make_gradient_plan
 from jaxdebug.checks.gradient_problem import split_problem
-from jaxdebug.gradients.moves import Moves
+from jaxdebug.checks.gradient_programs import STILL
 
 VALUES = 20
 """Values of the loss in float64 that a certificate may cost, beside one gradient."""
@@ -103,14 +101,12 @@ def _memory(loss: Callable[..., Any], args: tuple[Any, ...]) -> list[Row]:
     plan = make_gradient_plan(problem, leaves, (), 4)
     asked = plan.at(leaves, 0, once=True)
     with jax.enable_x64(True):
-        wide = _bytes(plan.wide, *asked.given, 0.0)
-        values = _bytes(plan.moved, *asked.given[:4], *_moves())
+        most = _bytes(plan.programs.either, *asked.given, 0.0, *STILL)
         shadow = _bytes(
             jax.jit(lambda each: plan.witnesses.gradient.apply(each)),
             [*asked.given[0], *asked.given[1]],
         )
-    native = _bytes(plan.native, leaves, problem.cotangents(plan.outputs, 0))
-    most = max(wide, values)
+    native = _bytes(plan.programs.native, leaves, problem.cotangents(plan.outputs, 0))
     return [
         Row(
             f"memory over {name}",
@@ -124,11 +120,6 @@ def _memory(loss: Callable[..., Any], args: tuple[Any, ...]) -> list[Row]:
             ("one bfloat16 gradient", native, None),
         )
     ]
-
-
-def _moves() -> Any:
-    whole, real = np.zeros(CHUNK, np.int32), np.zeros(CHUNK)
-    return Moves(real, whole, whole, real), np.int32(LEAST)
 
 
 def _bytes(fn: Any, *args: Any) -> int:

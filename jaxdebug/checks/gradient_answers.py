@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
-from jaxdebug.checks.gradient_asked import Asked
+from jaxdebug.checks.gradient_asked import OnLadders, Wanted
 from jaxdebug.checks.gradient_differences import (
     CERTAIN,
     DIRECTIONS,
@@ -39,6 +39,16 @@ class Budget(NamedTuple):
     most: float = math.inf
     once: bool = False
 
+    @property
+    def points(self) -> int:
+        """At how many points the witnesses are asked first."""
+        return 1 if self.once else 2
+
+    @property
+    def left(self) -> float:
+        """What may be spent on values: each gradient brings one with it."""
+        return self.most - self.points
+
 
 STANDARD = Budget(alone=1)
 
@@ -47,6 +57,9 @@ BUDGETS = {
     "standard": STANDARD,
     "exhaustive": Budget(alone=DIRECTIONS),
 }
+
+Answered = tuple[Looked, int]
+"""What was seen of a gradient, and how many values that took."""
 
 LEAST = 1 + 2 * len(SHORT) * DIRECTIONS
 """Evaluations that certify a gradient."""
@@ -70,8 +83,21 @@ def require_budget(tool: str, budget: Any) -> Budget:
     )
 
 
-Values = tuple[float, np.ndarray]
-"""At the point of a ladder, and (rungs, 2) forward and backward."""
+class Asking(Protocol):
+    """Gradients at one example or at many, that are looked at side by side."""
+
+    @property
+    def evidences(self) -> Sequence[Evidence]:
+        """What the witnesses say of each."""
+        ...
+
+    def and_near(self, which: Sequence[int]) -> Self:
+        """The same, some of them asked near their point too."""
+        ...
+
+    def values(self, wanted: Wanted, *, frozen: bool) -> OnLadders:
+        """Values of each on ladders, by example and ladder."""
+        ...
 
 
 def foreseen(budget: Budget, leaves: int) -> int:
@@ -81,44 +107,63 @@ def foreseen(budget: Budget, leaves: int) -> int:
     return int(min(LEAST + given + alone, budget.most - 2))
 
 
+A = TypeVar("A", bound=Asking)
+
+
 def looked_at(
-    asked: Asked, leaves: Sequence[Leaf], budget: Budget
-) -> tuple[Asked, Looked, int]:
-    """Look at a gradient; near its point too, where the point itself is not enough.
+    asking: A, leaves: Sequence[Sequence[Leaf]], budget: Budget
+) -> tuple[A, list[Answered]]:
+    """Look at gradients; near a point too, where the point itself is not enough.
 
     Args:
-        asked: the plan at its arguments.
-        leaves: what is known of each.
-        budget: what may be spent.
+        asking: the gradients.
+        leaves: what is known of each leaf, of each gradient.
+        budget: what may be spent on each.
 
     Returns:
-        The plan where it was asked in the end, what was seen, and the evaluations.
+        The gradients where they were asked in the end, and what was seen of each.
     """
-    found, spent = answered(asked, leaves, budget)
-    if budget.once and found.certificate.error > CERTAIN:
-        asked = asked.and_near()
-        found, more = answered(asked, leaves, budget)
-        spent += more
-    return asked, found, spent
+    found = answered(asking, dict(enumerate(leaves)), budget)
+    bounds = {i: seen.certificate.error for i, (seen, _) in found.items()}
+    doubtful = [i for i, bound in bounds.items() if budget.once and bound > CERTAIN]
+    if doubtful:
+        asking = asking.and_near(doubtful)
+        again = answered(asking, {i: leaves[i] for i in doubtful}, budget)
+        found |= {i: (seen, more + found[i][1]) for i, (seen, more) in again.items()}
+    return asking, [found[i] for i in range(len(leaves))]
 
 
 def answered(
-    asked: Asked, leaves: Sequence[Leaf], budget: Budget
-) -> tuple[Looked, int]:
-    """Answer whoever looks at a gradient, and count the evaluations."""
-    spent = 0
-    looking, answer = look(asked.evidence, leaves, budget.alone), None
-    while not isinstance(ask := resumed(looking, answer), Looked):
-        ladders = affordable(ask.ladders, budget.most - spent)
-        spent += evaluations(ladders)
-        values = asked.evaluate(ladders, frozen=ask.frozen) if ladders else []
-        missing = [None] * (len(ask.ladders) - len(ladders))
-        floors = [noise_floor(asked.evidence)] * len(ladders)
-        answer = [*shown(ladders, values, floors), *missing]
-    return ask, spent
+    asking: Asking, leaves: Mapping[int, Sequence[Leaf]], budget: Budget
+) -> dict[int, Answered]:
+    """Answer whoever looks at gradients, all at the same time.
+
+    Args:
+        asking: the gradients.
+        leaves: what is known of each leaf, of those that are looked at.
+        budget: what may be spent on each.
+    """
+    evidence, spent = asking.evidences, dict.fromkeys(leaves, 0)
+    looking = {i: look(evidence[i], each, budget.alone) for i, each in leaves.items()}
+    found = {i: _resumed(each, None) for i, each in looking.items()}
+    while asks := {i: each for i, each in found.items() if isinstance(each, Ask)}:
+        for frozen in (False, True):
+            wanted = {
+                i: affordable(ask.ladders, budget.left - spent[i])
+                for i, ask in asks.items()
+                if ask.frozen is frozen
+            }
+            points = _points(asking, wanted, frozen)
+            for i, ladders in wanted.items():
+                spent[i] += evaluations(ladders)
+                missing = [None] * (len(asks[i].ladders) - len(ladders))
+                answer = [*(points[i, ladder] for ladder in ladders), *missing]
+                found[i] = _resumed(looking[i], answer)
+    seen = {i: each for i, each in found.items() if isinstance(each, Looked)}
+    return {i: (each, spent[i]) for i, each in seen.items()}
 
 
-def resumed(
+def _resumed(
     looking: Generator[Ask, Answer, Looked], answer: Answer | None
 ) -> Ask | Looked:
     """What is asked for next, or what was seen in the end."""
@@ -141,27 +186,25 @@ def noise_floor(evidence: Evidence) -> float:
     return 4 * EPS * evidence.norm(1)
 
 
-def shown(
-    ladders: Sequence[Rungs], values: Sequence[Values], floors: Sequence[float]
-) -> list[Point]:
-    """What each ladder shows.
-
-    Args:
-        ladders: where the values were taken.
-        values: of each.
-        floors: noise of the values of each, if more than can be measured.
-    """
-    found: dict[int, Point] = {}
+def _points(
+    asking: Asking, wanted: Wanted, frozen: bool
+) -> dict[tuple[int, Rungs], Point]:
+    """What each ladder shows."""
+    wanted = {i: ladders for i, ladders in wanted.items() if ladders}
+    if not wanted:
+        return {}
+    values = asking.values(wanted, frozen=frozen)
+    found: dict[tuple[int, Rungs], Point] = {}
     # Ladders of the same steps are judged as one array.
-    for steps in dict.fromkeys(ladder.steps for ladder in ladders):
-        rows = [row for row, ladder in enumerate(ladders) if ladder.steps == steps]
+    for steps in dict.fromkeys(ladder.steps for _, ladder in values):
+        keys = [key for key in values if key[1].steps == steps]
         points = points_on_ladder(
             as_ladder(
-                np.stack([values[row][1] for row in rows]),
-                np.array([values[row][0] for row in rows]),
+                np.stack([values[key][1] for key in keys]),
+                np.array([values[key][0] for key in keys]),
                 np.asarray(steps),
             ),
-            noise=np.array([floors[row] for row in rows]),
+            noise=np.array([noise_floor(asking.evidences[i]) for i, _ in keys]),
         )
-        found |= {row: points.at(place) for place, row in enumerate(rows)}
-    return [found[row] for row in range(len(ladders))]
+        found |= {key: points.at(place) for place, key in enumerate(keys)}
+    return found

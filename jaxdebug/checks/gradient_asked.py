@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxdebug.checks.gradient_programs import Given, in_float64
 from jaxdebug.gradients.evidence import Evidence, at_points
-from jaxdebug.gradients.moves import NEAR, Moves, Rungs, in_ladders, moves_of
+from jaxdebug.gradients.moves import NEAR, Rungs, in_ladders, moves_of
 
 if TYPE_CHECKING:
     from jaxdebug.checks.gradient_plan import GradientPlan
 
-CHUNK = 32
-"""Most evaluations in one call: the program is compiled for that many."""
+Values = tuple[float, np.ndarray]
+"""At the point of a ladder, and (rungs, 2) forward and backward."""
+
+Wanted = Mapping[int, Sequence[Rungs]]
+"""Ladders of some of the examples that are looked at side by side."""
+
+
+OnLadders = dict[tuple[int, Rungs], Values]
+"""Values of each example on each ladder."""
 
 
 class Asked(NamedTuple):
     """A plan at one set of arguments, and what its witnesses say."""
 
     plan: GradientPlan
-    held: tuple[Any, ...]
+    held: Given
     """What is given, on the host or the device."""
     evidence: Evidence
     device: Any
@@ -35,9 +42,8 @@ class Asked(NamedTuple):
     there was one."""
 
     @property
-    def given(self) -> tuple[Any, ...]:
-        """Arguments, cotangents, what directions are drawn from, by how much leaves
-        move, and the gradient: all in float64, on the device."""
+    def given(self) -> Given:
+        """What is given, on the device."""
         with in_float64(self.device):
             return jax.device_put(self.held)
 
@@ -46,27 +52,30 @@ class Asked(NamedTuple):
         """How many gradients in float64 this took."""
         return self.points * (1 + (self.plan.witnesses.stripped is not None))
 
-    def and_near(self) -> Asked:
-        """The same, asked near the given point too."""
-        near = self.plan.gather(self.given, (NEAR,), self.device)
-        both = (
-            jax.tree.map(lambda each: each[0], one) for one in (self.evidence, near)
-        )
-        return self._replace(evidence=at_points(*both), points=2)
+    @property
+    def evidences(self) -> Sequence[Evidence]:
+        """Of the one example there is."""
+        return (self.evidence,)
 
-    def evaluate(
-        self, ladders: Sequence[Rungs], *, frozen: bool = False
-    ) -> list[tuple[float, np.ndarray]]:
-        """Values of the function on ladders: at each point, forward and backward.
+    def and_near(self, which: Sequence[int]) -> Asked:
+        """The same, asked near the given point too; of the one example there is."""
+        (near,) = self.plan.programs.evidence(self.given, (NEAR,), self.device)
+        given = jax.tree.map(lambda each: each[0], self.evidence)
+        return self._replace(evidence=at_points(given, near), points=1 + len(which))
+
+    def values(self, wanted: Wanted, *, frozen: bool) -> OnLadders:
+        """Values of the function on ladders; of the one example there is.
 
         Args:
-            ladders: where.
+            wanted: where.
             frozen: hold still what stop_gradient hands on.
         """
-        function = self.plan.frozen if frozen else self.plan.moved
-        with in_float64(self.device):
-            values = in_chunks(function, self.given[:4], moves_of(ladders))
-        return in_ladders(values, ladders)
+        ladders = wanted[0]
+        values = self.plan.programs.values(
+            self.given, moves_of(ladders), self.device, frozen=frozen
+        )
+        found = zip(ladders, in_ladders(values, ladders), strict=True)
+        return {(0, ladder): each for ladder, each in found}
 
     def rounding(self) -> list[tuple[float, float]]:
         """Relative error of each leaf's gradient, by rounding and by decisions.
@@ -77,30 +86,3 @@ class Asked(NamedTuple):
         with in_float64(self.device):
             parts = jax.device_get(self.plan.rounding(*self.given[:2]))
         return [(float(rounded), float(decided)) for rounded, decided in parts]
-
-
-def in_chunks(
-    function: Callable[..., Any], given: Sequence[Any], moves: Moves
-) -> np.ndarray:
-    """Values after each move, on the host; the program is one for any number."""
-    count, values = len(moves.amount), []
-    for start in range(0, count, CHUNK):
-        rows = np.arange(start, start + CHUNK) % count
-        part = Moves(*(column[rows] for column in moves))
-        asked = jax.device_put((part, np.int32(min(CHUNK, count - start))))
-        values.append(function(*given, *asked))
-    return np.concatenate(jax.device_get(values))[:count]
-
-
-def in_float64(device: Any) -> AbstractContextManager[Any]:
-    """64-bit numbers, on a device or on the default one."""
-    stack = ExitStack()
-    stack.enter_context(jax.enable_x64(True))
-    if device is not None:
-        stack.enter_context(jax.default_device(device))
-    return stack
-
-
-def has_float64() -> bool:
-    """Whether the default device computes in float64."""
-    return jax.default_backend() in ("cpu", "gpu", "cuda", "rocm")

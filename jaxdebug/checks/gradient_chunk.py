@@ -7,38 +7,24 @@ example apart, as it is for one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 from jax import lax
 
-from jaxdebug.checks.gradient_answers import (
-    Budget,
-    Values,
-    affordable,
-    noise_floor,
-    resumed,
-    shown,
-)
-from jaxdebug.checks.gradient_asked import Asked, has_float64, in_chunks, in_float64
-from jaxdebug.checks.gradient_differences import CERTAIN, Ask, Looked, look
+from jaxdebug.checks.gradient_asked import Asked, OnLadders, Wanted
 from jaxdebug.checks.gradient_plan import GradientPlan
-from jaxdebug.gradients.determinism import spread
-from jaxdebug.gradients.draws import draws, scales
-from jaxdebug.gradients.evidence import Evidence, at_points
-from jaxdebug.gradients.kinks import Point
-from jaxdebug.gradients.leaf import Leaf
-from jaxdebug.gradients.moves import (
-    GIVEN,
-    NEAR,
-    Moves,
-    Rungs,
-    evaluations,
-    in_ladders,
-    moves_of,
+from jaxdebug.checks.gradient_programs import (
+    Given,
+    Programs,
+    has_float64,
+    in_float64,
+    make_programs,
 )
-from jaxdebug.programs.shadow import widen_on_host
+from jaxdebug.gradients.determinism import spread
+from jaxdebug.gradients.evidence import Evidence, at_points
+from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, in_ladders, moves_of
 
 FEW = 16
 """Where less than one example in so many asks, each is answered alone."""
@@ -50,10 +36,7 @@ class Chunked(NamedTuple):
     plan: GradientPlan
     own: tuple[bool, ...]
     """For each flat argument whether every example has its own, on a leading axis."""
-    native: Callable[..., Any]
-    wide: Callable[..., Any]
-    moved: Callable[..., Any]
-    frozen: Callable[..., Any]
+    programs: Programs
 
     def at(self, leaves: Sequence[Any], count: int, seed: int, *, once: bool) -> Chunk:
         """Ask the witnesses at every example.
@@ -64,47 +47,31 @@ class Chunked(NamedTuple):
             seed: of cotangents, directions and the displacement.
             once: ask at the given point alone, and run the gradient once.
         """
-        plan, split = self.plan, self.plan.problem.split
+        plan, run = self.plan, self.programs.native
         cotangents = jax.device_put(plan.problem.cotangents(plan.outputs, seed))
-        runs = [self.native(leaves, cotangents) for _ in range(1 if once else 2)]
-        gradient = runs[0][len(plan.outputs) :]
+        runs = [run(leaves, cotangents) for _ in range(1 if once else 2)]
         spreads = None if once else spread(*jax.device_get(runs), examples=1)
-        drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
-        wide = jax.device_get((list(leaves), cotangents, list(gradient)))
-        every, cotangents, native = jax.tree.map(widen_on_host, wide)
-        # Lengths of steps are shared: from the gradients of all examples.
-        sizes = scales([every[index] for index in split.moving], native)
+        held = plan.held(leaves, runs[0][len(plan.outputs) :], seed)
         device = None if has_float64() else jax.devices("cpu")[0]
-        held = every, cotangents, drawn, sizes, native
         with in_float64(device):
             given = jax.device_put(held)
         points = (GIVEN,) if once else (GIVEN, NEAR)
-        found = self.gather(given, points, device)
-        every = at_points(*found)
-        evidence = [_row(every, (slice(None), i)) for i in range(count)]
+        found = at_points(*self.programs.evidence(given, points, device))
+        evidences = [_row(found, (slice(None), i)) for i in range(count)]
         return Chunk(
-            self, held, given, evidence, device, [len(points)] * count, spreads
+            self, held, given, evidences, device, [len(points)] * count, spreads
         )
-
-    def gather(
-        self, given: Any, points: Sequence[float], device: Any
-    ) -> list[Evidence]:
-        """Evidence at each point, on the host; leading axis: examples."""
-        with in_float64(device):
-            found = [self.wide(*given, jax.device_put(point)) for point in points]
-            return jax.device_get(found)
 
 
 class Chunk(NamedTuple):
     """A plan at many examples, and what its witnesses say of each."""
 
     chunked: Chunked
-    held: tuple[Any, ...]
-    """What is given, on the host."""
-    given: tuple[Any, ...]
-    """Arguments, cotangents, what directions are drawn from, by how much leaves move,
-    and gradients; what is each example's own on a leading axis."""
-    evidence: Sequence[Evidence]
+    held: Given
+    """What is given, on the host; what is each example's own on a leading axis."""
+    given: Given
+    """The same on the device."""
+    evidences: Sequence[Evidence]
     device: Any
     points: Sequence[int]
     """At how many points each was asked."""
@@ -124,94 +91,34 @@ class Chunk(NamedTuple):
         return Asked(
             self.chunked.plan,
             (leaves, cotangents, drawn, sizes, [leaf[index] for leaf in native]),
-            self.evidence[index],
+            self.evidences[index],
             self.device,
             self.points[index],
             tuple(spreads),
         )
 
-    def looked_at(
-        self, leaves: Sequence[Sequence[Leaf]], budget: Budget
-    ) -> tuple[Chunk, list[tuple[Looked, int]]]:
-        """Look at every example, as `looked_at` does at one.
-
-        Args:
-            leaves: what is known of each, of every example.
-            budget: what may be spent on an example.
-        """
-        # A gradient brings a value with it.
-        budget = budget._replace(most=budget.most - self.points[0])
-        found = self._answered(leaves, budget, range(len(leaves)))
-        if not budget.once:
-            return self, [found[i] for i in range(len(leaves))]
-        doubtful = [i for i, (s, _) in found.items() if s.certificate.error > CERTAIN]
-        chunk = self
-        if doubtful:
-            chunk = self._and_near(doubtful)
-            again = chunk._answered(leaves, budget, doubtful)
-            found |= {i: (s, n + found[i][1]) for i, (s, n) in again.items()}
-        return chunk, [found[i] for i in range(len(leaves))]
-
-    def _and_near(self, which: Sequence[int]) -> Chunk:
+    def and_near(self, which: Sequence[int]) -> Chunk:
         """The same, with some examples asked near their point too."""
-        (near,) = self.chunked.gather(self.given, (NEAR,), self.device)
-        evidence, points = list(self.evidence), list(self.points)
+        programs = self.chunked.programs
+        (near,) = programs.evidence(self.given, (NEAR,), self.device)
+        evidences, points = list(self.evidences), list(self.points)
         for i in which:
-            evidence[i] = at_points(_row(evidence[i], 0), _row(near, i))
+            evidences[i] = at_points(_row(evidences[i], 0), _row(near, i))
             points[i] = 2
-        return self._replace(evidence=evidence, points=points)
+        return self._replace(evidences=evidences, points=points)
 
-    def _answered(
-        self, leaves: Sequence[Sequence[Leaf]], budget: Budget, which: Sequence[int]
-    ) -> dict[int, tuple[Looked, int]]:
-        looking = {i: look(self.evidence[i], leaves[i], budget.alone) for i in which}
-        found = {i: resumed(each, None) for i, each in looking.items()}
-        spent = dict.fromkeys(which, 0)
-        while asks := {i: f for i, f in found.items() if isinstance(f, Ask)}:
-            for frozen in (False, True):
-                wanted = {
-                    i: affordable(ask.ladders, budget.most - spent[i])
-                    for i, ask in asks.items()
-                    if ask.frozen is frozen
-                }
-                points = self._points(wanted, frozen)
-                for i, ladders in wanted.items():
-                    spent[i] += evaluations(ladders)
-                    missing = [None] * (len(asks[i].ladders) - len(ladders))
-                    answer = [*(points[i, ladder] for ladder in ladders), *missing]
-                    found[i] = resumed(looking[i], answer)
-        seen = {i: f for i, f in found.items() if isinstance(f, Looked)}
-        return {i: (f, spent[i]) for i, f in seen.items()}
-
-    def _points(
-        self, wanted: Mapping[int, Sequence[Rungs]], frozen: bool
-    ) -> dict[tuple[int, Rungs], Point]:
-        """What each example's ladders show."""
-        values = self._values(wanted, frozen)
-        floors = [noise_floor(self.evidence[i]) for i, _ in values]
-        ladders = [ladder for _, ladder in values]
-        points = shown(ladders, [*values.values()], floors)
-        return dict(zip(values, points, strict=True))
-
-    def _values(
-        self, wanted: Mapping[int, Sequence[Rungs]], frozen: bool
-    ) -> dict[tuple[int, Rungs], Values]:
+    def values(self, wanted: Wanted, *, frozen: bool) -> OnLadders:
         """Values on each example's ladders: for all examples at once, or for few."""
-        found: dict[tuple[int, Rungs], Values] = {}
-        if len(wanted) * FEW <= len(self.evidence):
+        found: OnLadders = {}
+        if len(wanted) * FEW <= len(self.evidences):
             for i, ladders in wanted.items():
-                asked = self.asked(i)
-                values = asked.evaluate(ladders, frozen=frozen) if ladders else []
-                found |= {
-                    (i, ladder): v for ladder, v in zip(ladders, values, strict=True)
-                }
+                alone = self.asked(i).values({0: ladders}, frozen=frozen)
+                found |= {(i, ladder): each for (_, ladder), each in alone.items()}
             return found
         union = [*dict.fromkeys(ladder for each in wanted.values() for ladder in each)]
-        if not union:
-            return found
-        function = self.chunked.frozen if frozen else self.chunked.moved
-        with in_float64(self.device):
-            rows = in_chunks(function, self.given[:4], moves_of(union))
+        rows = self.chunked.programs.values(
+            self.given, moves_of(union), self.device, frozen=frozen
+        )
         for i, ladders in wanted.items():
             mine = dict(zip(union, in_ladders(rows[:, i], union), strict=True))
             found |= {(i, ladder): mine[ladder] for ladder in ladders}
@@ -232,13 +139,17 @@ def make_chunked(plan: GradientPlan, own: Sequence[bool]) -> Chunked:
     # float64, takes thirty times as long as of one after another.
     on_cpu = not has_float64() or jax.default_backend() == "cpu"
     moves = (Moves(*[None] * len(Moves._fields)), None)
+    those = plan.programs
+    wide = _one_by_one(those.wide, own) if on_cpu else jax.vmap(those.wide, many)
     return Chunked(
         plan,
         tuple(own),
-        jax.jit(jax.vmap(plan.native, (leaves, None))),
-        jax.jit(_one_by_one(plan.wide, own) if on_cpu else jax.vmap(plan.wide, many)),
-        jax.jit(jax.vmap(plan.moved, (leaves, *fixed, *moves), -1)),
-        jax.jit(jax.vmap(plan.frozen, (leaves, *fixed, *moves), -1)),
+        make_programs(
+            jax.vmap(those.native, (leaves, None)),
+            wide,
+            jax.vmap(those.moved, (leaves, *fixed, *moves), -1),
+            jax.vmap(those.frozen, (leaves, *fixed, *moves), -1),
+        ),
     )
 
 

@@ -7,9 +7,10 @@ from typing import Any, TypeGuard
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_asked import Asked, in_float64
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_judged import Check, Judged, with_verdict
 from jaxdebug.checks.gradient_plan import own_settings
+from jaxdebug.checks.gradient_programs import in_float64
 from jaxdebug.gradients.evaluation import contraction
 from jaxdebug.gradients.gauge import DECOMPOSITIONS, turned_function
 from jaxdebug.gradients.leaf_check import LeafCheck

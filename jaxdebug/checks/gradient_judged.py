@@ -111,9 +111,7 @@ def judge_gradient(
     """
     if shown is None:
         known = known_of(asked, expected, above)
-        # A gradient brings a value with it.
-        left = budget._replace(most=budget.most - asked.points)
-        asked, seen, values = looked_at(asked, known.leaves, left)
+        asked, ((seen, values),) = looked_at(asked, [known.leaves], budget)
     else:
         known, seen, values = shown
     calls, leaves = known

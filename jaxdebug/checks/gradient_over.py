@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from jaxdebug.checks.examples import Arguments, Examples
-from jaxdebug.checks.gradient_answers import Budget
+from jaxdebug.checks.gradient_answers import Budget, looked_at
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_chunk import Chunk, Chunked
 from jaxdebug.checks.gradient_judged import Shown
@@ -96,7 +96,7 @@ def _at_once(
 ) -> Iterator[Reported]:
     asked = map(chunk.asked, range(len(part)))
     known = [known_of(each, checks.expected) for each in asked]
-    chunk, seen = chunk.looked_at([each.leaves for each in known], checks.budget)
+    chunk, seen = looked_at(chunk, [each.leaves for each in known], checks.budget)
     for row, index in enumerate(part):
         begun = time.perf_counter()
         shown = known[row], *seen[row]

@@ -9,8 +9,15 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxdebug.checks.gradient_asked import Asked, has_float64, in_float64
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_problem import Problem
+from jaxdebug.checks.gradient_programs import (
+    Given,
+    Programs,
+    has_float64,
+    in_float64,
+    make_programs,
+)
 from jaxdebug.checks.gradient_second import second_problem
 from jaxdebug.frameworks.observed import Observed, trace_observed
 from jaxdebug.gradients.custom_calls import CallSite, call_sites
@@ -51,10 +58,7 @@ class GradientPlan(NamedTuple):
     ways: tuple[Way, ...]
     """Of each leaf."""
     witnesses: Witnesses
-    native: Callable[..., Any]
-    wide: Callable[..., Evidence]
-    moved: Callable[..., Any]
-    frozen: Callable[..., Any]
+    programs: Programs
     rounding: Callable[..., Any]
     second: GradientPlan | None = None
     """Of the second derivatives, if they were asked for and JAX has them."""
@@ -76,7 +80,8 @@ class GradientPlan(NamedTuple):
             once: ask at the given point alone, and run the gradient once.
         """
         cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
-        runs = [self.native(leaves, cotangents) for _ in range(1 if once else 2)]
+        run = self.programs.native
+        runs = [run(leaves, cotangents) for _ in range(1 if once else 2)]
         points = (GIVEN,) if once else (GIVEN, NEAR)
         asked = self.ask(leaves, runs[0][len(self.outputs) :], seed, points)
         if once:
@@ -95,18 +100,13 @@ class GradientPlan(NamedTuple):
 
         Where the device lacks float64, or the memory for it, they run on the CPU.
         """
-        split = self.problem.split
-        drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
-        cotangents = self.problem.cotangents(self.outputs, seed)
-        wide = jax.device_get((list(leaves), cotangents, list(native)))
-        every, cotangents, native = jax.tree.map(widen_on_host, wide)
-        sizes = scales([every[index] for index in split.moving], native)
+        held = self.held(leaves, native, seed)
 
         def on(device: Any) -> Asked:
             with in_float64(device):
-                given = jax.device_put((every, cotangents, drawn, sizes, native))
-            found = self.gather(given, points, device)
-            return Asked(self, given, found, device, len(points))
+                given = jax.device_put(held)
+            found = self.programs.evidence(given, points, device)
+            return Asked(self, given, at_points(*found), device, len(points))
 
         cpu = jax.devices("cpu")[0]
         if not has_float64():
@@ -118,13 +118,22 @@ class GradientPlan(NamedTuple):
                 raise
             return on(cpu)
 
-    def gather(
-        self, given: tuple[Any, ...], points: Sequence[float], device: Any
-    ) -> Evidence:
-        """Evidence at each point, on the host."""
-        with in_float64(device):
-            found = [self.wide(*given, jax.device_put(point)) for point in points]
-            return at_points(*jax.device_get(found))
+    def held(self, leaves: Sequence[Any], native: Sequence[Any], seed: int) -> Given:
+        """What the programs are given, on the host.
+
+        Args:
+            leaves: flat arguments.
+            native: the gradient in the working precision; with an axis in front, of
+                many examples, which share the lengths of steps.
+            seed: of cotangents, directions and the displacement.
+        """
+        split = self.problem.split
+        drawn = draws(split.paths, [leaves[index] for index in split.moving], seed)
+        cotangents = self.problem.cotangents(self.outputs, seed)
+        wide = jax.device_get((list(leaves), cotangents, list(native)))
+        every, cotangents, native = jax.tree.map(widen_on_host, wide)
+        sizes = scales([every[index] for index in split.moving], native)
+        return every, cotangents, drawn, sizes, native
 
 
 def make_gradient_plan(
@@ -205,7 +214,7 @@ def make_gradient_plan(
             with own_settings():
                 return evaluate(those, function(), *given)
 
-        return jax.jit(run)
+        return run
 
     def rounding(leaves: Any, cotangents: Any) -> list[tuple[Any, Any]]:
         every = [*leaves, *cotangents]
@@ -223,10 +232,12 @@ def make_gradient_plan(
         gradient,
         tuple(_way(graph, graph.inputs[index]) for index in moving),
         those,
-        jax.jit(native),
-        jax.jit(wide),
-        evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
-        evaluating(lambda: frozen_function(program)),
+        make_programs(
+            native,
+            wide,
+            evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
+            evaluating(lambda: frozen_function(program)),
+        ),
         jax.jit(rounding),
         second,
     )

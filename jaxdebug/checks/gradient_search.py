@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_asked import Asked, in_float64
+from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_plan import own_settings
+from jaxdebug.checks.gradient_programs import in_float64
 from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.kinks import points_on_ladder

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.checks.gradient_asked import has_float64
 from jaxdebug.checks.gradient_problem import Problem
+from jaxdebug.checks.gradient_programs import has_float64
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.draws import scales

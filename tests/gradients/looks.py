@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdebug.checks.gradient_answers import STANDARD, answered
+from jaxdebug.checks.gradient_asked import OnLadders, Wanted
 from jaxdebug.checks.gradient_differences import DIRECTIONS
 from jaxdebug.gradients.coordinates import NO_GAP, Coordinates
 from jaxdebug.gradients.evidence import Evidence
@@ -25,12 +26,17 @@ class Asked(NamedTuple):
     near: float
     others: float
 
-    def evaluate(
-        self, ladders: Sequence[Rungs], *, frozen: bool = False
-    ) -> list[tuple[float, np.ndarray]]:
+    @property
+    def evidences(self) -> Sequence[Evidence]:
+        return (self.evidence,)
+
+    def and_near(self, which: Sequence[int]) -> "Asked":
+        raise NotImplementedError(which)
+
+    def values(self, wanted: Wanted, *, frozen: bool) -> OnLadders:
         """Values on ladders: the first leaf is the line, the second is steady."""
         assert not frozen
-        return [self._ladder(ladder) for ladder in ladders]
+        return {(0, ladder): self._ladder(ladder) for ladder in wanted[0]}
 
     def _ladder(self, ladder: Rungs) -> tuple[float, np.ndarray]:
         start = self.point + self.near * (ladder.point == NEAR)
@@ -78,6 +84,6 @@ def look(
         np.ones((2, 2)),
     )
     leaf = Leaf("w", (1,), "float32", (), False, False, iterates, False)
-    asked: Any = Asked(evidence, function, point, near, others)
-    found, _ = answered(asked, [leaf, leaf], STANDARD)
+    asked = Asked(evidence, function, point, near, others)
+    found, _ = answered(asked, {0: [leaf, leaf]}, STANDARD)[0]
     return check_leaf(leaf, 0, evidence, found.seen[0], certified=False)
