@@ -176,7 +176,7 @@ def check_gradients(
             name,
             count,
             foreseen(allowed, count) + points,
-            points * (1 + (made.witnesses.stripped is not None)),
+            points * made.witnesses.gradients,
         )
         return made.at(leaves, seed, once=allowed.once)
 

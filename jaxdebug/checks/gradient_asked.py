@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     @property
     def gradients(self) -> int:
         """How many gradients in float64 this took."""
-        return self.points * (1 + (self.plan.witnesses.stripped is not None))
+        return self.points * self.plan.witnesses.gradients
 
     @property
     def evidences(self) -> Sequence[Evidence]:

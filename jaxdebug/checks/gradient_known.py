@@ -18,8 +18,12 @@ PLAIN = ("agrees", "not-reached")
 """Calls of which no more is to be said; the others may differ from their function."""
 
 
-Above = tuple[GradientPlan, dict[CallSite, JudgedCall]]
-"""Of second derivatives: the plan of the first, and what its calls say of them."""
+class Above(NamedTuple):
+    """What the first derivative says, if it is the second that is asked about."""
+
+    first: Asked
+    calls: dict[CallSite, JudgedCall]
+    """What its calls say of the second."""
 
 
 class Known(NamedTuple):
@@ -43,9 +47,14 @@ def known_of(
     leaves = _known_leaves(asked.plan, calls, expected)
     if above is None:
         return Known(calls, leaves)
-    behind = zip(leaves, _behind(*above), strict=True)
-    leaves = [leaf._replace(wrong=(*found, *leaf.wrong)) for leaf, found in behind]
-    return Known({**above[1], **calls}, leaves)
+    behind = _behind(above.first.plan, above.calls)
+    # A kink on the way of one leaf is a jump of its gradient, in which all others meet.
+    kinked = any(leaf.kinked for leaf in known_of(above.first, expected).leaves)
+    leaves = [
+        leaf._replace(wrong=(*wrong, *leaf.wrong), kinked=leaf.kinked or kinked)
+        for leaf, wrong in zip(leaves, behind, strict=True)
+    ]
+    return Known({**above.calls, **calls}, leaves)
 
 
 def _known_leaves(

@@ -35,7 +35,7 @@ from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.pair import relative_gap, with_native_decisions
 from jaxdebug.programs.places import is_inexact
-from jaxdebug.programs.program import Program, trace
+from jaxdebug.programs.program import trace
 from jaxdebug.programs.shadow import widen_on_host
 
 
@@ -62,6 +62,8 @@ class GradientPlan(NamedTuple):
     rounding: Callable[..., Any]
     second: GradientPlan | None = None
     """Of the second derivatives, if they were asked for and JAX has them."""
+    lacking: str = ""
+    """Why JAX has none."""
     skipped: tuple[LeafCheck, ...] = ()
     """Leaves that JAX cannot differentiate by."""
 
@@ -142,7 +144,8 @@ def make_gradient_plan(
     expected: Sequence[str],
     directions: int,
     order: int = 1,
-    bare: Program | None = None,
+    bare: Callable[..., Any] | None = None,
+    mirror: Callable[..., Any] | None = None,
 ) -> GradientPlan:
     """Trace the programs of a check.
 
@@ -152,8 +155,9 @@ def make_gradient_plan(
         expected: names of rules that are meant to differ from their function.
         directions: along which all leaves move.
         order: 2 for second derivatives too.
-        bare: the function without custom rules, if it is no part of the function's
-            own program.
+        bare: the function without custom rules, of flat arguments, if it is no part
+            of the function's own program.
+        mirror: the gradient another way, of flat arguments and cotangents.
     """
     program = trace_observed(problem.function, *leaves).program
     outputs = tuple(program.jaxpr.out_avals)
@@ -166,6 +170,8 @@ def make_gradient_plan(
     primitives = {step.equation.primitive for step in graph.steps}
     # A train step uses reverse mode alone, and forward mode costs a compilation.
     heard = TRANSPOSED | (set() if problem.unit_cotangents else {"custom_jvp_call"})
+    plain = None if bare is None else trace(bare, *leaves)
+    mirrored = None if mirror is None else trace(mirror, *leaves, *cotangents)
     with own_settings():
         those = witnesses(
             program,
@@ -174,17 +180,29 @@ def make_gradient_plan(
             sites,
             meant,
             order=order,
-            plain=bare,
+            plain=plain,
+            mirror=mirrored,
             handed_in=problem.handed_in,
             forward=not primitives.isdisjoint(heard),
         )
-    second = None
+    second, lacking = None, ""
     if order == 2 and not those.refused:
         kept = {s.address for s in sites if s in meant or s.body != "reverse"}
-        again, stripped = second_problem(problem, program, gradient.program, kept)
-        # Without custom rules it is the function itself.
-        without = trace(stripped, *leaves) if len(kept) < len(sites) else None
-        second = make_gradient_plan(again, leaves, expected, directions, bare=without)
+        again = second_problem(problem, program, gradient.program, kept)
+        # What stop_gradient holds back makes a lawful gradient of no function.
+        symmetric = not sites and "stop_gradient" not in primitives
+        try:
+            second = make_gradient_plan(
+                again.problem,
+                leaves,
+                expected,
+                directions,
+                # Without custom rules it is the function itself.
+                bare=again.without_rules if len(kept) < len(sites) else None,
+                mirror=again.mirrored if symmetric else None,
+            )
+        except NotImplementedError as error:
+            lacking = str(error).partition("\n")[0]
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         return gradient.program(*leaves, *cotangents)
@@ -240,6 +258,7 @@ def make_gradient_plan(
         ),
         jax.jit(rounding),
         second,
+        lacking,
     )
 
 

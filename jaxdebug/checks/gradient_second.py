@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,21 @@ SEED = 2
 program, so they are the same in every check."""
 
 
+class Second(NamedTuple):
+    """The problem of second derivatives, and other functions that should agree."""
+
+    problem: Problem
+    """Of the gradient along a vector, by reverse mode."""
+    without_rules: Callable[..., list[Any]]
+    """That function without custom rules."""
+    mirrored: Callable[..., list[Any]] | None
+    """Its gradient by forward mode, of flat arguments and the cotangent; None if some
+    are complex."""
+
+
 def second_problem(
     problem: Problem, program: Program, gradient: Program, kept: Collection[Address]
-) -> tuple[Problem, Callable[..., list[Any]]]:
+) -> Second:
     """The problem of the gradient along a vector, and that function without rules.
 
     Args:
@@ -54,7 +66,22 @@ def second_problem(
     def whole(*arrays: Any) -> list[Any]:
         return by_jax(arrays[: split.count], arrays[split.count :])
 
-    return Problem(function, whole, split, False, False), without_rules
+    def mirrored(*arrays: Any) -> list[Any]:
+        leaves, (cotangent,) = arrays[: split.count], arrays[split.count :]
+
+        def first(moving: Sequence[Any]) -> list[Any]:
+            every = list(leaves)
+            for index, leaf in zip(split.moving, moving, strict=True):
+                every[index] = leaf
+            return gradient(*every, *cotangents)[len(outputs) :]
+
+        start = [leaves[index] for index in split.moving]
+        tangents = [(cotangent * part).astype(part.dtype) for part in vector]
+        return jax.jvp(first, (start,), (tangents,))[1]
+
+    again = Problem(function, whole, split, False, False)
+    real = not any(map(np.iscomplexobj, vector))
+    return Second(again, without_rules, mirrored if real else None)
 
 
 def _keeps(kept: Collection[Address]) -> Callable[[Any], bool]:

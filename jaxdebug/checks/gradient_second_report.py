@@ -13,6 +13,7 @@ from jaxdebug.checks.gradient_answers import STANDARD, Budget
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_findings import wrong_gradients
 from jaxdebug.checks.gradient_judged import judge_gradient
+from jaxdebug.checks.gradient_known import Above
 from jaxdebug.checks.gradient_plan import is_expected
 from jaxdebug.checks.gradient_report import GradientReport
 from jaxdebug.checks.gradient_result import build_gradient_report
@@ -42,13 +43,19 @@ def with_second_order(
     if report.verdict is Verdict.FAIL:
         skipped = "second derivatives: the first are wrong"
         return replace(report, unchecked=(*report.unchecked, skipped))
+    if plan.lacking:
+        return replace(
+            report,
+            verdict=worst([report.verdict, Verdict.INCONCLUSIVE]),
+            unchecked=(*report.unchecked, f"second derivatives: {plan.lacking}"),
+        )
     meant = [is_expected(site, expected) for site in sites]
     refused = plan.witnesses.refused
     judged = judge_second(sites, asked.evidence.rules, refused, meant)
     if plan.second is not None:
         again = plan.second.at(leaves, report.seed, once=budget.once)
         second = build_gradient_report(
-            judge_gradient(again, expected, (plan, judged), budget),
+            judge_gradient(again, expected, Above(asked, judged), budget),
             again,
             f"the gradient of {report.name}",
             report.seed,

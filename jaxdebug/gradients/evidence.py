@@ -40,8 +40,9 @@ class Evidence(NamedTuple):
     rules: tuple[Gaps, ...]
     """One for each call of a custom rule."""
     forward: Float[Any, "points 2"] | None
-    """Slope towards the point nearby, by forward mode, and the gradient's there; None
-    where both modes are one by construction."""
+    """Slope towards the point nearby, by forward mode, and the gradient's there; of a
+    second derivative by forward over reverse, whose Hessian is symmetric. None where
+    both are one by construction."""
     precision: Any
     """(points, leaves) relative error of the native gradient of the given point."""
     scales: Any
@@ -129,9 +130,12 @@ def gather(
                 for pair, size in zip(pairs, list(sizes), strict=True)
             ]
         )
-    if those.forward:
+    if those.forward or those.mirrored is not None:
         shift = towards(drawn, moving, sizes)
-        _, slope = jax.jvp(of_moving(those.function.apply), (start,), (shift,))
+        if those.mirrored is not None:
+            slope = _pair(those.mirrored.apply([*every, *cotangents]), shift).sum()
+        else:
+            _, slope = jax.jvp(of_moving(those.function.apply), (start,), (shift,))
         forward = jnp.stack([slope, _pair(gradient, shift).sum()])
 
     def slopes(index: Array) -> Array:

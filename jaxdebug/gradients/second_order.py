@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxdebug.gradients.coordinates import Coordinates, compared
@@ -23,6 +24,10 @@ from jaxdebug.programs.equation import Address
 ROUNDING = 1e-10
 """A second derivative that changes the first by less than this part of it, over the
 scale of its operand, is rounding: where a function is linear it is nothing else."""
+
+ROUNDED = 64 * float(np.finfo(np.float64).eps)
+"""So is what the rounding of an operand changes of the first derivative: differences
+of large numbers, such as logarithms of nothing, are known to no more."""
 
 Function = Callable[..., list[Any]]
 
@@ -90,10 +95,14 @@ def second_gaps(
     right = jax.vjp(by_body, *operands)[1](outer)
     size = jnp.max(jnp.stack([_largest(each) for each in first]))
     found = [
-        _beyond_rounding(compared(p, r), ROUNDING * size / _largest(operand))
+        _beyond_rounding(compared(p, r), size * _rounding(_largest(operand)))
         for p, r, operand in zip(pull(outer), right, operands, strict=True)
     ]
     return jax.tree.map(lambda *each: jnp.stack(each), *found)
+
+
+def _rounding(operand: Array) -> Array:
+    return jnp.maximum(ROUNDING / operand, ROUNDED * operand)
 
 
 def _beyond_rounding(found: Coordinates, rounding: Array) -> Coordinates:

@@ -37,8 +37,17 @@ class Witnesses(NamedTuple):
     """Primitives that run in their native dtype also here."""
     rounding: float = 0.0
     """What those primitives round to, relative to the largest coordinate."""
+    mirrored: Shadowed | None = None
+    """Of second derivatives: the gradient by forward mode over reverse; None if the
+    function has custom rules, or holds something back by stop_gradient. A Hessian is
+    symmetric, so that both are one."""
     refused: Mapping[Address, str] = {}
     """Calls that JAX cannot differentiate twice, and why, if that was asked."""
+
+    @property
+    def gradients(self) -> int:
+        """How many gradients in float64 they take at a point."""
+        return 1 + (self.stripped is not None or self.mirrored is not None)
 
 
 TRANSPOSED = frozenset({"linear_call", "custom_linear_solve", "custom_transpose_call"})
@@ -56,6 +65,7 @@ def witnesses(
     *,
     order: int = 1,
     plain: Program | None = None,
+    mirror: Program | None = None,
     handed_in: bool = False,
     forward: bool = False,
 ) -> Witnesses:
@@ -69,6 +79,7 @@ def witnesses(
         expected: those whose rule is meant to differ from the function.
         order: 2 for the second derivatives of the calls too.
         plain: the function without custom rules, if it is another program.
+        mirror: the gradient another way: of all flat arguments and cotangents.
         handed_in: whether the gradient is somebody else's and not JAX's.
         forward: whether forward mode is to be heard, where there is one.
     """
@@ -89,6 +100,7 @@ def witnesses(
             tool = shadow_tool(native, program.x64)
             stripped = transform(program, tool, avals=avals, rules=rules)
     shadow, shadow_gradient = shadow_program(program), shadow_program(gradient)
+    mirrored = None if mirror is None else shadow_program(mirror)
     names = {*native, *shadow.native, *shadow_gradient.native}
     has_forward = all(s.equation.primitive != "custom_vjp_call" for s in sites)
     return Witnesses(
@@ -101,5 +113,6 @@ def witnesses(
         forward and has_forward and not handed_in,
         tuple(sorted(names)),
         ROUNDED_OFF * max(native.values(), default=0.0),
+        mirrored,
         refused,
     )

@@ -12,11 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.core import ShapedArray  # noqa: TID251
+from jax.extend.core import Primitive  # noqa: TID251
+from jax.interpreters import ad, mlir
 
 import jaxdebug as jd
 from tests.checks.json_schema import problems
 from tests.slow import quick_cases
 from tests.verification.case import cast, normal, with_rule, working_in
+from tests.verification.correct_programs import PROGRAMS
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs/schema/gradients-1.json").read_text("utf-8")
@@ -127,6 +131,36 @@ def test_right_second_derivatives_pass(name: str, precision: str) -> None:
     assert problems(json.loads(report.to_json()), SCHEMA, SCHEMA) == []
 
 
+def _product() -> Callable[[Any, Any], Any]:
+    """A primitive: x y, whose derivative by y JAX cannot differentiate by x again."""
+    primitives = Primitive("jaxdebug_product"), Primitive("jaxdebug_same")
+    product, same = primitives
+    for primitive, run in zip(primitives, (jnp.multiply, jnp.positive), strict=True):
+        primitive.def_impl(run)
+        primitive.def_abstract_eval(lambda x, *_: ShapedArray(x.shape, x.dtype))
+        mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=False))
+    ad.defjvp(product, lambda t, x, y: t * y, lambda t, x, y: same.bind(x) * t)
+    ad.defjvp(same, lambda t, x: jnp.zeros_like(t))
+    return product.bind
+
+
+def test_a_hessian_that_is_not_symmetric_fails_without_a_custom_rule() -> None:
+    """Differences say of which leaf, symmetry without any error bar."""
+    product = _product()
+
+    def loss(p: Any) -> Any:
+        return product(p["x"][1], p["y"][2]) + jnp.sum(p["x"] ** 2)
+
+    args = {"x": normal(3), "y": normal(4)}
+    report = jd.check_gradients(loss, order=2)(cast(args, np.float32))
+    assert report.second is not None
+    assert report.verdict == "fail"
+    codes = [(finding.code, finding.where) for finding in report.findings]
+    assert codes == [("wrong-gradient", "x"), ("modes-disagree", "gradient")]
+    right = jd.check_gradients(lambda p: p["x"][1] * p["y"][2], order=2)
+    assert right(cast(args, np.float32)).verdict == "pass"
+
+
 @pytest.mark.slow
 def test_where_the_first_derivative_is_wrong_the_second_is_not_asked() -> None:
     wrong = with_rule(lambda x: jnp.sin(x), lambda x, g: (g * jnp.sin(x),))
@@ -134,6 +168,25 @@ def test_where_the_first_derivative_is_wrong_the_second_is_not_asked() -> None:
     assert report.verdict == "fail"
     assert report.second is None
     assert "second derivatives: the first are wrong" in report.unchecked
+
+
+@pytest.mark.slow
+def test_what_jax_cannot_differentiate_twice_is_inconclusive() -> None:
+    report = jd.check_gradients(jax.scipy.special.gammainc, order=2)(
+        jnp.float32(2), jnp.float32(1)
+    )
+    assert report.verdict == "inconclusive"
+    assert "second derivatives: Differentiation rule for" in report.unchecked[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jax.nn relu network", "Optax CTC loss"])
+def test_kinks_and_logarithms_of_nothing_have_no_wrong_second_derivative(
+    name: str,
+) -> None:
+    program = PROGRAMS[name]()
+    report = jd.check_gradients(program.function, order=2)(*program.args(0))
+    assert report.verdict != "fail", str(report)
 
 
 @pytest.mark.slow
