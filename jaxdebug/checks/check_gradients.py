@@ -80,9 +80,10 @@ def check_gradients(
         budget: how much is looked at. `"certificate"` looks at all leaves together
             along four directions, and near the point only if it is not certified at
             the point itself; `"standard"` at each leaf alone too; `"exhaustive"` at
-            each along four directions. A number is the most evaluations of the
-            function that may be spent: leaves alone as far as it goes. Custom rules,
-            and what they make of each coordinate, are judged with every budget.
+            each along four directions, and at the gradient without jit. A number is
+            the most evaluations of the function that may be spent: leaves alone as far
+            as it goes. Custom rules, and what they make of each coordinate, are judged
+            with every budget.
         jitter: by how much two runs of the gradient may lawfully differ, relative to
             the largest element, as where a kernel adds up in any order. More than
             that is inconclusive.
@@ -186,7 +187,7 @@ def check_gradients(
         leaves = jax.tree.leaves(arrays)
         wider = Wider(arrays, ask, expected, allowed) if gradient is None else None
         said = judge_gradient(asked, expected, budget=allowed, shown=shown)
-        said = settled(said, asked, leaves, wider, jitter)
+        said = settled(said, asked, leaves, wider, jitter, allowed.eager)
         report = build_gradient_report(said, asked, name, seed, started)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:

@@ -33,11 +33,13 @@ class Budget(NamedTuple):
         alone: along how many directions each leaf moves alone.
         most: evaluations of the function that may be spent.
         once: whether the given point alone is looked at, if that certifies it.
+        eager: whether the gradient runs without jit too.
     """
 
     alone: int
     most: float = math.inf
     once: bool = False
+    eager: bool = False
 
     @property
     def points(self) -> int:
@@ -55,7 +57,7 @@ STANDARD = Budget(alone=1)
 BUDGETS = {
     "certificate": Budget(alone=0, once=True),
     "standard": STANDARD,
-    "exhaustive": Budget(alone=DIRECTIONS),
+    "exhaustive": Budget(alone=DIRECTIONS, eager=True),
 }
 
 Answered = tuple[Looked, int]

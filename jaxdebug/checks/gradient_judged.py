@@ -34,7 +34,7 @@ class Judged(NamedTuple):
     rules: tuple[RuleVerdict, ...]
     whole: tuple[Finding, ...]
     """What is found of the gradient as a whole: that forward and reverse mode differ,
-    or that it is not the same twice."""
+    or that it is not the same twice, or not the same without jit."""
     contradiction: Contradiction | None
     """That the whole gradient is wrong, if it is and leaves were not looked at."""
     certificate: Certificate
@@ -42,6 +42,8 @@ class Judged(NamedTuple):
     values: int
     gradients: int
     """Evaluations in float64."""
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at."""
 
     @property
     def verdict(self) -> Verdict:

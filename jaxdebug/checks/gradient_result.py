@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxdebug.checks.gradient_asked import Asked
 from jaxdebug.checks.gradient_determinism import with_determinism
+from jaxdebug.checks.gradient_eager import with_eager
 from jaxdebug.checks.gradient_findings import (
     loses_digits,
     lost_digits,
@@ -31,6 +32,7 @@ def settled(
     arguments: Sequence[Any],
     wider: Wider | None = None,
     jitter: float = 0.0,
+    eager: bool = False,
 ) -> Judged:
     """The verdicts, without what is no fault of the gradient.
 
@@ -40,10 +42,15 @@ def settled(
         arguments: flat.
         wider: asks again with float64 arguments.
         jitter: by how much two runs may lawfully differ.
+        eager: whether to compare the gradient with that without jit.
     """
     if wider is not None:
         judged = without_roundings(judged, wider)
-    return with_determinism(with_gauge(judged, asked), asked, arguments, jitter)
+    judged = with_determinism(with_gauge(judged, asked), asked, arguments, jitter)
+    # What is not the same twice is not the same without jit either.
+    if eager and not judged.whole:
+        return with_eager(judged, asked, arguments)
+    return judged
 
 
 def build_gradient_report(
@@ -80,7 +87,7 @@ def build_gradient_report(
         judged.leaves,
         judged.rules,
         judged.certificate,
-        (*unchecked(asked.plan), *_spared(judged, asked)),
+        (*unchecked(asked.plan), *_spared(judged, asked), *judged.unseen),
         seed,
         {
             "values": judged.values,

@@ -12,6 +12,7 @@ import pytest
 
 import jaxdebug as jd
 from jaxdebug.gradients.determinism import same_numbers, spread
+from jaxdebug.programs._jax import ir
 from jaxdebug.programs.program import trace
 from tests.slow import quick_cases
 from tests.verification.case import normal, with_rule, working_in
@@ -151,3 +152,34 @@ def test_two_traces_capture_the_same_numbers_or_do_not() -> None:
     assert not same_numbers(first, again)
     first, again = (trace(_fixed_key, x).jaxpr for _ in range(2))
     assert same_numbers(first, again)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("traced", [1.0, 1.001])
+def test_a_gradient_that_is_another_one_without_jit_is_inconclusive(
+    traced: float,
+) -> None:
+    def loss(w: Any) -> Any:
+        is_traced = ir.is_traced(w["b"])
+        # Within the trace of a gradient w is traced without jit too.
+        return jnp.sum(jnp.sin(w["a"])) * (traced if is_traced else 1.0)
+
+    def aside(w: Any, x: Any) -> Any:
+        return loss({"a": w, "b": x})
+
+    report = jd.check_gradients(aside, budget="exhaustive")(X, X)
+    assert report.verdict == ("pass" if traced == 1 else "inconclusive"), str(report)
+    codes = [finding.code for finding in report.findings]
+    assert codes == ([] if traced == 1 else ["eager-disagrees"])
+
+
+@pytest.mark.slow
+def test_a_gradient_that_only_jit_computes_says_that_nothing_else_was_asked() -> None:
+    def loss(w: Any, x: Any) -> Any:
+        if not ir.is_traced(x):
+            raise RuntimeError("needs jit")
+        return jnp.sum(jnp.sin(w))
+
+    report = jd.check_gradients(loss, budget="exhaustive")(X, X)
+    assert report.verdict == "pass", str(report)
+    assert "without jit: it raises RuntimeError: needs jit" in report.unchecked[-1]

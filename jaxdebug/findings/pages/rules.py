@@ -62,6 +62,25 @@ PAGES = (
         "Jitter that two runs do not show; traces that differ where all verdicts pass.",
     ),
     Page(
+        "eager-disagrees",
+        "A gradient is another one without jit",
+        Severity.WARNING,
+        "What is seen in a debugger, or under `jax.disable_jit`, is not what trains; "
+        "one of the two is not the function that is meant.",
+        'With `budget="exhaustive"`: the gradient operation by operation against the '
+        "compiled one. They differ by more than a thousand units in the last place and "
+        "ten times what the compiled one is off from float64.",
+        "None on the healthy models of the tests.",
+        (
+            "Look for Python code that asks whether it is traced, reads a state, or "
+            "keeps what it made in an earlier trace.",
+            "Draw random numbers with a jax.random key that is an argument.",
+            "If the function is pure, compare its parts with and without jit: the "
+            "compiler may be wrong.",
+        ),
+        "Differences within the rounding of the dtype: in bfloat16 all but gross ones.",
+    ),
+    Page(
         "precision-loss",
         "A gradient loses its digits in the working precision",
         Severity.WARNING,
