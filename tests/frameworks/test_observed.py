@@ -222,7 +222,7 @@ def test_two_threads_at_once(built: bool) -> None:
 
         state = nnx.to_pure_dict(state) if built else state
         barrier.wait()
-        found[index] = [paths(function, state, SEQUENCES) for _ in range(3)]
+        found[index] = [paths(function, state, SEQUENCES) for _ in range(2)]
 
     threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
     for thread in threads:
