@@ -203,7 +203,7 @@ NETWORK = {"Generator", "Generator/Dense_0", "Generator/Dense_1"}
         (lambda f: f, set[str]()),
         pytest.param(jax.jit, set[str](), marks=pytest.mark.slow),
         # Its two calls have the same noise, and their backward part saved nothing else.
-        (jax.checkpoint, NETWORK),
+        pytest.param(jax.checkpoint, NETWORK, marks=pytest.mark.slow),
     ],
 )
 def test_linen_networks_traced_once(wrap: Any, uncertain: set[str]) -> None:

@@ -77,7 +77,7 @@ TRACED = [
     if name.removesuffix("_exchanged") in QUICK_TRACES
     or name not in {*LAYERS_IN_A_LOOP, *EXCHANGED_IN_A_LOOP, *LONG_TO_TRACE}
 ]
-QUICKLY_TRACED = {*QUICK, *TRACED[::2]}
+QUICKLY_TRACED = {*QUICK, *TRACED[::4]}
 
 
 class Found(NamedTuple):

@@ -16,7 +16,7 @@ from tests.checks.faulty_rules import factor
 from tests.slow import quick_cases
 from tests.verification.case import normal
 
-LEAVES = 6
+LEAVES = 4
 PARAMS = {f"w{k}": normal(3, 4).astype(np.float32) for k in range(LEAVES)}
 X = normal(4).astype(np.float32)
 
