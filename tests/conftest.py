@@ -1,5 +1,6 @@
 """The conditions every test runs under."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -25,6 +26,20 @@ hypothesis.settings.register_profile(
     "nightly", deadline=None, max_examples=2000, print_blob=True
 )
 hypothesis.settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The tests of a file share fixtures and compiled programs: one worker has all."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadfile"
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage rarely: each time all that JAX keeps is gone through."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
 
 GUARDED = (
     "jax_enable_x64",

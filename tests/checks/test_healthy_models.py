@@ -147,9 +147,9 @@ A, B, C = {"w": np.full(3, 2.0)}, {"w": np.arange(3.0)}, np.ones(3)
     ("argnums", "paths"),
     [
         (-2, ["w"]),
-        ((0, 1), ["0/w", "1/w"]),
         ([2, 0], ["0/w", "2"]),
-        (-1, ["(params)"]),
+        pytest.param((0, 1), ["0/w", "1/w"], marks=pytest.mark.slow),
+        pytest.param(-1, ["(params)"], marks=pytest.mark.slow),
     ],
 )
 def test_argnums_of_every_form(argnums: Any, paths: list[str]) -> None:

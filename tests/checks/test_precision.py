@@ -64,11 +64,12 @@ def network(w: Any, x: Any) -> jax.Array:
     return jnp.mean(jax.nn.silu(h).astype(jnp.float32) ** 2)
 
 
-@pytest.mark.parametrize("dtype", quick_cases([BF16, F16, F32], []))
+@pytest.mark.parametrize("dtype", quick_cases([BF16, F16, F32], [], slice_of=2))
 def test_a_healthy_network_is_quiet(dtype: Any) -> None:
     report = jd.check_precision(network)(*arguments(dtype))
     assert report.ok
     assert not report.findings
+    assert problems(json.loads(report.to_json()), SCHEMA, SCHEMA) == []
     eps = float(jnp.finfo(dtype).eps)
     for result in report.results:
         assert 0 < result.error < 8 * eps
@@ -88,7 +89,6 @@ def test_decisions_are_told_apart_from_rounding() -> None:
         return jnp.sum(scores[jnp.arange(16), jnp.argmax(scores, -1)] ** 2)
 
     w = np.repeat(W[:, :1], 4, 1) * (1 + 1e-4 * np.arange(4))
-    report = jd.check_precision(chosen)(jnp.asarray(w, BF16), jnp.asarray(X, BF16))
     same = jd.check_precision(chosen)(*arguments(F32))
     assert not same.flips
     w = jnp.asarray(w, F32)
@@ -112,14 +112,6 @@ def test_an_overflow_fails_and_the_report_is_the_message(tmp_path: Path) -> None
     assert saved["schema"] == "jaxdebug.precision/1"
     assert saved["results"][0]["error"] == "Infinity"
     assert problems(saved, SCHEMA, SCHEMA) == []
-    assert (
-        problems(
-            json.loads(jd.check_precision(network)(*arguments(F16)).to_json()),
-            SCHEMA,
-            SCHEMA,
-        )
-        == []
-    )
     del saved["causes"][0]["line"]
     saved["results"][0]["kind"] = "other"
     assert len(problems(saved, SCHEMA, SCHEMA)) == 2

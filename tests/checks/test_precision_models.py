@@ -42,7 +42,8 @@ class Net(nn.Module):
         return nn.Dense(2)(nn.tanh(Centred(self.good)(nn.Dense(4)(x))))
 
 
-@pytest.mark.parametrize("good", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("good", [False, True])
 def test_the_layer_is_named(good: bool) -> None:
     net = Net(good)
     params = net.init(jax.random.key(0), X)

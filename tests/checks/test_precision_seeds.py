@@ -11,7 +11,7 @@ from tests.slow import quick_cases
 SEEDS = (100, 101)
 
 
-@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=3))
+@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=6))
 def test_losses_are_found_at_their_line(name: str) -> None:
     at = planted(name)
     assert [at(seed) for seed in SEEDS] == [(True, True)] * len(SEEDS)
@@ -19,7 +19,9 @@ def test_losses_are_found_at_their_line(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    quick_cases([(name, dtype) for name in MODELS for dtype in DTYPES], [], slice_of=7),
+    quick_cases(
+        [(name, dtype) for name in MODELS for dtype in DTYPES], [], slice_of=14
+    ),
 )
 def test_healthy_models_are_quiet(name: str, dtype: str) -> None:
     at = healthy(name, dtype)

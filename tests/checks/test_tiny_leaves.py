@@ -31,7 +31,7 @@ def add(factor: float) -> Any:
     return added
 
 
-@pytest.mark.parametrize("factor", quick_cases([1.0, 1.3, 0.0], [1.3]))
+@pytest.mark.parametrize("factor", quick_cases([1.0, 1.3, 0.0], []))
 def test_a_tiny_bias_is_judged_as_any_other(factor: float) -> None:
     """Initialised with a deviation of 1e-6, as in many public models, or less."""
     added = add(factor)

@@ -137,8 +137,6 @@ def test_an_audit_lists_what_is_silenced_and_does_not_count_it() -> None:
     assert "Silenced" in quiet.text()
     assert "lost-gradient: stopped" in quiet.text(width=200)
     assert '"silenced"' in quiet.to_json()
-    other = jd.audit(partly_stopped, silence=["lost-gradient:free"])(PARAMS, X)
-    assert not other.ok
     with pytest.raises(ValueError, match="names no code"):
         jd.audit(partly_stopped, silence=["lost"])
 

@@ -43,7 +43,7 @@ def without_statistics(step: Any) -> Any:
     return nnx.jit(lambda *args: core(step)(*args)[0])
 
 
-@pytest.mark.parametrize("name", quick_cases(STEPS, QUICK))
+@pytest.mark.parametrize("name", quick_cases(STEPS, QUICK, slice_of=3))
 def test_three_steps_leave_the_same_objects(name: str) -> None:
     case = STEPS[name]
     alone, probed = case.make(), case.make()
@@ -59,7 +59,7 @@ def largest(array: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    "name", quick_cases([n for n, case in STEPS.items() if case.loss], [])
+    "name", quick_cases([n for n, case in STEPS.items() if case.loss], [], slice_of=3)
 )
 def test_every_leaf_has_its_gradient_and_its_update(name: str) -> None:
     """Against nnx.grad, and against the parameters before and after."""
@@ -205,9 +205,8 @@ def test_nothing_of_a_step_that_fails_is_done() -> None:
         assert bits(args) == before
 
 
-@pytest.mark.parametrize(
-    "wrap", [pytest.param(nnx.jit, marks=pytest.mark.slow), lambda step: step]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("wrap", [nnx.jit, lambda step: step])
 def test_objects_that_are_no_arguments_are_refused_and_not_lost(wrap: Any) -> None:
     """Flax empties them before it refuses."""
     model, optimizer, x, y = new_plain()

@@ -23,6 +23,7 @@ from tests.modules.layer_arrays import (
     seen,
     told,
 )
+from tests.slow import quick_cases
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(size=(4, 3)).astype(np.float32)
@@ -97,7 +98,7 @@ def perceptron(argument: str) -> Apply:
     return apply
 
 
-@pytest.mark.parametrize("renew", [True, False])
+@pytest.mark.parametrize("renew", quick_cases([True, False], [True]))
 def test_plain_parameters(renew: bool) -> None:
     step, both = adversaries(perceptron("0"), perceptron("1"), renew)
     args = weights(3, 6, 5), weights(5, 6, 1), NOISE, REAL
@@ -200,9 +201,9 @@ NETWORK = {"Generator", "Generator/Dense_0", "Generator/Dense_1"}
     ("wrap", "uncertain"),
     [
         (lambda f: f, set[str]()),
-        (jax.jit, set[str]()),
+        pytest.param(jax.jit, set[str](), marks=pytest.mark.slow),
         # Its two calls have the same noise, and their backward part saved nothing else.
-        (jax.checkpoint, NETWORK),
+        pytest.param(jax.checkpoint, NETWORK, marks=pytest.mark.slow),
     ],
 )
 def test_linen_networks_traced_once(wrap: Any, uncertain: set[str]) -> None:

@@ -33,12 +33,13 @@ from tests.slow import quick_cases
 ULPS = 2
 
 CASES = cases(TRANSFORMATIONS)
-# A second derivative takes as long as all else: the quick ones go through every rule.
-SECOND = (
+# The quick ones of these transformations go through every rule.
+LONG = ("second", "around", "jvp")
+THROUGH_EVERY_RULE = (
     *("jit_nested", "scan", "fori", "cond", "remat", "solve", "shard_map_checked"),
     *("custom_jvp", "custom_vjp", "custom_vjp_in_loops"),
 )
-QUICK = [case for case in CASES if case[1] != "second" or case[0] in SECOND]
+QUICK = [case for case in CASES if case[1] not in LONG or case[0] in THROUGH_EVERY_RULE]
 EAGER = ("scan_long", "cond", "remat_in_scan", "custom_vjp", "solve", "while_loop")
 
 

@@ -13,6 +13,7 @@ import pytest
 from flax.training.train_state import TrainState
 
 from jaxdebug.statistics.probe import probe
+from tests.slow import quick_cases
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 3)).astype(np.float32)
@@ -122,6 +123,7 @@ def two_gradients() -> Step:
     return Step(step, (PARAMS, X), jax.grad(loss), frozenset(PARAMS))
 
 
+QUICK = ("adam", "accumulated", "two_optimisers", "two_gradients")
 STEPS: dict[str, Callable[[], Step]] = {
     "by_hand": by_hand,
     "sgd": lambda: by_optax(optax.sgd(0.1, momentum=0.9, nesterov=True)),
@@ -143,7 +145,7 @@ STEPS: dict[str, Callable[[], Step]] = {
 }
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", quick_cases(STEPS, QUICK))
 def test_gradients_are_right_or_not_identified(name: str) -> None:
     step = STEPS[name]()
 

@@ -22,7 +22,7 @@ from tests.programs.linen_models import (
 )
 from tests.slow import quick_cases
 
-QUICK = ("dense", "scan_remat", "twice", "two_outputs")
+QUICK = ("scan_remat", "two_outputs")
 
 
 class Seen(NamedTuple):

@@ -12,13 +12,17 @@ from jaxdebug.programs.graph import build_graph
 from tests.statistics.test_units import INPUTS, OUT, WEIGHTS, measured_activations
 
 
+def _slow(*case: Any) -> Any:
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [
         (jax.nn.gelu, "gelu"),
-        (lambda h: jax.nn.gelu(h, approximate=False), "gelu"),
-        (lambda h: jax.nn.gelu(h.astype(jnp.float32)).astype(h.dtype), "gelu"),
-        (lambda h: h * jax.nn.sigmoid(h), "silu"),
+        _slow(lambda h: jax.nn.gelu(h, approximate=False), "gelu"),
+        _slow(lambda h: jax.nn.gelu(h.astype(jnp.float32)).astype(h.dtype), "gelu"),
+        _slow(lambda h: h * jax.nn.sigmoid(h), "silu"),
         # 0.02 away from gelu: half precision would take it for that.
         (lambda h: h * jax.nn.sigmoid(1.702 * h), "mul logistic"),
     ],

@@ -48,7 +48,7 @@ def step(params: Any, x: Any, tx: Any, mode: Any) -> Any:
 @pytest.mark.parametrize(
     "jit",
     [
-        lambda f: f,
+        pytest.param(lambda f: f, marks=pytest.mark.slow),
         lambda f: jax.jit(f, static_argnames=("tx", "mode")),
         pytest.param(
             lambda f: jax.jit(f, static_argnums=(2, -1)), marks=pytest.mark.slow

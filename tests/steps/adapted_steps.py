@@ -15,6 +15,7 @@ from flax.training.dynamic_scale import DynamicScale
 from flax.training.train_state import TrainState
 from jax import lax
 
+from tests.steps.equinox_steps import batched_loss
 from tests.steps.fill import cross_entropy, fill
 from tests.steps.train_step import LABELS, TrainStep, X, Y, mse, parameters, predict
 
@@ -123,12 +124,7 @@ def equinox_batch_norm() -> TrainStep:
     optimizer = optax.adam(1e-2)
 
     def loss_fn(params: Any, state: Any, x: Any, y: Any) -> Any:
-        model = eqx.combine(params, static)
-        batched = jax.vmap(
-            model, axis_name="batch", in_axes=(0, None), out_axes=(0, None)
-        )
-        out, state = batched(x, state)
-        return jnp.mean((out - y) ** 2), state
+        return batched_loss(eqx.combine(params, static), state, x, y)
 
     @eqx.filter_jit
     def step(params: Any, state: Any, opt: Any, x: Any, y: Any) -> Any:

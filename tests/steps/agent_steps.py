@@ -117,6 +117,17 @@ def played_and_learnt() -> TrainStep:
     )
 
 
+def _learning_values(network: Any, step: Any, gradient: Any) -> TrainStep:
+    """A step of a state by one batch of what was seen, chosen and rewarded."""
+    return TrainStep(
+        step,
+        (_state(network, _SEEN), _SEEN, _CHOSEN, _REWARD, _NEXT),
+        gradient,
+        old=lambda args: args[0].params,
+        new=lambda out: out.params,
+    )
+
+
 def distributional_values() -> TrainStep:
     """C51: the target's atoms are shared out among bins in a loop."""
     network, atoms = _Mlp(2 * 5), jnp.linspace(-2.0, 2.0, 5)
@@ -152,13 +163,7 @@ def distributional_values() -> TrainStep:
         target = target_of(state, then, reward)
         return jax.grad(loss_fn)(state.params, target, seen, chosen)
 
-    return TrainStep(
-        step,
-        (_state(network, _SEEN), _SEEN, _CHOSEN, _REWARD, _NEXT),
-        gradient,
-        old=lambda args: args[0].params,
-        new=lambda out: out.params,
-    )
+    return _learning_values(network, step, gradient)
 
 
 def twin_critics() -> TrainStep:
@@ -251,13 +256,7 @@ def learnt_now_and_then() -> TrainStep:
             state,
         )
 
-    return TrainStep(
-        step,
-        (_state(network, _SEEN), _SEEN, _CHOSEN, _REWARD, _NEXT),
-        gradient,
-        old=lambda args: args[0].params,
-        new=lambda out: out.params,
-    )
+    return _learning_values(network, step, gradient)
 
 
 AGENT_STEPS = {

@@ -37,6 +37,13 @@ def training(step: Any, args: Any, gradient: Any, at: Any = 0, to: Any = 0) -> A
     )
 
 
+def batched_loss(model: Any, state: Any, x: Any, y: Any) -> Any:
+    """The loss of a model with a state, and the state that comes out of the batch."""
+    batched = jax.vmap(model, axis_name="batch", in_axes=(0, None), out_axes=(0, None))
+    out, state = batched(x, state)
+    return jnp.mean((out - y) ** 2), state
+
+
 class _Stateful(eqx.Module):
     first: eqx.nn.BatchNorm
     spectral: eqx.nn.SpectralNorm[Any]
@@ -63,21 +70,14 @@ def normalised_by_a_state() -> TrainStep:
     model, state = eqx.nn.make_with_state(_Stateful)(KEY)
     optimizer = optax.adam(1e-2)
 
-    def loss_fn(model: Any, state: Any, x: Any, y: Any) -> Any:
-        batched = jax.vmap(
-            model, axis_name="batch", in_axes=(0, None), out_axes=(0, None)
-        )
-        out, state = batched(x, state)
-        return jnp.mean((out - y) ** 2), state
-
     @eqx.filter_jit
     def step(model: Any, state: Any, opt_state: Any, x: Any, y: Any) -> Any:
-        grads, state = eqx.filter_grad(loss_fn, has_aux=True)(model, state, x, y)
+        grads, state = eqx.filter_grad(batched_loss, has_aux=True)(model, state, x, y)
         updates, opt_state = optimizer.update(grads, opt_state)
         return eqx.apply_updates(model, updates), state, opt_state
 
     def gradient(model: Any, state: Any, opt_state: Any, x: Any, y: Any) -> Any:
-        return eqx.filter_grad(loss_fn, has_aux=True)(model, state, x, y)[0]
+        return eqx.filter_grad(batched_loss, has_aux=True)(model, state, x, y)[0]
 
     return training(
         step,

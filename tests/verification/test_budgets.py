@@ -16,7 +16,7 @@ from tests.checks.faulty_rules import factor
 from tests.slow import quick_cases
 from tests.verification.case import normal
 
-LEAVES = 6
+LEAVES = 4
 PARAMS = {f"w{k}": normal(3, 4).astype(np.float32) for k in range(LEAVES)}
 X = normal(4).astype(np.float32)
 
@@ -95,7 +95,7 @@ def test_rules_and_coordinates_are_judged_with_every_budget() -> None:
 
 
 @pytest.mark.parametrize("spoilt", quick_cases([1.0, 1.01], [1.01]))
-@pytest.mark.parametrize("most", quick_cases([19, 30, 200], [30]))
+@pytest.mark.parametrize("most", quick_cases([19, 30, 200], [30], slice_of=2))
 def test_a_number_is_never_exceeded(most: int, spoilt: float) -> None:
     report = jd.check_gradients(_loss(spoilt), budget=most)(PARAMS, X)
     assert report.cost["values"] <= most

@@ -184,7 +184,13 @@ def test_a_file_of_another_check_is_kept(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("scale", [np.ones(3, np.float32), jnp.ones(3)])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        np.ones(3, np.float32),
+        pytest.param(jnp.ones(3), marks=pytest.mark.slow),
+    ],
+)
 def test_a_file_is_of_what_a_jitted_function_closes_over(
     tmp_path: Path, scale: Any
 ) -> None:

@@ -19,6 +19,7 @@ import jaxdebug as jd
 from jaxdebug.checks.report import ReportFailed
 from tests.checks.faulty_rules import factor
 from tests.checks.json_schema import problems
+from tests.slow import quick_cases
 from tests.verification.case import with_rule
 
 SCHEMA = json.loads(
@@ -192,7 +193,7 @@ def test_an_exception_of_the_users_passes_through() -> None:
         jd.check_gradients(loss)({"w": W}, X)
 
 
-@pytest.mark.parametrize("transposed", ["right", "wrong"])
+@pytest.mark.parametrize("transposed", quick_cases(["right", "wrong"], ["wrong"]))
 def test_a_transpose_that_somebody_wrote_is_held_against_forward_mode(
     transposed: str,
 ) -> None:
@@ -230,6 +231,7 @@ def test_what_float64_decides_otherwise_is_no_rounding() -> None:
     assert [finding.code for finding in report.findings] == ["flipped-decisions"]
 
 
+@pytest.mark.slow
 def test_a_rule_is_traced_under_the_settings_of_its_function() -> None:
     """With 64 bits this one would give float64 for its float32 function."""
 
@@ -251,6 +253,7 @@ def test_a_rule_is_traced_under_the_settings_of_its_function() -> None:
     assert jd.check_precision(centred)(x).ok
 
 
+@pytest.mark.slow
 def test_a_call_that_did_not_run_hides_none_that_did() -> None:
     rule = with_rule(jnp.sin, lambda x, g: (g * jnp.cos(x),))
 

@@ -6,7 +6,7 @@ from tests.zoo import PROGRAMS
 from tests.zoo.lines import SHARE, total, zoo_lines
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_nearly_every_site_has_the_users_line() -> None:
     """In at least 95 of 100 sites; the cells of Flax's own recurrences aside, whose
     module class is not the user's."""
