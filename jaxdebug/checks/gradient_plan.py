@@ -30,6 +30,7 @@ from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import GIVEN, NEAR
 from jaxdebug.gradients.witnesses import TRANSPOSED, Witnesses, witnesses
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs.callbacks import calls_host, with_wide_callbacks
 from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
@@ -243,6 +244,7 @@ def make_gradient_plan(
             for (native, wide), alone in zip(pairs, own, strict=True)
         ]
 
+    on_host = any(map(calls_host, (program.jaxpr, gradient.program.jaxpr)))
     return GradientPlan(
         problem,
         graph,
@@ -252,7 +254,8 @@ def make_gradient_plan(
         those,
         make_programs(
             native,
-            wide,
+            # Rules are asked at float64 operands, and so is what they call on the host.
+            with_wide_callbacks(wide) if on_host else wide,
             evaluating(lambda: lambda _, leaves: those.function.apply(leaves)),
             evaluating(lambda: frozen_function(program)),
         ),
