@@ -31,8 +31,10 @@ def gradient_document(report: GradientReport) -> Document:
             replace(part, title=f"{part.title}: second derivatives")
             for part in (*parts, *rule_sections(second.rules))
         ]
-    if report.unchecked:
-        sections.append(Section("Not checked", (), listing=report.unchecked))
+    twice = () if second is None else second.unchecked
+    # What neither looked into is said once.
+    if unchecked := tuple(dict.fromkeys((*report.unchecked, *twice))):
+        sections.append(Section("Not checked", (), listing=unchecked))
     cost = (
         f"{report.cost['values']:.0f} values and {report.cost['gradients']:.0f} "
         f"gradients in float64, {report.cost['seconds']:.1f} s with compilation, "

@@ -56,10 +56,8 @@ class GradientReports(Report):
         return tuple(i for i, r in enumerate(self.reports) if r.verdict == verdict)
 
     def _counted(self, finding: Finding, places: Sequence[int]) -> Finding:
-        where = listed(map(str, places), most=6)
-        count = f"in {len(places)} of {len(self.reports)} {self.over} ({where})"
         evidence = {**finding.evidence, "examples": list(places)}
-        message = f"{finding.message}; {count}"
+        message = f"{finding.message}; {self._in([*map(str, places)])}"
         return replace(finding, message=message, evidence=evidence)
 
     def _document(self) -> Document:
@@ -78,9 +76,20 @@ class GradientReports(Report):
         )
 
     def _open(self) -> Iterator[Section]:
-        unchecked = dict.fromkeys(u for each in self.reports for u in each.unchecked)
-        if unchecked:
-            yield Section("Not checked", (), listing=tuple(unchecked))
+        where: dict[str, list[str]] = {}
+        for index, report in enumerate(self.reports):
+            for each in report.unchecked:
+                where.setdefault(each, []).append(str(index))
+        listing = [
+            each if len(some) == len(self.reports) else f"{each}; {self._in(some)}"
+            for each, some in where.items()
+        ]
+        if listing:
+            yield Section("Not checked", (), listing=tuple(listing))
+
+    def _in(self, places: Sequence[str]) -> str:
+        count = f"{len(places)} of {len(self.reports)} {self.over}"
+        return f"in {count} ({listed(places, most=6)})"
 
     def _record(self) -> Mapping[str, Any]:
         return {

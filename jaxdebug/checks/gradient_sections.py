@@ -48,15 +48,17 @@ REASONS = {
 
 def passed(leaves: Any, rules: Any) -> str:
     """How many gradients and rules are right."""
-    parts = [f"{_passed(leaves)} gradients are right"]
+    parts = [_passed(leaves, "gradients")]
     if rules:
-        parts.append(f"{_passed(rules)} custom rules are right")
+        parts.append(_passed(rules, "custom rules"))
     return "; ".join(parts)
 
 
-def _passed(checks: Any) -> str:
-    right = sum(check.verdict is Verdict.PASS for check in checks)
-    return f"{right} of {len(checks)}"
+def _passed(checks: Any, what: str) -> str:
+    verdicts = [check.verdict for check in checks]
+    undecided = verdicts.count(Verdict.INCONCLUSIVE)
+    rest = f", {undecided} undecided" if undecided else ""
+    return f"{verdicts.count(Verdict.PASS)} of {len(verdicts)} {what} are right{rest}"
 
 
 def leaf_section(leaves: Sequence[LeafCheck]) -> Section:

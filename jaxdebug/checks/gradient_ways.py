@@ -43,7 +43,8 @@ def with_ways(
             continue
         cut_by = way_of(graph, graph.inputs[moving[index]], silent)
         if not evidence.size[:, index].any() and check.reason != "empty":
-            named = tuple(dict.fromkeys(map(str, cut_by.cuts)))
+            cuts = _losing(cut_by) if cut_by.open else map(str, cut_by.cuts)
+            named = tuple(dict.fromkeys(cuts))
             check = replace(check, way=_word(cut_by, expected), cuts=named)
             own = (_is_own_rule(cut) for cut in cut_by.cuts)
             if check.verdict is Verdict.PASS and check.way == "cut" and any(own):
@@ -52,9 +53,7 @@ def with_ways(
                     check, verdict=Verdict.INCONCLUSIVE, reason="silent-rule"
                 )
         elif check.verdict is Verdict.FAIL and not check.causes:
-            # Every network decides by comparisons: those are not what loses a part.
-            parts = (str(cut) for cut in cut_by.cuts if not cut.decides)
-            check = replace(check, cuts=tuple(dict.fromkeys(parts)))
+            check = replace(check, cuts=tuple(dict.fromkeys(_losing(cut_by))))
         if check.reason == "stopped" and _declared(cut_by, expected):
             check = replace(check, reason="expected")
         looked.append(check)
@@ -76,6 +75,11 @@ def _is_own_rule(cut: Cut) -> bool:
         return False
     _, place = calls.custom_rule_name(cut.equation.raw)
     return source.is_users(place.rpartition(":")[0])
+
+
+def _losing(way: Way) -> Iterator[str]:
+    """What may lose a part of a gradient; every network decides by comparisons."""
+    return (str(cut) for cut in way.cuts if not cut.decides)
 
 
 def _word(way: Way, expected: Sequence[str]) -> str:
@@ -100,7 +104,9 @@ def way_findings(checks: Sequence[LeafCheck]) -> Iterator[Finding]:
     """
     for check in checks:
         zero = check.verdict is Verdict.PASS or check.reason == "silent-rule"
-        if not zero or check.way not in ("cut", "unread"):
+        # Open, but perhaps not in the branch that is taken.
+        doubtful = check.way == "open" and check.reason == "flat" and check.cuts
+        if not zero or not (check.way in ("cut", "unread") or doubtful):
             continue
         evidence = {"way": check.way, "cuts": check.cuts}
         if check.way == "unread":
@@ -109,7 +115,8 @@ def way_findings(checks: Sequence[LeafCheck]) -> Iterator[Finding]:
             continue
         by = cut_text(check)
         if check.reason in ("flat", "silent-rule"):
-            text = f"the gradient and small differences are zero: it is cut off by {by}"
+            how = "may be cut off" if doubtful else "is cut off"
+            text = f"the gradient and small differences are zero: it {how} by {by}"
             code = "flat-gradient"
         else:
             text = f"no derivative leads back to it: it is cut off by {by}"

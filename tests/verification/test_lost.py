@@ -64,6 +64,22 @@ def test_what_is_never_read_is_said_so(lost: jd.GradientReport) -> None:
 
 
 @pytest.mark.slow
+def test_a_gradient_that_the_branch_taken_loses_is_named() -> None:
+    def in_steps(x: Any) -> Any:
+        return jnp.round(x * 8)
+
+    def loss(p: Any) -> Any:
+        rounded = lax.cond(p["b"][0] < 9, in_steps, lambda x: x, p["a"])
+        return jnp.sum(rounded * p["c"]) + jnp.sum(p["b"] ** 2)
+
+    report = jd.check_gradients(loss)({**P, "b": P["b"] * 0 + 1})
+    assert report.verdict == "pass", str(report)
+    found = _finding(report, "a")
+    assert (found.code, found.line) == ("flat-gradient", _line_of(in_steps))
+    assert "it may be cut off by round" in found.message
+
+
+@pytest.mark.slow
 def test_a_part_that_is_lost_is_named() -> None:
     report = jd.check_gradients(lambda x: jnp.sum(_fine_steps(x) + x))(P["a"])
     (found,) = report.findings
