@@ -14,9 +14,9 @@ from benchmarks.models import Transformer
 from benchmarks.result import Row
 from benchmarks.timing import compare_runs
 from jaxdebug.checks.arguments import place_arguments
-from jaxdebug.checks.gradient_plan import make_gradient_plan
-from jaxdebug.checks.gradient_problem import split_problem
-from jaxdebug.checks.gradient_programs import STILL
+from jaxdebug.checks.gradients.plan import make_gradient_plan
+from jaxdebug.checks.gradients.problem import split_problem
+from jaxdebug.checks.gradients.programs import STILL
 
 VALUES = 20
 """Values of the loss in float64 that a certificate may cost, beside one gradient."""

@@ -7,13 +7,13 @@ and the command line can print its help at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxdebug.checks.audit import audit
-    from jaxdebug.checks.audit_report import AuditReport
-    from jaxdebug.checks.check_gradients import check_gradients
-    from jaxdebug.checks.check_precision import check_precision
-    from jaxdebug.checks.gradient_report import GradientReport
-    from jaxdebug.checks.gradient_reports import GradientReports
-    from jaxdebug.checks.precision_report import PrecisionReport
+    from jaxdebug.checks.audits.audit import audit
+    from jaxdebug.checks.audits.report import AuditReport
+    from jaxdebug.checks.gradients.check_gradients import check_gradients
+    from jaxdebug.checks.gradients.report import GradientReport
+    from jaxdebug.checks.gradients.reports import GradientReports
+    from jaxdebug.checks.precision.check_precision import check_precision
+    from jaxdebug.checks.precision.report import PrecisionReport
     from jaxdebug.checks.workload import Workload
     from jaxdebug.programs.shadow import shadow
     from jaxdebug.programs.strip import strip
@@ -39,15 +39,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AuditReport": "jaxdebug.checks.audit_report",
-    "GradientReport": "jaxdebug.checks.gradient_report",
-    "GradientReports": "jaxdebug.checks.gradient_reports",
-    "PrecisionReport": "jaxdebug.checks.precision_report",
+    "AuditReport": "jaxdebug.checks.audits.report",
+    "GradientReport": "jaxdebug.checks.gradients.report",
+    "GradientReports": "jaxdebug.checks.gradients.reports",
+    "PrecisionReport": "jaxdebug.checks.precision.report",
     "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",
-    "audit": "jaxdebug.checks.audit",
-    "check_gradients": "jaxdebug.checks.check_gradients",
-    "check_precision": "jaxdebug.checks.check_precision",
+    "audit": "jaxdebug.checks.audits.audit",
+    "check_gradients": "jaxdebug.checks.gradients.check_gradients",
+    "check_precision": "jaxdebug.checks.precision.check_precision",
     "probe": "jaxdebug.statistics.probe",
     "shadow": "jaxdebug.programs.shadow",
     "strip": "jaxdebug.programs.strip",

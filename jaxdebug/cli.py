@@ -102,7 +102,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         with contextlib.redirect_stdout(sys.stderr), own_folder_on_path(path):
             _say(f"jaxdebug: importing {show_name(str(path))}", progress)
             workload = load_target(arguments.target)
-            from jaxdebug.checks.audit import audit_workload
+            from jaxdebug.checks.audits.audit import audit_workload
 
             _say(f"jaxdebug: auditing {show_name(workload.name)}", progress)
             report = audit_workload(

@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.audit_report import AuditReport
+from jaxdebug.checks.audits.report import AuditReport
 from jaxdebug.checks.report import ReportFailed
 from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.reports import Verdict

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.audit_report import AuditReport
+from jaxdebug.checks.audits.report import AuditReport
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((6, 8, 8, 1)).astype(np.float32)

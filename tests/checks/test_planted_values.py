@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.audit_report import AuditReport
+from jaxdebug.checks.audits.report import AuditReport
 from jaxdebug.findings import Finding
 
 W = {

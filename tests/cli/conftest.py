@@ -45,9 +45,9 @@ def replace_audit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Put a function in the place of ``audit_workload``."""
 
     def replace(audit_workload: Any) -> None:
-        module = ModuleType("jaxdebug.checks.audit")
+        module = ModuleType("jaxdebug.checks.audits.audit")
         vars(module)["audit_workload"] = audit_workload
-        monkeypatch.setitem(sys.modules, "jaxdebug.checks.audit", module)
+        monkeypatch.setitem(sys.modules, "jaxdebug.checks.audits.audit", module)
 
     return replace
 

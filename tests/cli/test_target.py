@@ -132,7 +132,7 @@ def test_an_import_that_raises_keeps_the_users_traceback(tmp_path: Path) -> None
     assert "# here" in message
     assert "KeyError: 'weights'" in message
     assert "importlib" not in message
-    assert "checks/target.py" not in message
+    assert "checks/audits/target.py" not in message
     assert not any(
         "_jaxdebug_target_net" in name for name in set(sys.modules) - modules
     )
@@ -205,4 +205,4 @@ def test_wrong_types(tmp_path: Path) -> None:
     message = refusal(f"{path}:breaks")
     assert "OSError: no data" in message
     assert "calling breaks() raised OSError" in message
-    assert "checks/target.py" not in message
+    assert "checks/audits/target.py" not in message

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdebug.checks.gradient_answers import STANDARD, answered
-from jaxdebug.checks.gradient_asked import OnLadders, Wanted
-from jaxdebug.checks.gradient_differences import DIRECTIONS
+from jaxdebug.checks.gradients.answers import STANDARD, answered
+from jaxdebug.checks.gradients.asked import OnLadders, Wanted
+from jaxdebug.checks.gradients.differences import DIRECTIONS
 from jaxdebug.gradients.coordinates import NO_GAP, Coordinates
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf import Leaf

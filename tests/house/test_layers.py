@@ -84,7 +84,7 @@ def test_imports_go_downward() -> None:
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("programs/loop.py", "from jaxdebug.checks.audit import audit"),
+        ("programs/loop.py", "from jaxdebug.checks.audits.audit import audit"),
         ("programs/loop.py", "import jaxdebug.statistics.probe"),
         ("programs/loop.py", "from jaxdebug import checks"),
         ("programs/loop.py", "def f():\n    from jaxdebug.findings import codes"),
@@ -92,8 +92,8 @@ def test_imports_go_downward() -> None:
         ("programs/_jax/ir.py", "from ...checks import audit"),
         ("programs/loop.py", "if TYPE_CHECKING:\n    from jaxdebug.cli import main"),
         ("tuning/sweep.py", "from jaxdebug.training.watch import watch"),
-        ("checks/audit.py", "from jaxdebug import probe"),
-        ("checks/audit.py", "import jaxdebug as jd"),
+        ("checks/audits/audit.py", "from jaxdebug import probe"),
+        ("checks/audits/audit.py", "import jaxdebug as jd"),
         ("extra/thing.py", ""),
     ],
 )
@@ -109,13 +109,13 @@ def test_an_import_that_does_not_go_down_is_found(
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("checks/audit.py", "from jaxdebug.programs.shadow import shadow"),
-        ("checks/audit.py", "from jaxdebug.checks.workload import Workload"),
-        ("checks/audit.py", "from . import workload"),
-        ("checks/audit.py", "from ..programs import shadow"),
+        ("checks/audits/audit.py", "from jaxdebug.programs.shadow import shadow"),
+        ("checks/audits/audit.py", "from jaxdebug.checks.workload import Workload"),
+        ("checks/audits/audit.py", "from . import workload"),
+        ("checks/audits/audit.py", "from ..programs import shadow"),
         ("programs/_jax/ir.py", "from .. import loop\nimport jax"),
         ("cli.py", "from jaxdebug import __version__"),
-        ("__init__.py", "from jaxdebug.checks.audit import audit"),
+        ("__init__.py", "from jaxdebug.checks.audits.audit import audit"),
     ],
 )
 def test_an_import_that_goes_down_is_let_pass(

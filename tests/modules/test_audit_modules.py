@@ -15,8 +15,8 @@ from flax import nnx
 
 import jaxdebug as jd
 from jaxdebug.checks.arguments import AuditInputError, place_arguments
-from jaxdebug.checks.audit import audit_workload
-from jaxdebug.checks.gradient_problem import split_problem
+from jaxdebug.checks.audits.audit import audit_workload
+from jaxdebug.checks.gradients.problem import split_problem
 from tests.modules.test_split import Net, bits
 
 RNG = np.random.default_rng(0)

@@ -34,7 +34,7 @@ def test_the_nnx_example() -> None:
     from flax import nnx
 
     from examples import digits_nnx
-    from jaxdebug.checks.audit import audit_workload
+    from jaxdebug.checks.audits.audit import audit_workload
 
     workload = digits_nnx.make_workload()
     state = jax.tree.leaves(nnx.state(workload.params, nnx.BatchStat))

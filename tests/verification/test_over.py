@@ -137,7 +137,7 @@ def test_an_interrupted_check_goes_on(
     def unneeded(*_: Any, **__: Any) -> Any:
         raise AssertionError("checked again")
 
-    monkeypatch.setattr("jaxdebug.checks.check_gradients.in_turn", unneeded)
+    monkeypatch.setattr("jaxdebug.checks.gradients.check_gradients.in_turn", unneeded)
     assert [report.to_json() for report in check(W, X).reports] == kept[0]
 
 

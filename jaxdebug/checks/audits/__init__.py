@@ -1,0 +1,1 @@
+"""One batch of a workload: gradients, layers and data."""

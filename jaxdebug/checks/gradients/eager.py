@@ -1,0 +1,73 @@
+"""Whether a gradient that is computed operation by operation is the compiled one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.gradients.asked import Asked
+from jaxdebug.checks.gradients.judged import Judged
+from jaxdebug.findings import found
+from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.shadow import widen_on_host
+from jaxdebug.reports import format_number
+
+ROUNDINGS = 1e3
+"""Units in the last place that a fused program may differ by, and more where the
+gradient is ill-conditioned: ten times what the compiled one is off from float64."""
+
+
+def with_eager(judged: Judged, asked: Asked, arguments: Sequence[Any]) -> Judged:
+    """The verdicts, and a finding if they are of the compiled gradient alone.
+
+    Args:
+        judged: of the compiled gradient.
+        asked: what it was made of.
+        arguments: flat.
+
+    Cost:
+        One gradient, operation by operation; each kind compiles when it runs first.
+    """
+    plan, (_, cotangents, *_, compiled) = asked.plan, asked.held
+    avals = [aval for aval in plan.outputs if is_inexact(aval)]
+    native = [
+        jax.device_put(np.asarray(cotangent).astype(aval.dtype))
+        for cotangent, aval in zip(cotangents, avals, strict=True)
+    ]
+    try:
+        results = plan.problem.gradient(*jax.device_put(list(arguments)), *native)
+    except (TypeError, ValueError, NotImplementedError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        unseen = f"whether it is the same without jit: it raises {why}"
+        return judged._replace(unseen=(*judged.unseen, unseen))
+    worst, path = 0.0, ""
+    gradient = jax.device_get(results[len(plan.outputs) :])
+    for leaf, eager, other in zip(judged.leaves, gradient, compiled, strict=True):
+        gap, size = _gap(widen_on_host(eager), np.asarray(other))
+        rounding = float(jax.numpy.finfo(leaf.dtype).eps)
+        allowed = ROUNDINGS * rounding + 10 * (leaf.precision + leaf.flips)
+        if gap > allowed * size and not gap <= worst * size:
+            worst, path = (gap / size if size > 0 else gap), leaf.path
+    if not path:
+        return judged
+    differs = found(
+        "eager-disagrees",
+        path,
+        "without jit its gradient is another one: it differs by "
+        f"{format_number(worst)} of the compiled one's norm",
+        evidence={"gap": worst},
+    )
+    return judged._replace(whole=(*judged.whole, differs))
+
+
+def _gap(eager: np.ndarray, compiled: np.ndarray) -> tuple[float, float]:
+    """Norm of the difference, infinite if one alone is not finite, and of the other."""
+    finite = np.isfinite(eager), np.isfinite(compiled)
+    if not np.array_equal(*finite):
+        return np.inf, 1.0
+    both = finite[0]
+    gap = np.linalg.norm((eager - compiled)[both])
+    return float(gap), float(np.linalg.norm(compiled[both]))

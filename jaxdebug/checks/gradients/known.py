@@ -1,0 +1,112 @@
+"""What is known of a gradient before any value of its function is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxdebug.checks.gradients.asked import Asked
+from jaxdebug.checks.gradients.plan import GradientPlan, is_expected, value_tolerances
+from jaxdebug.gradients.custom_calls import CallSite
+from jaxdebug.gradients.evidence import Evidence
+from jaxdebug.gradients.leaf import Leaf
+from jaxdebug.gradients.rule_verdict import Judged as JudgedCall
+from jaxdebug.gradients.rule_verdict import judge_calls, rule_name
+from jaxdebug.reports import Verdict
+
+PLAIN = ("agrees", "not-reached")
+"""Calls of which no more is to be said; the others may differ from their function."""
+
+
+class Above(NamedTuple):
+    """What the first derivative says, if it is the second that is asked about."""
+
+    first: Asked
+    calls: dict[CallSite, JudgedCall]
+    """What its calls say of the second."""
+
+
+class Known(NamedTuple):
+    """What is known before any value is asked for."""
+
+    calls: dict[CallSite, JudgedCall]
+    leaves: list[Leaf]
+
+
+def known_of(
+    asked: Asked, expected: Sequence[str], above: Above | None = None
+) -> Known:
+    """What the calls of custom rules say, and what is known of each leaf.
+
+    Args:
+        asked: the plan at its arguments.
+        expected: rules that are meant to differ.
+        above: what the first derivative says, if it is the second that is asked about.
+    """
+    calls = _judged_calls(asked.plan, asked.evidence, expected)
+    leaves = _known_leaves(asked.plan, calls, expected)
+    if above is None:
+        return Known(calls, leaves)
+    behind = _behind(above.first.plan, above.calls)
+    # A kink on the way of one leaf is a jump of its gradient, in which all others meet.
+    kinked = any(leaf.kinked for leaf in known_of(above.first, expected).leaves)
+    leaves = [
+        leaf._replace(wrong=(*wrong, *leaf.wrong), kinked=leaf.kinked or kinked)
+        for leaf, wrong in zip(leaves, behind, strict=True)
+    ]
+    return Known({**above.calls, **calls}, leaves)
+
+
+def _known_leaves(
+    plan: GradientPlan, calls: dict[CallSite, JudgedCall], expected: Sequence[str]
+) -> list[Leaf]:
+    """What the program's flow says of each leaf."""
+    graph, split = plan.graph, plan.problem.split
+    leaves = []
+    for index, path, way in zip(split.moving, split.names, plan.ways, strict=True):
+        node = graph.inputs[index]
+        mine = [site for site in calls if site.address in way.addresses]
+        wrong = [site for site in mine if calls[site].verdict is Verdict.FAIL]
+        leaves.append(
+            Leaf(
+                path,
+                tuple(graph.avals[node].shape),
+                str(graph.avals[node].dtype),
+                tuple(dict.fromkeys(map(rule_name, wrong))),
+                any(is_expected(site, expected) for site in mine),
+                "stop_gradient" in way.primitives,
+                "while" in way.primitives,
+                any(calls[site].reason not in PLAIN for site in mine),
+                plan.witnesses.rounding,
+                max(
+                    (calls[site].error for site in mine if _agrees(calls[site])),
+                    default=0.0,
+                ),
+            )
+        )
+    return leaves
+
+
+def _behind(
+    plan: GradientPlan, calls: dict[CallSite, JudgedCall]
+) -> list[tuple[str, ...]]:
+    """For each leaf the rules on its way that are wrong."""
+    wrong = [site for site, each in calls.items() if each.verdict is Verdict.FAIL]
+    found = []
+    for way in plan.ways:
+        names = (rule_name(site) for site in wrong if site.address in way.addresses)
+        found.append(tuple(dict.fromkeys(names)))
+    return found
+
+
+def _judged_calls(
+    plan: GradientPlan, evidence: Evidence, expected: Sequence[str]
+) -> dict[CallSite, JudgedCall]:
+    sites = plan.witnesses.sites
+    meant = [is_expected(site, expected) for site in sites]
+    tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
+    return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
+
+
+def _agrees(call: JudgedCall) -> bool:
+    return call.verdict is Verdict.PASS and call.reason == "agrees"
