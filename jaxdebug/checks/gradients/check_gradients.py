@@ -123,12 +123,14 @@ def check_gradients(
         memory of two float64 gradients and five copies of the leaves. A certificate
         takes one gradient in the working precision, one in float64, with custom rules
         two, and the function 18 times; where the point is on a kink, as at the
-        initialisation of a network with relu, twice of that and 33 times more. One
-        compilation for each signature; one more if a stop_gradient makes differences
-        of the plain function useless, and all of it again in float64 if a rule differs
-        by no more than some roundings of its dtype. With `order=2` the same again for
-        a function that costs as much as the gradient. With `over` the programs are
-        compiled once for as many examples as fit.
+        initialisation of a network with relu, twice of that and 33 times more; what is
+        wrong is searched for as above. With `budget="exhaustive"` one gradient without
+        jit. Two compilations for each signature, whatever the arguments; one more for
+        each of: a stop_gradient that makes differences of the plain function useless,
+        a leaf that is wrong, digits that are lost; and all of it again in float64 if a
+        rule differs by no more than some roundings of its dtype. With `order=2` the
+        same again for a function that costs as much as the gradient. With `over` the
+        programs are compiled once for as many examples as fit.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A
