@@ -49,3 +49,16 @@ def test_the_nnx_example() -> None:
         for batch in workload.train
     ]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+def test_the_example_of_a_wrong_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    from examples import wrong_rule
+
+    wrong_rule.main()
+    printed = capsys.readouterr().out
+    heads = [line for line in printed.splitlines() if line[:4] in ("FAIL", "PASS")]
+    assert [head.partition("  ")[0] for head in heads] == ["FAIL", "PASS", "FAIL"]
+    line = wrong_rule._forgetful_bwd.__code__.co_firstlineno
+    assert f"wrong_rule.py:{line}" in printed.replace("\n", "")
