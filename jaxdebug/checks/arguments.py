@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxdebug.frameworks import modules
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 
 _NUMBERS = (bool, int, float, complex, np.generic)
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxdebug.frameworks.modules import Form, ModuleArrays, form_key
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 
 SHARED_SCOPES = ("eqx.nn.",)
 """Beginnings of name scopes that all instances of an Equinox layer share."""

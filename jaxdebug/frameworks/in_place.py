@@ -18,8 +18,8 @@ from jax.tree_util import register_pytree_with_keys_class
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.modules import ModuleArrays, ModulePath, PathKey
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.leaves import path_names
-from jaxdebug.programs.parameter_flow import source
+from jaxdebug.programs.parameters.flow import source
+from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.programs.program import Program
 
 

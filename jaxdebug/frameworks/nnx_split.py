@@ -17,7 +17,7 @@ from flax.errors import TraceContextError
 from flax.nnx import extract
 
 from jaxdebug.frameworks.modules import Form, ModuleArrays, form_key
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 
 
 class Objects:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.leaves import LeafGradient, short_paths
+from jaxdebug.programs.parameters.leaves import LeafGradient, short_paths
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.scopes import Direction
 

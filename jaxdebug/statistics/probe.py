@@ -17,28 +17,28 @@ from jaxdebug.frameworks.in_place import (
     returning_changes,
 )
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
-from jaxdebug.programs.activations import activations
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.leaves import (
+from jaxdebug.programs.layers.activations import activations
+from jaxdebug.programs.layers.lookups import lookups
+from jaxdebug.programs.layers.parameter_paths import (
+    Parameters,
+    find_parameters,
+    with_parameter_paths,
+)
+from jaxdebug.programs.layers.sites import layer_sites
+from jaxdebug.programs.layers.softmaxes import softmaxes
+from jaxdebug.programs.parameters.flow import parameter_flow
+from jaxdebug.programs.parameters.leaves import (
     LeafGradient,
     leaf_gradients,
     path_names,
     state_leaves,
 )
-from jaxdebug.programs.lookups import lookups
-from jaxdebug.programs.parameter_flow import parameter_flow
-from jaxdebug.programs.parameter_paths import (
-    Parameters,
-    find_parameters,
-    with_parameter_paths,
-)
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, by_signature, require_function
 from jaxdebug.programs.scopes import ModulePath
 from jaxdebug.programs.self_test import require_rules
-from jaxdebug.programs.sites import layer_sites
-from jaxdebug.programs.softmaxes import softmaxes
 from jaxdebug.statistics.histogram import HISTOGRAM
 from jaxdebug.statistics.leaf_sites import NO_LEAVES, LeafSites, leaf_sites
 from jaxdebug.statistics.measurement import Measurement, Wanted, measurement

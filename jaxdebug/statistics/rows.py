@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int
 
-from jaxdebug.programs.lookups import Lookup
+from jaxdebug.programs.layers.lookups import Lookup
 from jaxdebug.statistics.statistic import Statistic
 
 

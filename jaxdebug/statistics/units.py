@@ -11,8 +11,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jaxdebug.programs.activations import ACTIVE, SATURATED, Activation
-from jaxdebug.programs.softmaxes import Softmax
+from jaxdebug.programs.layers.activations import ACTIVE, SATURATED, Activation
+from jaxdebug.programs.layers.softmaxes import Softmax
 from jaxdebug.statistics.columns import ROWS, added, reduced
 from jaxdebug.statistics.statistic import Statistic
 

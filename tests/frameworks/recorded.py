@@ -11,9 +11,9 @@ import numpy as np
 
 from jaxdebug.frameworks.observed import observed, trace_observed
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.sites import LayerSites, layer_sites
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import trace, transform
-from jaxdebug.programs.sites import LayerSites, layer_sites
 from jaxdebug.programs.tool import Accumulator, Tool
 
 Arrays = dict[tuple[str, str], list[np.ndarray]]

@@ -15,8 +15,8 @@ from flax import linen, nnx
 
 from jaxdebug.frameworks.observed import observed, trace_observed
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.sites import layer_sites
 from jaxdebug.programs.program import trace
-from jaxdebug.programs.sites import layer_sites
 from tests.frameworks.nnx_grid import ROWS, SEQUENCES, Nested, Shared, loss
 from tests.frameworks.recorded import recorded
 from tests.slow import quick_cases

@@ -13,10 +13,13 @@ from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.frameworks.observed import observed, trace_observed
 from jaxdebug.programs.graph import build_graph
-from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
-from jaxdebug.programs.parameter_paths import find_parameters, with_parameter_paths
+from jaxdebug.programs.layers.parameter_paths import (
+    find_parameters,
+    with_parameter_paths,
+)
+from jaxdebug.programs.layers.sites import layer_sites
+from jaxdebug.programs.parameters.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.program import trace, transform
-from jaxdebug.programs.sites import layer_sites
 from jaxdebug.programs.tool import Accumulator, Tool
 
 Arrays = dict[tuple[str, str], np.ndarray]

@@ -14,7 +14,7 @@ import pytest
 from flax import linen as nn
 
 from jaxdebug.frameworks.modules import shared_scopes
-from jaxdebug.programs.paired_calls import in_opposite_order
+from jaxdebug.programs.layers.paired_calls import in_opposite_order
 from tests.modules.layer_arrays import (
     Arrays,
     Tap,

@@ -17,7 +17,7 @@ from flax import nnx
 
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.in_place import returning_changes
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 
 
 class Net(nnx.Module):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.sites import layer_sites
 from jaxdebug.programs.places import Site
 from jaxdebug.programs.program import trace
-from jaxdebug.programs.sites import layer_sites
 from jaxdebug.statistics.probe import probe
 
 RNG = np.random.default_rng(0)

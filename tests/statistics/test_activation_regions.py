@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxdebug.programs.activations import activations
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.activations import activations
 from tests.statistics.test_units import INPUTS, OUT, WEIGHTS, measured_activations
 
 

@@ -10,8 +10,8 @@ import pytest
 from jax import lax
 
 import jaxdebug as jd
-from jaxdebug.programs.activations import activations
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.activations import activations
 from tests.slow import quick_cases
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], bool]] = {

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from jaxdebug.programs.graph import build_graph
-from jaxdebug.programs.leaves import leaf_gradients, path_names, state_leaves
+from jaxdebug.programs.parameters.leaves import leaf_gradients, path_names, state_leaves
 from jaxdebug.programs.program import trace
 from tests.slow import quick_cases
 from tests.steps.arrays_at import arrays_at

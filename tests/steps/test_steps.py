@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jaxdebug.programs.graph import Graph, build_graph
-from jaxdebug.programs.leaves import (
+from jaxdebug.programs.parameters.leaves import (
     LeafGradient,
     leaf_gradients,
     path_names,

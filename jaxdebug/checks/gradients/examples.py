@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.checks.arguments import AuditInputError, positions
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and named."""

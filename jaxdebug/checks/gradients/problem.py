@@ -14,7 +14,7 @@ import numpy as np
 from jaxdebug.checks.arguments import AuditInputError, Split, split_arguments
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.observed import observed
-from jaxdebug.programs.leaves import path_names
+from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.programs.places import is_inexact
 
 

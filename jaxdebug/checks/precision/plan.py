@@ -16,11 +16,11 @@ from jaxdebug.frameworks.observed import trace_observed
 from jaxdebug.gradients.draws import scales
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
+from jaxdebug.programs.layers.parameter_paths import Parameters, with_parameter_paths
+from jaxdebug.programs.layers.sites import layer_sites
 from jaxdebug.programs.pair import Pair, relative_gap, wide_of
-from jaxdebug.programs.parameter_paths import Parameters, with_parameter_paths
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen_on_host
-from jaxdebug.programs.sites import layer_sites
 from jaxdebug.statistics.rounding import SUMS, Rounding
 from jaxdebug.statistics.rounding_tool import (
     Flips,

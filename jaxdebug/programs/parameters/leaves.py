@@ -16,13 +16,18 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxdebug.programs.claims import Claimant, claimants, own_gradients, owners_of
-from jaxdebug.programs.gradient_sums import sum_of
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.packed import packed_gradient, parts_of
+from jaxdebug.programs.parameters.claims import (
+    Claimant,
+    claimants,
+    own_gradients,
+    owners_of,
+)
+from jaxdebug.programs.parameters.gradient_sums import sum_of
+from jaxdebug.programs.parameters.packed import packed_gradient, parts_of
+from jaxdebug.programs.parameters.reshaped import inner_end, inner_forms, inner_pair
+from jaxdebug.programs.parameters.updates import trail_of
 from jaxdebug.programs.places import Place, is_inexact
-from jaxdebug.programs.reshaped import inner_end, inner_forms, inner_pair
-from jaxdebug.programs.updates import trail_of
 
 UNCHANGED = "its new value is its old one"
 ZERO_UPDATE = "its update is always zero"

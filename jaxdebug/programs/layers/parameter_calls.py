@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Step
-from jaxdebug.programs.parameter_cotangents import (
+from jaxdebug.programs.layers.parameter_cotangents import (
     Backward,
     are_accounted_for,
     cotangent_of,
 )
-from jaxdebug.programs.parameter_layers import ParameterLayer
+from jaxdebug.programs.layers.parameter_layers import ParameterLayer
 from jaxdebug.programs.scopes import Direction
 
 

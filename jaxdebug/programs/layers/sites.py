@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.marked_sites import marked_sites
+from jaxdebug.programs.layers.marked_sites import marked_sites
+from jaxdebug.programs.layers.stack_sites import NO_OUTPUTS, stack_sites
 from jaxdebug.programs.places import Found, Place, Site
 from jaxdebug.programs.scopes import ModulePath
-from jaxdebug.programs.stack_sites import NO_OUTPUTS, stack_sites
 
 
 class LayerSites(NamedTuple):

@@ -16,17 +16,17 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.leaves import LeafGradient, short_paths
-from jaxdebug.programs.markers import Label, mark_of
-from jaxdebug.programs.parameter_calls import calls_of
-from jaxdebug.programs.parameter_cotangents import backward_of
-from jaxdebug.programs.parameter_flow import parameter_flow, source
-from jaxdebug.programs.parameter_layers import (
+from jaxdebug.programs.layers.parameter_calls import calls_of
+from jaxdebug.programs.layers.parameter_cotangents import backward_of
+from jaxdebug.programs.layers.parameter_layers import (
     ParameterLayer,
     by_leaf,
     common_path,
     parameter_layers,
 )
+from jaxdebug.programs.markers import Label, mark_of
+from jaxdebug.programs.parameters.flow import parameter_flow, source
+from jaxdebug.programs.parameters.leaves import LeafGradient, short_paths
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.scopes import Direction, ModulePath
 

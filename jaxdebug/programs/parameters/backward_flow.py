@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import LAYOUT
+from jaxdebug.programs.parameters.flow import LAYOUT
 from jaxdebug.programs.scopes import Direction
 
 LINEAR = LAYOUT | {

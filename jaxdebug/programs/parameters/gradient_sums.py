@@ -13,8 +13,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.parameters.updates import (
+    COLLECTIVE_SUMS,
+    LOOPS,
+    SAME_VALUE,
+    Trail,
+)
 from jaxdebug.programs.scopes import Direction
-from jaxdebug.programs.updates import COLLECTIVE_SUMS, LOOPS, SAME_VALUE, Trail
 
 _FILLS = ("broadcast_in_dim", "convert_element_type")
 

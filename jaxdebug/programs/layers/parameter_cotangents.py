@@ -13,16 +13,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jaxdebug.programs.backward_flow import (
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.layers.parameter_layers import ParameterLayer
+from jaxdebug.programs.parameters.backward_flow import (
     LINEAR,
     is_backward,
     nodes_before,
     steps_before,
 )
-from jaxdebug.programs.derivatives import transposes
-from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker, source
-from jaxdebug.programs.parameter_layers import ParameterLayer
+from jaxdebug.programs.parameters.derivatives import transposes
+from jaxdebug.programs.parameters.flow import LAYOUT, Flow, maker, source
 from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
 from jaxdebug.programs.scopes import Direction
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.marked_sites import spelled
+from jaxdebug.programs.layers.marked_sites import spelled
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import RESHAPING
 from jaxdebug.programs.scopes import Direction, ModulePath

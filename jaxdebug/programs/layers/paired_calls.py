@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxdebug.programs.backward_flow import is_backward
-from jaxdebug.programs.derivatives import transposes
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.parameters.backward_flow import is_backward
+from jaxdebug.programs.parameters.derivatives import transposes
 from jaxdebug.programs.severed import is_constant
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import LAYOUT, Flow, maker
+from jaxdebug.programs.parameters.flow import LAYOUT, Flow, maker
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
 from jaxdebug.programs.scopes import Direction, ModulePath

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.parameter_flow import LAYOUT, source
+from jaxdebug.programs.parameters.flow import LAYOUT, source
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxdebug.programs.graph import Graph, Step, reached
-from jaxdebug.programs.parameter_flow import source
+from jaxdebug.programs.parameters.flow import source
 from jaxdebug.programs.primitives import RESHAPING
 
 

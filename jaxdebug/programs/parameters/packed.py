@@ -13,18 +13,18 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from jaxdebug.programs._jax.pieces import piece_starts
-from jaxdebug.programs.derivatives import (
+from jaxdebug.programs.elementwise import ELEMENTWISE
+from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.parameters.derivatives import (
     Claim,
     claim,
     makers,
     readers_below_derivatives,
 )
-from jaxdebug.programs.elementwise import ELEMENTWISE
-from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.parameters.updates import COLLECTIVE_SUMS, SAME_VALUE
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.primitives import RESHAPING
 from jaxdebug.programs.scopes import Direction
-from jaxdebug.programs.updates import COLLECTIVE_SUMS, SAME_VALUE
 
 _TAKES = frozenset({"slice", "split"})
 _MOVES = SAME_VALUE | RESHAPING | _TAKES

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from jaxdebug.programs._jax.source import Line
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.layers.paired_calls import calls_of_cotangents
 from jaxdebug.programs.markers import COTANGENT, INNER, OUTPUT, Label, mark_of
-from jaxdebug.programs.paired_calls import calls_of_cotangents
 from jaxdebug.programs.places import Found, Place
 from jaxdebug.programs.scopes import Direction, ModulePath
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jaxdebug.programs._jax.source import call_chain
-from jaxdebug.programs.backward_flow import (
+from jaxdebug.programs.graph import Graph, Step, reached
+from jaxdebug.programs.parameters.backward_flow import (
     LINEAR,
     is_backward,
     nodes_before,
     steps_before,
 )
-from jaxdebug.programs.graph import Graph, Step, reached
-from jaxdebug.programs.parameter_flow import LAYOUT, maker
+from jaxdebug.programs.parameters.flow import LAYOUT, maker
+from jaxdebug.programs.parameters.same_values import Values
 from jaxdebug.programs.primitives import CONTRACTIONS, SUMS
-from jaxdebug.programs.same_values import Values
 from jaxdebug.programs.scopes import Direction
 
 _PRODUCTS = CONTRACTIONS | {"mul"}

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.paired_calls import in_opposite_order
-from jaxdebug.programs.parameter_flow import source
+from jaxdebug.programs.layers.paired_calls import in_opposite_order
+from jaxdebug.programs.parameters.flow import source
 from jaxdebug.programs.places import Found, Place, is_inexact
 from jaxdebug.programs.scopes import Direction, ModulePath
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from jaxdebug.programs import elementwise
 from jaxdebug.programs._jax import names
-from jaxdebug.programs.activation_names import known_name
 from jaxdebug.programs.elementwise import Region
 from jaxdebug.programs.graph import Graph, Step
-from jaxdebug.programs.layer_values import comes_from_a_layer
-from jaxdebug.programs.marked_sites import spelled
+from jaxdebug.programs.layers.activation_names import known_name
+from jaxdebug.programs.layers.layer_values import comes_from_a_layer
+from jaxdebug.programs.layers.marked_sites import spelled
 from jaxdebug.programs.markers import mark_of
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.primitives import CONTRACTIONS

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxdebug.programs._jax import names
 from jaxdebug.programs.graph import Graph, Step, reached
-from jaxdebug.programs.parameter_flow import maker
+from jaxdebug.programs.parameters.flow import maker
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.scopes import Direction, ModulePath
 

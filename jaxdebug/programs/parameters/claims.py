@@ -13,20 +13,20 @@ from functools import cached_property
 
 import numpy as np
 
-from jaxdebug.programs.derivatives import (
+from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.parameters.derivatives import (
     Claim,
     Readers,
     claim,
     makers,
     readers_below_derivatives,
 )
-from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.neighbours import Derivative, Use, closest, uses_of
-from jaxdebug.programs.packed import Parts, parts_of, reshaped
-from jaxdebug.programs.parameter_flow import LAYOUT, maker
+from jaxdebug.programs.parameters.flow import LAYOUT, maker
+from jaxdebug.programs.parameters.neighbours import Derivative, Use, closest, uses_of
+from jaxdebug.programs.parameters.packed import Parts, parts_of, reshaped
+from jaxdebug.programs.parameters.same_values import Values
+from jaxdebug.programs.parameters.updates import Trail, added_to, is_gradient, trail_of
 from jaxdebug.programs.places import Place
-from jaxdebug.programs.same_values import Values
-from jaxdebug.programs.updates import Trail, added_to, is_gradient, trail_of
 
 _REPEATS = LAYOUT | {"broadcast_in_dim"}
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from jaxdebug.programs._jax.source import call_chain
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.parameters.updates import SAME_VALUE
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.primitives import SUMS
 from jaxdebug.programs.scopes import Direction, ModulePath
-from jaxdebug.programs.updates import SAME_VALUE
 
 _SAME_ELEMENTS = SAME_VALUE | {
     "broadcast_in_dim",

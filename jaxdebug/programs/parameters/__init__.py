@@ -1,0 +1,1 @@
+"""Which inputs of a program are parameters, and what becomes of each."""
