@@ -86,7 +86,8 @@ def call_functions(site: CallSite, operands: Sequence[Any], tool: Tool) -> _Call
     def whole(moving: Sequence[Any]) -> list[Any]:
         every = list(operands)
         for index, operand in zip(site.moving, moving, strict=True):
-            every[index] = operand
+            for place in site.places(index):
+                every[place] = operand
         return every
 
     def run_with(rules: RuleTable) -> Any:

@@ -19,9 +19,15 @@ class CallSite:
     address: Address
     equation: Equation
     moving: tuple[int, ...]
-    """Operands that depend on what is differentiated by."""
+    """Operands that depend on what is differentiated by. One that is handed over
+    several times counts once: a rule may put all of its derivative on one of them."""
     body: str
     """How the body can be differentiated: "reverse", "forward" or "differences"."""
+
+    def places(self, operand: int) -> list[int]:
+        """Everywhere where an operand is handed over."""
+        atoms = self.equation.raw.invars
+        return [index for index, atom in enumerate(atoms) if atom is atoms[operand]]
 
 
 def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
@@ -46,6 +52,9 @@ def call_sites(graph: Graph, inputs: Sequence[int]) -> list[CallSite]:
             for index, node in enumerate(step.operands)
             if node in moved and is_inexact(graph.avals[node])
         )
+        atoms = step.equation.raw.invars
+        first = {id(atoms[index]): index for index in reversed(moving)}
+        moving = tuple(sorted(first.values()))
         if moving:
             body = calls.view_custom_rule(step.equation.raw).body
             found.append(

@@ -26,6 +26,13 @@ within the resolution, the second if it is wider. Where slopes converge slowly t
 are kinks at every scale, and some may be below the finest step."""
 
 
+BEYOND, ROUGH = 10.0, 0.1
+"""A slope that over the step which says otherwise would change the value so many times
+as much as any step does is that of a function which bends far below that step, such as
+a long recurrence that explodes. Where the finest values jump by this part of the
+largest change, no step is fine enough to tell."""
+
+
 class Judgement(NamedTuple):
     """Whether a claimed slope is right.
 
@@ -79,6 +86,8 @@ def _judge_slope(
     forgiven = tolerance * size
     if not np.isfinite(known.bar):
         return Judgement(Verdict.INCONCLUSIVE, "not-converged")
+    if gap > known.bar + forgiven and _bends_below(claim, point):
+        return Judgement(Verdict.INCONCLUSIVE, "not-converged")
     if gap > margin * known.bar + forgiven:
         reason = "lost-gradient" if claim == 0 else "disagrees"
         return Judgement(Verdict.FAIL, reason)
@@ -90,6 +99,12 @@ def _judge_slope(
         return Judgement(Verdict.PASS, "flat")
     reason = "too-noisy" if point.changes else "no-effect"
     return Judgement(Verdict.INCONCLUSIVE, reason)
+
+
+def _bends_below(claim: float, point: Point) -> bool:
+    predicted = abs(claim) * point.step
+    rough = point.noise > ROUGH * point.reach > 0
+    return rough and predicted > BEYOND * point.reach
 
 
 def _judge_between(

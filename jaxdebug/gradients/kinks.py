@@ -80,6 +80,12 @@ class Point(NamedTuple):
     """By how much the steps change the value at most."""
     edge: Known | None
     """Slope of the finite side at an edge; none if it grows without bound."""
+    step: float = 0.0
+    """The smallest that the central slope is taken from."""
+    noise: float = 0.0
+    """Bound on the jumps of the values at the finest steps."""
+    reach: float = 0.0
+    """Largest change of the value that is finite; 0 if that is rounding."""
 
     @property
     def changes(self) -> bool:
@@ -97,6 +103,7 @@ class Points:
         finite: (..., 2) whether the forward and the backward side are.
         steep: (..., 2) whether their slope grows without bound.
         change: (...) by how much the steps change the value at most.
+        reach: (...) the same of changes that are finite.
     """
 
     kinds: np.ndarray
@@ -104,6 +111,7 @@ class Points:
     finite: np.ndarray
     steep: np.ndarray
     change: np.ndarray
+    reach: np.ndarray
 
     def at(self, index: int | tuple[int, ...] = ()) -> Point:
         """One direction."""
@@ -123,6 +131,9 @@ class Points:
             float(self.slopes.around[index]),
             float(self.change[index]),
             edge,
+            float(self.slopes.central.step[index]),
+            float(self.slopes.noise[index][-1]),
+            float(self.reach[index]),
         )
 
 
@@ -156,6 +167,8 @@ def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Poin
         moved = np.abs(ladder.values - ladder.centre[..., None, None])
         moved = np.where(np.isnan(moved), np.inf, moved)
         change = np.where(taken, moved, 0).max(axis=(-2, -1))
+        reach = np.where(taken & np.isfinite(moved), moved, 0).max(axis=(-2, -1))
+        reach = np.where(reach > CLEAR * ladder.eps * np.abs(ladder.centre), reach, 0)
         # Where nothing changes there is no slope to compare the bar with.
         resolved = (central.bar <= RESOLVED * size) | (change == 0)
         resolved &= np.isfinite(central.bar)
@@ -173,7 +186,7 @@ def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Poin
             [np.full(gap.shape, kind.value) for kind, _ in tests],
             Kind.UNDECIDED.value,
         )
-        return Points(kinds, slopes, finite, powers < CUSP_POWER, change)
+        return Points(kinds, slopes, finite, powers < CUSP_POWER, change, reach)
 
 
 def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:

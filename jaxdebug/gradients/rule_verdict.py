@@ -33,7 +33,8 @@ NOT_REACHED = "not-reached"
 """Of a call that did not run: of a branch not taken, or a loop of no iterations."""
 
 SOLVED = 1e-2
-"""A body that iterates to a tolerance has a derivative only up to it."""
+"""A body that iterates to a tolerance has a derivative only up to it, and so has one
+that keeps its own precision, a kernel or a host function."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class RuleVerdict:
         calls: `file:line` of each call that was compared, each once.
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
-            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `not-reached`,
-            `rounded` (agrees where it is traced in float64),
+            `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `native`,
+            `not-reached`, `rounded` (agrees where it is traced in float64),
             `nondeterministic`; of second derivatives also `second-derivative` or
             `no-second-derivative`.
         error: the gap that decided.
@@ -250,6 +251,8 @@ def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
     if row.value > tolerance:
         return Judged(Verdict.FAIL, "value-differs", float(row.value))
     if row.linear > LINEAR:
+        if site.body == "forward" and row.linear <= SOLVED:
+            return Judged(Verdict.INCONCLUSIVE, "iterates", float(row.linear))
         return Judged(Verdict.FAIL, "not-linear", float(row.linear))
     if row.at.broken.any():
         operand = int(np.argmax(row.at.broken))
@@ -270,5 +273,6 @@ def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
             return Judged(Verdict.PASS, "kink", 0.0, *place)
         return Judged(Verdict.FAIL, "unlawful-at-kink", float(row.lawless), *place)
     if site.body != "reverse" and gap <= SOLVED:
-        return Judged(Verdict.INCONCLUSIVE, "iterates", gap, *place)
+        reason = "iterates" if site.body == "forward" else "native"
+        return Judged(Verdict.INCONCLUSIVE, reason, gap, *place)
     return Judged(Verdict.FAIL, "disagrees", gap, *place)

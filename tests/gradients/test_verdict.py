@@ -27,6 +27,20 @@ def test_a_wrong_slope_fails_and_the_right_one_passes(
     assert gap == pytest.approx(abs(factor - 1) / abs(factor), rel=1e-2)
 
 
+@pytest.mark.parametrize("frequency", [1e9, 1e12, 1e15])
+def test_a_slope_that_no_step_resolves_is_inconclusive(frequency: float) -> None:
+    """As of a long recurrence that explodes: coarse steps see unrelated values."""
+    right = look(
+        lambda x: np.sin(frequency * x),
+        lambda x: frequency * np.cos(frequency * x),
+        0.3,
+    )
+    assert outcome(right) == (INCONCLUSIVE, "not-converged")
+    if frequency < 1e15:  # where even the rounding of the step is seen
+        wrong = look(np.sin, lambda x: frequency * np.cos(x), 0.3)
+        assert outcome(wrong) == (FAIL, "disagrees")
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-9, 1 - 5e-7, 1 + 5e-7])
 def test_rounding_passes(factor: float) -> None:
     assert look(np.sin, lambda x: np.cos(x) * factor, 0.4).verdict is PASS

@@ -39,3 +39,23 @@ def test_it_is_judged_as_any_other(kind: str) -> None:
     assert ruled(1.0)(X).ok
     report = ruled(1.01)(X)
     assert [(f.code, f.where) for f in report.findings] == [("wrong-rule", "layer")]
+
+
+@pytest.mark.parametrize("factor", [2.0, 2.01])
+def test_an_operand_that_is_handed_over_twice_is_one(factor: float) -> None:
+    """As in JAX's custom_root: only the sum of what the rule gives has a meaning."""
+
+    @jax.custom_vjp
+    def product(x: Any, y: Any) -> Any:
+        return jnp.sin(x) * y
+
+    def forward(x: Any, y: Any) -> Any:
+        return jnp.sin(x) * y, (x, y)
+
+    def backward(saved: Any, g: Any) -> Any:
+        x, y = saved
+        return g * (jnp.cos(x) * y + 0.5 * factor * jnp.sin(x)), jnp.zeros_like(y)
+
+    product.defvjp(forward, backward)
+    report = jd.check_gradients(lambda x: jnp.sum(product(x, x)))(jnp.ones(3))
+    assert report.verdict == ("pass" if factor == 2 else "fail"), str(report)

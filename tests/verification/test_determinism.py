@@ -183,3 +183,10 @@ def test_a_gradient_that_only_jit_computes_says_that_nothing_else_was_asked() ->
     report = jd.check_gradients(loss, budget="exhaustive")(X, X)
     assert report.verdict == "pass", str(report)
     assert "without jit: it raises RuntimeError: needs jit" in report.unchecked[-1]
+
+
+@pytest.mark.slow
+def test_a_certificate_runs_twice_what_is_not_right() -> None:
+    report = jd.check_gradients(_with_jitter(1e-3), budget="certificate")(X)
+    assert report.verdict == "inconclusive", str(report)
+    assert not any("ran once" in each for each in report.unchecked)

@@ -180,6 +180,18 @@ def test_what_jax_cannot_differentiate_twice_is_inconclusive() -> None:
 
 
 @pytest.mark.slow
+def test_a_rule_on_the_host_has_no_second_derivative() -> None:
+    def on_host(function: Any, x: Any) -> Any:
+        return jax.pure_callback(function, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    sine = jax.custom_jvp(lambda x: on_host(np.sin, x))
+    sine.defjvp(lambda x, t: (sine(x[0]), on_host(np.cos, x[0]) * t[0]))
+    report = jd.check_gradients(lambda x: jnp.sum(sine(x)), order=2)(normal(3))
+    assert report.verdict == "inconclusive"
+    assert "second derivatives: Pure callbacks do not support" in report.unchecked[-1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jax.nn relu network", "Optax CTC loss"])
 def test_kinks_and_logarithms_of_nothing_have_no_wrong_second_derivative(
     name: str,

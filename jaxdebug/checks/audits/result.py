@@ -58,7 +58,8 @@ def build_report(
         wider: asks about the gradient again with float64 arguments.
     """
     split = plan.gradient.problem.split
-    judged = settled(judge_gradient(asked, expected), asked, leaves, wider)
+    judged = judge_gradient(asked, expected)
+    judged, asked = settled(judged, asked, leaves, wider)
     # Whoever trains a parameter wants its gradient, whatever keeps it back.
     checks = tuple(
         replace(leaf, verdict=Verdict.FAIL) if leaf.withheld else leaf

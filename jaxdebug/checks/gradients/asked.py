@@ -9,8 +9,10 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.gradients.programs import Given, in_float64
+from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.evidence import Evidence, at_points
 from jaxdebug.gradients.moves import NEAR, Rungs, in_ladders, moves_of
+from jaxdebug.programs.places import is_inexact
 
 if TYPE_CHECKING:
     from jaxdebug.checks.gradients.plan import GradientPlan
@@ -46,6 +48,21 @@ class Asked(NamedTuple):
         """What is given, on the device."""
         with in_float64(self.device):
             return jax.device_put(self.held)
+
+    @property
+    def cotangents(self) -> list[Any]:
+        """As the working precision gets them."""
+        avals = [aval for aval in self.plan.outputs if is_inexact(aval)]
+        return [
+            jax.device_put(np.asarray(cotangent).astype(aval.dtype))
+            for cotangent, aval in zip(self.held[1], avals, strict=True)
+        ]
+
+    def twice(self, arguments: Sequence[Any]) -> Asked:
+        """The same, with two runs of the gradient compared."""
+        native = self.plan.programs.native
+        runs = [native(arguments, self.cotangents) for _ in range(2)]
+        return self._replace(spread=tuple(map(float, spread(*jax.device_get(runs)))))
 
     @property
     def gradients(self) -> int:

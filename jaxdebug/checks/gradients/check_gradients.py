@@ -97,7 +97,8 @@ def check_gradients(
             of all arguments that are not differentiated by have one more meaning on
             their leading axis. With `"examples"` each check gets a batch of one,
             `x[i : i + 1]`; with `"batches"` it gets `x[i]`. Scalars, and a key of
-            `jax.random.key`, are the same for all.
+            `jax.random.key`, are the same for all. Not with `order=2`, nor with a
+            `gradient` that is a value.
         resume: a file that reports are written to as they are made, with `over`; an
             interrupted check of the same arguments goes on where it stopped.
         memory: bytes that may be used at once with `over`; a quarter of what is free
@@ -194,7 +195,7 @@ def check_gradients(
         leaves = jax.tree.leaves(arrays)
         wider = Wider(arrays, ask, expected, allowed) if gradient is None else None
         said = judge_gradient(asked, expected, budget=allowed, shown=shown)
-        said = settled(said, asked, leaves, wider, jitter, allowed.eager)
+        said, asked = settled(said, asked, leaves, wider, jitter, allowed.eager)
         report = build_gradient_report(said, asked, name, seed, started)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:

@@ -11,7 +11,6 @@ import numpy as np
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.judged import Judged
 from jaxdebug.findings import found
-from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.shadow import widen_on_host
 from jaxdebug.reports import format_number
 
@@ -31,14 +30,10 @@ def with_eager(judged: Judged, asked: Asked, arguments: Sequence[Any]) -> Judged
     Cost:
         One gradient, operation by operation; each kind compiles when it runs first.
     """
-    plan, (_, cotangents, *_, compiled) = asked.plan, asked.held
-    avals = [aval for aval in plan.outputs if is_inexact(aval)]
-    native = [
-        jax.device_put(np.asarray(cotangent).astype(aval.dtype))
-        for cotangent, aval in zip(cotangents, avals, strict=True)
-    ]
+    plan, compiled = asked.plan, asked.held[-1]
+    given = jax.device_put(list(arguments)), asked.cotangents
     try:
-        results = plan.problem.gradient(*jax.device_put(list(arguments)), *native)
+        results = plan.problem.gradient(*given[0], *given[1])
     except (TypeError, ValueError, NotImplementedError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
         unseen = f"whether it is the same without jit: it raises {why}"

@@ -60,10 +60,15 @@ def require_over(
             "check_gradients expects over to be None, 'examples' or 'batches'; found "
             f"{over!r}."
         )
-    if order != 1 or (gradient is not None and not callable(gradient)):
+    if order != 1:
         raise ValueError(
-            "check_gradients expects order=1, and a gradient that is a function, "
-            f"where over={over!r}; found order={order!r} and a gradient of type "
+            f"check_gradients expects order=1 where over={over!r}; found {order!r}. "
+            "Check second derivatives at one example at a time."
+        )
+    if gradient is not None and not callable(gradient):
+        raise ValueError(
+            f"check_gradients expects gradient to be a function where over={over!r}: "
+            "each example has another one; found a value of type "
             f"{type(gradient).__name__}."
         )
 

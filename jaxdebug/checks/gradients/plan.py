@@ -202,7 +202,7 @@ def make_gradient_plan(
                 bare=again.without_rules if len(kept) < len(sites) else None,
                 mirror=again.mirrored if symmetric else None,
             )
-        except NotImplementedError as error:
+        except calls.REFUSALS as error:
             lacking = str(error).partition("\n")[0]
 
     def native(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:

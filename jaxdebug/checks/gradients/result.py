@@ -24,6 +24,7 @@ from jaxdebug.checks.gradients.ways import way_findings
 from jaxdebug.checks.gradients.wider import Wider, without_roundings
 from jaxdebug.findings.finding import worst_first
 from jaxdebug.programs.coverage import unseen
+from jaxdebug.reports import Verdict
 
 
 def settled(
@@ -33,8 +34,8 @@ def settled(
     wider: Wider | None = None,
     jitter: float = 0.0,
     eager: bool = False,
-) -> Judged:
-    """The verdicts, without what is no fault of the gradient.
+) -> tuple[Judged, Asked]:
+    """The verdicts without what is no fault of the gradient, and what was asked.
 
     Args:
         judged: what the witnesses say.
@@ -46,11 +47,13 @@ def settled(
     """
     if wider is not None:
         judged = without_roundings(judged, wider)
+    if not asked.spread and judged.verdict is not Verdict.PASS:
+        asked = asked.twice(arguments)
     judged = with_determinism(with_gauge(judged, asked), asked, arguments, jitter)
     # What is not the same twice is not the same without jit either.
     if eager and not judged.whole:
-        return with_eager(judged, asked, arguments)
-    return judged
+        judged = with_eager(judged, asked, arguments)
+    return judged, asked
 
 
 def build_gradient_report(

@@ -31,8 +31,12 @@ REASONS = {
     "has another slope",
     "empty": "has no elements",
     "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
+    "native": "its function is a kernel or runs on the host, in a precision of its "
+    "own, which may explain the gap",
+    "not-differentiable": "at a jump or a cusp, where there is no derivative",
     "too-noisy": "the function is too noisy to tell",
-    "not-converged": "the differences do not settle as the step shrinks",
+    "not-converged": "the differences do not settle as the step shrinks: the function "
+    "bends below every step, or its values are rough",
     "contradictory": "the witnesses contradict each other",
     "lost-gradient": "the gradient is zero, the function depends on the parameter",
     "differentiable-here": "both one-sided slopes agree, the gradient does not",

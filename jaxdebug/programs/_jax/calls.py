@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import jax
 from jax._src import custom_derivatives
-from jax._src.interpreters import partial_eval
+from jax._src.interpreters import ad, partial_eval
 from jax._src.sharding_impls import UNSPECIFIED
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxdebug.programs._jax.ir import bind, close
+
+REFUSALS = (NotImplementedError, TypeError, ValueError, ad.CustomVJPException)
+"""What JAX raises of a function that it cannot differentiate."""
 
 
 def _repeat(items: Sequence[Any], counts: Sequence[int]) -> tuple[Any, ...]:
