@@ -247,7 +247,7 @@ def test_a_certificate_of_each_example() -> None:
     [
         ({"over": "rows"}, (W, X), "expects over to be None, 'examples' or 'batches'"),
         ({"over": "examples", "order": 2}, (W, X), "expects order=1"),
-        ({"over": "examples", "gradient": W}, (W, X), "a gradient that is a function"),
+        ({"over": "examples", "gradient": W}, (W, X), "gradient to be a function"),
         ({"over": "examples", "memory": 0}, (W, X), "a number of bytes; found 0"),
         ({"resume": "x"}, (W, X), "expects resume only where over is given"),
         ({"memory": 10}, (W, X), "expects memory only where over is given"),
