@@ -37,6 +37,17 @@ def silenced_sections(findings: Sequence[Finding]) -> Iterator[Section]:
         )
 
 
+def cost_section(spent: str, report: Any) -> Section:
+    """What a check took.
+
+    Args:
+        spent: what it evaluated, in words.
+        report: with its `cost` and `seed`.
+    """
+    seconds = f"{report.cost['seconds']:.1f} s with compilation"
+    return Section("Cost", (f"{spent}, {seconds}, seed {report.seed}",))
+
+
 def cut(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
     """A table of the first rows, which says how many it leaves out."""
     return Table(columns, tuple(rows[:MOST_ROWS]), more=max(0, len(rows) - MOST_ROWS))

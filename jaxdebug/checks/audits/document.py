@@ -15,6 +15,7 @@ from jaxdebug.checks.gradients.sections import (
     rule_sections,
 )
 from jaxdebug.checks.report_parts import (
+    cost_section,
     cut,
     finding_sections,
     short_place,
@@ -41,12 +42,9 @@ def audit_document(report: AuditReport) -> Document:
         *silenced_sections(report.silenced),
         *_unchecked(report),
     ]
-    cost = (
-        f"{report.cost['values']:.0f} losses and {report.cost['gradients']:.0f} "
-        f"gradients in float64, {report.cost['seconds']:.1f} s with compilation, "
-        f"seed {report.seed}"
-    )
-    sections.append(Section("Cost", (cost,)))
+    losses, gradients = report.cost["values"], report.cost["gradients"]
+    spent = f"{losses:.0f} losses and {gradients:.0f} gradients in float64"
+    sections.append(cost_section(spent, report))
     title = f"audit of {report.name}"
     return Document(title, report.verdict, _headline(report), tuple(sections))
 

@@ -10,7 +10,7 @@ from jaxdebug.checks.gradients.sections import (
     passed,
     rule_sections,
 )
-from jaxdebug.checks.report_parts import finding_sections
+from jaxdebug.checks.report_parts import cost_section, finding_sections
 from jaxdebug.reports import Document, Section, format_number
 
 if TYPE_CHECKING:
@@ -35,12 +35,9 @@ def gradient_document(report: GradientReport) -> Document:
     # What neither looked into is said once.
     if unchecked := tuple(dict.fromkeys((*report.unchecked, *twice))):
         sections.append(Section("Not checked", (), listing=unchecked))
-    cost = (
-        f"{report.cost['values']:.0f} values and {report.cost['gradients']:.0f} "
-        f"gradients in float64, {report.cost['seconds']:.1f} s with compilation, "
-        f"seed {report.seed}"
-    )
-    sections.append(Section("Cost", (cost,)))
+    values, gradients = report.cost["values"], report.cost["gradients"]
+    spent = f"{values:.0f} values and {gradients:.0f} gradients in float64"
+    sections.append(cost_section(spent, report))
     title = f"gradients of {report.name}"
     return Document(title, report.verdict, _headline(report), tuple(sections))
 

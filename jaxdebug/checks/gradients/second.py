@@ -70,9 +70,7 @@ def second_problem(
         leaves, (cotangent,) = arrays[: split.count], arrays[split.count :]
 
         def first(moving: Sequence[Any]) -> list[Any]:
-            every = list(leaves)
-            for index, leaf in zip(split.moving, moving, strict=True):
-                every[index] = leaf
+            every = split.with_moving(leaves, moving)
             return gradient(*every, *cotangents)[len(outputs) :]
 
         start = [leaves[index] for index in split.moving]

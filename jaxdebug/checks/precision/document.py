@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxdebug.checks.report_parts import (
+    cost_section,
     cut,
     finding_sections,
     meanings,
@@ -41,11 +42,8 @@ def precision_document(report: PrecisionReport) -> Document:
     ]
     if report.unchecked:
         sections.append(Section("Not checked", (), listing=report.unchecked))
-    cost = (
-        f"{report.cost['equations']:.0f} equations measured, "
-        f"{report.cost['seconds']:.1f} s with compilation, seed {report.seed}"
-    )
-    sections.append(Section("Cost", (cost,)))
+    spent = f"{report.cost['equations']:.0f} equations measured"
+    sections.append(cost_section(spent, report))
     title = f"precision of {report.name}"
     return Document(title, report.verdict, _headline(report), tuple(sections))
 
