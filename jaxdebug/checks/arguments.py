@@ -105,6 +105,7 @@ def place_arguments(
     for leaf, path in zip(leaves, path_names((args, kwargs)), strict=True):
         dtype = getattr(leaf, "dtype", None)
         is_array = hasattr(leaf, "shape") and getattr(dtype, "kind", "V") not in "OSUMm"
+        is_array = is_array and not isinstance(leaf, jax.ShapeDtypeStruct)
         if not is_array and not isinstance(leaf, _NUMBERS):
             found = type(leaf).__name__ + ("" if dtype is None else f" of {dtype}")
             raise ArgumentTypeError(

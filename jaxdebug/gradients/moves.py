@@ -19,6 +19,8 @@ GIVEN, NEAR = 0.0, 1e-3
 one where no kink lies. Networks sit exactly on kinks at initialisation: zero biases
 before relu, tied maxima."""
 
+BOTH = (GIVEN, NEAR)
+
 SHORT = (1e-5, 1e-6)
 """Steps that confirm a slope, relative to each leaf's scale. Far below the
 displacement, so that the kinks near an initialisation are rarely within them."""

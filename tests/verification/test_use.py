@@ -134,57 +134,6 @@ def test_outputs_of_any_form_and_several_arguments() -> None:
     assert [leaf.path for leaf in report.leaves] == ["0", "1"]
 
 
-WRONG_INPUT: dict[str, tuple[Any, str]] = {
-    "no function": (
-        lambda: jd.check_gradients(3),
-        "check_gradients expects a function",
-    ),
-    "a seed that is none": (
-        lambda: jd.check_gradients(_loss, seed=-1),
-        "check_gradients expects seed",
-    ),
-    "no argument": (
-        lambda: jd.check_gradients(_loss, argnums=5)({"w": W}, X),
-        "expected argnums",
-    ),
-    "integers": (
-        lambda: jd.check_gradients(_loss)({"w": np.ones((3, 2), int)}, X),
-        "expected floating-point arrays",
-    ),
-    "a string": (
-        lambda: jd.check_gradients(_loss)({"w": "kernel"}, X),
-        "expected arguments that are pytrees of arrays",
-    ),
-    "no aux": (
-        lambda: jd.check_gradients(_loss, has_aux=True)({"w": W}, X),
-        "has_aux=True",
-    ),
-    "a gradient of another shape": (
-        lambda: jd.check_gradients(_loss, gradient={"w": np.ones(3)})({"w": W}, X),
-        "expected a gradient with the shapes",
-    ),
-    "a gradient of no scalar": (
-        lambda: jd.check_gradients(lambda w: w**2, gradient=lambda w: 2 * w)(W),
-        "expected a function that returns a scalar",
-    ),
-    "expected that is a number": (
-        lambda: jd.check_gradients(_loss, expected=3),  # type: ignore[arg-type]
-        "expected to be names",
-    ),
-    "expected that is no name": (
-        lambda: jd.check_gradients(_loss, expected=(3,)),
-        "expected to be names",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_INPUT)
-def test_wrong_input_is_refused_with_what_was_expected(name: str) -> None:
-    call, text = WRONG_INPUT[name]
-    with pytest.raises((TypeError, ValueError), match=text):
-        call()
-
-
 def test_an_exception_of_the_users_passes_through() -> None:
     def loss(params: Any, x: Any) -> Any:
         raise KeyError("mine")

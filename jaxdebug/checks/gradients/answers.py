@@ -21,7 +21,7 @@ from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.kinks import Point, points_on_ladder
 from jaxdebug.gradients.ladder import as_ladder
 from jaxdebug.gradients.leaf import Leaf
-from jaxdebug.gradients.moves import FINE, SHORT, Rungs, evaluations
+from jaxdebug.gradients.moves import BOTH, FINE, GIVEN, SHORT, Rungs, evaluations
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -42,14 +42,14 @@ class Budget(NamedTuple):
     eager: bool = False
 
     @property
-    def points(self) -> int:
-        """At how many points the witnesses are asked first."""
-        return 1 if self.once else 2
+    def points(self) -> Sequence[float]:
+        """The points at which the witnesses are asked first."""
+        return (GIVEN,) if self.once else BOTH
 
     @property
     def left(self) -> float:
         """What may be spent on values: each gradient brings one with it."""
-        return self.most - self.points
+        return self.most - len(self.points)
 
 
 STANDARD = Budget(alone=1)

@@ -11,7 +11,12 @@ from typing import Any, Literal
 
 import jax
 
-from jaxdebug.checks.arguments import place_arguments, require_names, require_seed
+from jaxdebug.checks.arguments import (
+    place_arguments,
+    require_names,
+    require_seed,
+    split_arguments,
+)
 from jaxdebug.checks.gradients.answers import foreseen, require_budget
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.chunk import Chunked, make_chunked
@@ -22,11 +27,12 @@ from jaxdebug.checks.gradients.examples import (
     require_over,
     take_apart,
 )
+from jaxdebug.checks.gradients.handed_in import with_handed_in
 from jaxdebug.checks.gradients.journal import append, fingerprint, read_journal
 from jaxdebug.checks.gradients.judged import Shown, judge_gradient
 from jaxdebug.checks.gradients.over import Checks, in_turn
 from jaxdebug.checks.gradients.plan import GradientPlan, make_gradient_plan
-from jaxdebug.checks.gradients.problem import Problem, split_problem
+from jaxdebug.checks.gradients.problem import Problem, fitting, split_problem
 from jaxdebug.checks.gradients.report import GradientReport
 from jaxdebug.checks.gradients.reports import GradientReports
 from jaxdebug.checks.gradients.result import build_gradient_report, settled
@@ -76,7 +82,8 @@ def check_gradients(
             through, clipping, reversal): those with the rule, or those that call
             them or stop_gradient; wildcards are allowed.
         gradient: to verify in the place of JAX's: a function of the same arguments,
-            or a value. `fn` must then return a scalar.
+            which is looked at as JAX's would be, or a value, which is compared with
+            JAX's up to roundings of its dtype. `fn` must then return a scalar.
         order: 2 to check second derivatives too: those of every custom rule against
             its function's, and the Hessian along one vector, reverse over reverse,
             against differences of the gradient and, where somebody wrote a
@@ -161,6 +168,7 @@ def check_gradients(
     _require_jitter(jitter)
     require_over(over, order, gradient, resume, memory)
     name = getattr(fn, "__name__", "function")
+    is_value = gradient is not None and not callable(gradient)
 
     @by_signature
     def plan(*args: Any, **kwargs: Any) -> GradientPlan:
@@ -168,7 +176,16 @@ def check_gradients(
         leaves = jax.tree.leaves((args, kwargs))
 
         def problem(without: frozenset[int]) -> Problem:
-            return split_problem(fn, argnums, has_aux, gradient, args, kwargs, without)
+            return split_problem(
+                fn,
+                argnums,
+                has_aux,
+                None if is_value else gradient,
+                args,
+                kwargs,
+                without,
+                is_loss=is_value,
+            )
 
         def made(problem: Problem) -> GradientPlan:
             return make_gradient_plan(problem, leaves, expected, DIRECTIONS, order)
@@ -178,7 +195,7 @@ def check_gradients(
     def ask(arrays: Arguments) -> Asked:
         args, kwargs = arrays
         leaves, made = jax.tree.leaves(arrays), plan(*args, **kwargs)
-        count, points = len(made.ways), 1 if allowed.once else 2
+        count, points = len(made.ways), len(allowed.points)
         LOG.info(
             "gradients of %s: %d leaves, %d values and %d gradients in float64; more "
             "where these leave something open",
@@ -187,23 +204,32 @@ def check_gradients(
             foreseen(allowed, count) + points,
             points * made.witnesses.gradients,
         )
-        return made.at(leaves, seed, once=allowed.once)
+        return made.at(leaves, seed, allowed.points)
 
     def judged(
         asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
     ) -> GradientReport:
         leaves = jax.tree.leaves(arrays)
-        wider = Wider(arrays, ask, expected, allowed) if gradient is None else None
+        by_user = gradient is not None and not is_value
+        wider = None if by_user else Wider(arrays, ask, expected, allowed)
         said = judge_gradient(asked, expected, budget=allowed, shown=shown)
         said, asked = settled(said, asked, leaves, wider, jitter, allowed.eager)
+        if is_value:
+            said = with_handed_in(said, asked, handed_in(arrays))
         report = build_gradient_report(said, asked, name, seed, started)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:
             return report
         return with_second_order(report, asked, leaves, expected, allowed)
 
+    def handed_in(arrays: Arguments) -> dict[tuple[str, ...], Any]:
+        split, leaves = split_arguments(argnums, *arrays), jax.tree.leaves(arrays)
+        return fitting(gradient, split, [leaves[i].shape for i in split.moving])
+
     def one(arrays: Arguments) -> GradientReport:
         started = time.perf_counter()
+        if is_value:
+            handed_in(arrays)  # What does not fit is refused before anything runs.
         return judged(ask(arrays), arrays, started)
 
     chunked: dict[tuple[int, tuple[bool, ...]], Chunked] = {}

@@ -24,7 +24,7 @@ from jaxdebug.checks.gradients.programs import (
 )
 from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.evidence import Evidence, at_points
-from jaxdebug.gradients.moves import GIVEN, NEAR, Moves, in_ladders, moves_of
+from jaxdebug.gradients.moves import NEAR, Moves, in_ladders, moves_of
 
 FEW = 16
 """Where less than one example in so many asks, each is answered alone."""
@@ -38,24 +38,25 @@ class Chunked(NamedTuple):
     """For each flat argument whether every example has its own, on a leading axis."""
     programs: Programs
 
-    def at(self, leaves: Sequence[Any], count: int, seed: int, *, once: bool) -> Chunk:
+    def at(
+        self, leaves: Sequence[Any], count: int, seed: int, points: Sequence[float]
+    ) -> Chunk:
         """Ask the witnesses at every example.
 
         Args:
             leaves: flat arguments.
             count: how many of the examples are asked about.
             seed: of cotangents, directions and the displacement.
-            once: ask at the given point alone, and run the gradient once.
+            points: to ask at first; the gradient runs once for each.
         """
         plan, run = self.plan, self.programs.native
         cotangents = jax.device_put(plan.problem.cotangents(plan.outputs, seed))
-        runs = [run(leaves, cotangents) for _ in range(1 if once else 2)]
-        spreads = None if once else spread(*jax.device_get(runs), examples=1)
+        runs = jax.device_get([run(leaves, cotangents) for _ in points])
+        spreads = spread(*runs, examples=1) if len(runs) > 1 else None
         held = plan.held(leaves, runs[0][len(plan.outputs) :], seed)
         device = None if has_float64() else jax.devices("cpu")[0]
         with in_float64(device):
             given = jax.device_put(held)
-        points = (GIVEN,) if once else (GIVEN, NEAR)
         found = at_points(*self.programs.evidence(given, points, device))
         evidences = [_row(found, (slice(None), i)) for i in range(count)]
         return Chunk(

@@ -11,11 +11,12 @@ import numpy as np
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.judged import Judged
 from jaxdebug.findings import found
+from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.programs.shadow import widen_on_host
 from jaxdebug.reports import format_number
 
 ROUNDINGS = 1e3
-"""Units in the last place that a fused program may differ by, and more where the
+"""Units in the last place that another program may differ by, and more where the
 gradient is ill-conditioned: ten times what the compiled one is off from float64."""
 
 
@@ -42,8 +43,7 @@ def with_eager(judged: Judged, asked: Asked, arguments: Sequence[Any]) -> Judged
     gradient = jax.device_get(results[len(plan.outputs) :])
     for leaf, eager, other in zip(judged.leaves, gradient, compiled, strict=True):
         gap, size = _gap(widen_on_host(eager), np.asarray(other))
-        rounding = float(jax.numpy.finfo(leaf.dtype).eps)
-        allowed = ROUNDINGS * rounding + 10 * (leaf.precision + leaf.flips)
+        allowed = lawful_gap(leaf)
         if gap > allowed * size and not gap <= worst * size:
             worst, path = (gap / size if size > 0 else gap), leaf.path
     if not path:
@@ -56,6 +56,17 @@ def with_eager(judged: Judged, asked: Asked, arguments: Sequence[Any]) -> Judged
         evidence={"gap": worst},
     )
     return judged._replace(whole=(*judged.whole, differs))
+
+
+def lawful_gap(leaf: LeafCheck, *others: Any) -> float:
+    """By how much of its norm another program's gradient of a leaf may differ.
+
+    Args:
+        leaf: what is known of JAX's gradient.
+        others: dtypes of the other.
+    """
+    rounding = max(float(jax.numpy.finfo(d).eps) for d in (leaf.dtype, *others))
+    return ROUNDINGS * rounding + 10 * (leaf.precision + leaf.flips)
 
 
 def _gap(eager: np.ndarray, compiled: np.ndarray) -> tuple[float, float]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+
 from jaxdebug.checks.gradients.asked import Asked
-from jaxdebug.checks.gradients.plan import GradientPlan, is_expected, value_tolerances
+from jaxdebug.checks.gradients.expected import is_expected
+from jaxdebug.checks.gradients.plan import GradientPlan
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf import Leaf
 from jaxdebug.gradients.rule_verdict import Judged as JudgedCall
 from jaxdebug.gradients.rule_verdict import judge_calls, rule_name
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.reports import Verdict
 
 PLAIN = ("agrees", "not-reached")
@@ -104,8 +108,17 @@ def _judged_calls(
 ) -> dict[CallSite, JudgedCall]:
     sites = plan.witnesses.sites
     meant = [is_expected(site, expected) for site in sites]
-    tolerances, rounding = value_tolerances(sites), plan.witnesses.rounding
-    return judge_calls(sites, evidence.rules, tolerances, meant, rounding)
+    tolerances = [_value_tolerance(site) for site in sites]
+    return judge_calls(
+        sites, evidence.rules, tolerances, meant, plan.witnesses.rounding
+    )
+
+
+def _value_tolerance(site: CallSite) -> float:
+    """By how much a rule's value may differ: half the digits of its own dtype."""
+    avals = [var.aval for var in site.equation.raw.outvars if is_inexact(var.aval)]
+    eps = [float(jax.numpy.finfo(getattr(a, "dtype", None)).eps) for a in avals]
+    return 2 * max(eps, default=1e-16) ** 0.5
 
 
 def _agrees(call: JudgedCall) -> bool:

@@ -69,12 +69,8 @@ def in_turn(
                 # One program for all: in the last chunk some are asked twice.
                 full = [*part, *[part[-1]] * (size - len(part))]
                 try:
-                    chunk = chunked.at(
-                        examples.rows(full),
-                        len(part),
-                        checks.seed,
-                        once=checks.budget.once,
-                    )
+                    rows, first = examples.rows(full), checks.budget.points
+                    chunk = chunked.at(rows, len(part), checks.seed, first)
                     found = [*_at_once(chunk, examples, part, checks)]
                 except (NotImplementedError, TypeError, ValueError):
                     # No rule for many at once; what is wrong in itself is so alone.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxdebug.checks.gradients.asked import Asked
+from jaxdebug.checks.gradients.expected import is_anywhere, is_expected
 from jaxdebug.checks.gradients.problem import Problem
 from jaxdebug.checks.gradients.programs import (
     Given,
@@ -20,22 +20,20 @@ from jaxdebug.checks.gradients.programs import (
 )
 from jaxdebug.checks.gradients.second import second_problem
 from jaxdebug.frameworks.observed import Observed, trace_observed
-from jaxdebug.gradients.custom_calls import CallSite, call_sites
+from jaxdebug.gradients.custom_calls import call_sites
 from jaxdebug.gradients.determinism import spread
 from jaxdebug.gradients.draws import Draws, draws, scales
 from jaxdebug.gradients.evaluation import Values, evaluate
 from jaxdebug.gradients.evidence import Evidence, at_points, gather
 from jaxdebug.gradients.frozen import frozen_function
 from jaxdebug.gradients.leaf_check import LeafCheck
-from jaxdebug.gradients.moves import GIVEN, NEAR
+from jaxdebug.gradients.moves import BOTH
 from jaxdebug.gradients.witnesses import TRANSPOSED, Witnesses, witnesses
 from jaxdebug.programs._jax import calls
 from jaxdebug.programs.callbacks import calls_host, with_wide_callbacks
-from jaxdebug.programs.cuts import stands_in
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.pair import relative_gap, with_native_decisions
-from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import trace
 from jaxdebug.programs.shadow import widen_on_host
 
@@ -65,6 +63,8 @@ class GradientPlan(NamedTuple):
     """Of the second derivatives, if they were asked for and JAX has them."""
     lacking: str = ""
     """Why JAX has none."""
+    unmatched: tuple[str, ...] = ()
+    """Names that were expected and are not those of anything."""
     skipped: tuple[LeafCheck, ...] = ()
     """Leaves that JAX cannot differentiate by."""
 
@@ -74,20 +74,21 @@ class GradientPlan(NamedTuple):
         those = self.witnesses
         return [*those.function.constants, *those.gradient.constants]
 
-    def at(self, leaves: Sequence[Any], seed: int, *, once: bool = False) -> Asked:
+    def at(
+        self, leaves: Sequence[Any], seed: int, points: Sequence[float] = BOTH
+    ) -> Asked:
         """Ask the witnesses about JAX's gradient at one set of arguments.
 
         Args:
             leaves: flat arguments.
             seed: of cotangents, directions and the displacement.
-            once: ask at the given point alone, and run the gradient once.
+            points: to ask at first; the gradient runs once for each.
         """
         cotangents = jax.device_put(self.problem.cotangents(self.outputs, seed))
         run = self.programs.native
-        runs = [run(leaves, cotangents) for _ in range(1 if once else 2)]
-        points = (GIVEN,) if once else (GIVEN, NEAR)
+        runs = [run(leaves, cotangents) for _ in points]
         asked = self.ask(leaves, runs[0][len(self.outputs) :], seed, points)
-        if once:
+        if len(runs) == 1:
             return asked
         spreads = spread(*jax.device_get(runs))
         return asked._replace(spread=tuple(map(float, spreads)))
@@ -97,7 +98,7 @@ class GradientPlan(NamedTuple):
         leaves: Sequence[Any],
         native: Sequence[Any],
         seed: int,
-        points: Sequence[float] = (GIVEN, NEAR),
+        points: Sequence[float] = BOTH,
     ) -> Asked:
         """Ask the witnesses about a gradient in the working precision.
 
@@ -262,6 +263,7 @@ def make_gradient_plan(
         jax.jit(rounding),
         second,
         lacking,
+        tuple(name for name in expected if not is_anywhere(name, graph, sites)),
     )
 
 
@@ -279,20 +281,3 @@ def own_settings() -> AbstractContextManager[Any]:
     stack.enter_context(jax.numpy_dtype_promotion("standard"))
     stack.enter_context(jax.numpy_rank_promotion("allow"))
     return stack
-
-
-def is_expected(site: CallSite, names: Sequence[str]) -> bool:
-    """Whether a call's function, or one it stands in, has one of those names."""
-    name, _ = calls.custom_rule_name(site.equation.raw)
-    named = any(fnmatch(name, pattern) for pattern in names)
-    return named or stands_in(site.equation, names)
-
-
-def value_tolerances(sites: Sequence[CallSite]) -> list[float]:
-    """By how much a rule's value may differ: half the digits of its own dtype."""
-    found = []
-    for site in sites:
-        avals = [var.aval for var in site.equation.raw.outvars if is_inexact(var.aval)]
-        eps = [float(jax.numpy.finfo(getattr(a, "dtype", None)).eps) for a in avals]
-        found.append(2 * max(eps, default=1e-16) ** 0.5)
-    return found

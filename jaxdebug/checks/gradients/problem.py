@@ -73,8 +73,7 @@ def split_problem(
         fn: of pytrees; returns a pytree, or a pair of it and an aux.
         argnums: positions of those arguments.
         has_aux: whether the function returns a pair.
-        gradient: in the place of JAX's: a function of the arguments, or a value; or
-            None.
+        gradient: in the place of JAX's: a function of the arguments; or None.
         args: of the function.
         kwargs: of the function.
         without: flat arguments that are not differentiated by.
@@ -103,7 +102,7 @@ def split_problem(
 
     def by_user(flat: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
-        found = gradient(*args, **kwargs) if callable(gradient) else gradient
+        found = gradient(*args, **kwargs)
         results = outputs(flat)
         if [result.shape for result in results] != [()]:
             raise AuditInputError(
@@ -111,7 +110,8 @@ def split_problem(
                 f"found {len(results)} arrays of shapes "
                 f"{[result.shape for result in results]}."
             )
-        return [*results, *_fitting(found, split, flat)]
+        shapes = [flat[index].shape for index in split.moving]
+        return [*results, *fitting(found, split, shapes).values()]
 
     def whole(*arrays: Any) -> list[Any]:
         flat, cotangents = arrays[: split.count], arrays[split.count :]
@@ -194,21 +194,38 @@ def gradient_by_jax(
     return by_jax
 
 
-def _fitting(found: Any, split: Split, flat: Sequence[Any]) -> list[Any]:
-    """The leaves of a gradient that was handed in, in the order of the moving."""
-    leaves = jax.tree.leaves(modules.split(found))
-    names = path_names(found)
-    inexact = [
-        jax.numpy.asarray(leaf) for leaf in leaves if is_inexact(jax.typeof(leaf))
-    ]
-    wanted = [flat[index].shape for index in split.moving]
-    if [leaf.shape for leaf in inexact] != wanted:
+def fitting(
+    found: Any, split: Split, wanted: Sequence[tuple[int, ...]]
+) -> dict[tuple[str, ...], Any]:
+    """The leaves of a gradient that was handed in, by path, in the order of the moving.
+
+    Args:
+        found: the gradient.
+        split: the arguments.
+        wanted: shapes of what moves.
+
+    Raises:
+        AuditInputError: if they have other names or shapes.
+    """
+    leaves = modules.split(found)
+    pairs = zip(path_names(leaves), jax.tree.leaves(leaves), strict=True)
+    inexact = {
+        name: jax.numpy.asarray(leaf)
+        for name, leaf in pairs
+        if is_inexact(jax.typeof(leaf))
+    }
+    # One argument alone may stand in a tuple, as with jax.grad(argnums=(0,)).
+    one = len(split.arguments) == 1
+    names = [path[1:] if one and path[:1] == ("0",) else path for path in inexact]
+    shapes = [leaf.shape for leaf in inexact.values()]
+    fits = [*inexact] == [*split.paths] or names == [*split.paths]
+    if not fits or shapes != [*wanted]:
         raise AuditInputError(
-            "expected a gradient with the shapes of the parameters, "
+            "expected a gradient with the names and shapes of the parameters, "
             f"{_named(split.names, wanted)}; found "
-            f"{_named(['/'.join(name) for name in names], [x.shape for x in leaves])}."
+            f"{_named(['/'.join(name) for name in inexact], shapes)}."
         )
-    return inexact
+    return dict(zip(split.paths, inexact.values(), strict=True))
 
 
 def _named(names: Sequence[str], shapes: Sequence[Any]) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from jaxdebug.checks.data import examine_inputs
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.determinism import with_determinism
 from jaxdebug.checks.gradients.eager import with_eager
@@ -22,6 +25,7 @@ from jaxdebug.checks.gradients.plan import GradientPlan
 from jaxdebug.checks.gradients.report import GradientReport
 from jaxdebug.checks.gradients.ways import way_findings
 from jaxdebug.checks.gradients.wider import Wider, without_roundings
+from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.findings.finding import worst_first
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.reports import Verdict
@@ -74,8 +78,11 @@ def build_gradient_report(
         pairs = zip(judged.leaves, asked.rounding(), strict=True)
         leaves = [replace(leaf, precision=p, flips=f) for leaf, (p, f) in pairs]
         judged = judged._replace(leaves=tuple(leaves))
+    above = _nonfinite(judged, asked)
+    broken = any(finding.severity is Severity.ERROR for finding in above)
     findings = [
-        *wrong_gradients(judged.leaves, judged.rules),
+        *above,
+        *wrong_gradients(judged.leaves, judged.rules, follows=broken),
         *judged.whole,
         *lost_digits(judged.leaves),
     ]
@@ -98,6 +105,24 @@ def build_gradient_report(
             "seconds": time.perf_counter() - started,
         },
     )
+
+
+def _nonfinite(judged: Judged, asked: Asked) -> list[Finding]:
+    """What goes in, or else the value, that is not finite, and so no gradient is."""
+    value = float(judged.evidence.value[0])
+    leaves = (leaf.reason == "not-finite" for leaf in judged.leaves)
+    if np.isfinite(value) and not any(leaves):
+        return []
+    split = asked.plan.problem.split
+    inputs = examine_inputs(
+        asked.held[0], [*zip(split.moving, split.names, strict=True)], split.fixed
+    )
+    broken = any(finding.severity is Severity.ERROR for finding in inputs)
+    if broken or np.isfinite(value):
+        return inputs
+    # What is known is its product with cotangents of either sign.
+    loss = found("nonfinite-loss", "value", "the value of the function is not finite")
+    return [loss, *inputs]
 
 
 def _spared(judged: Judged, asked: Asked) -> list[str]:
@@ -123,6 +148,10 @@ def unchecked(plan: GradientPlan) -> tuple[str, ...]:
         f"{primitive}: ran in its native precision also in the float64 check"
         for primitive in plan.witnesses.native
         if primitive not in named
+    ]
+    listed += [
+        f"expected={name!r}: no custom rule and no function called here has that name"
+        for name in plan.unmatched
     ]
     if not plan.outputs:
         listed.append("nothing: the function has no outputs")

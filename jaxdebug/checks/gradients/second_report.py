@@ -11,10 +11,10 @@ import numpy as np
 
 from jaxdebug.checks.gradients.answers import STANDARD, Budget
 from jaxdebug.checks.gradients.asked import Asked
+from jaxdebug.checks.gradients.expected import is_expected
 from jaxdebug.checks.gradients.findings import wrong_gradients
 from jaxdebug.checks.gradients.judged import judge_gradient
 from jaxdebug.checks.gradients.known import Above
-from jaxdebug.checks.gradients.plan import is_expected
 from jaxdebug.checks.gradients.report import GradientReport
 from jaxdebug.checks.gradients.result import build_gradient_report
 from jaxdebug.gradients.certificate import CONFIDENCE, Certificate
@@ -53,7 +53,7 @@ def with_second_order(
     refused = plan.witnesses.refused
     judged = judge_second(sites, asked.evidence.rules, refused, meant)
     if plan.second is not None:
-        again = plan.second.at(leaves, report.seed, once=budget.once)
+        again = plan.second.at(leaves, report.seed, budget.points)
         second = build_gradient_report(
             judge_gradient(again, expected, Above(asked, judged), budget),
             again,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 from jaxdebug.programs._jax.source import call_chain
 from jaxdebug.programs.graph import Graph, Step, reached
@@ -162,16 +162,12 @@ def closest(derivative: Derivative, uses: Sequence[Sequence[Use]]) -> list[bool]
         For each input whether it has most evidence; true of all if none has any.
     """
     values = derivative.values
-    read_with: dict[int, set[int]] = {}
-    came_with: dict[int, set[int]] = {}
+    read_with = cache(partial(_read_with, values))
+    came_with = cache(partial(_came_with, values))
 
     def made_alike(use: Use) -> int:
-        most = 0
-        for node in derivative.cotangents(use):
-            if node not in read_with:
-                read_with[node] = _read_with(values, node)
-            most = max(most, len(read_with[node] & use.made_with))
-        return most
+        nodes = derivative.cotangents(use)
+        return max((len(read_with(node) & use.made_with) for node in nodes), default=0)
 
     def transposed(use: Use) -> int:
         if use.shapes:
@@ -179,12 +175,8 @@ def closest(derivative: Derivative, uses: Sequence[Sequence[Use]]) -> list[bool]
         return not use.factors.isdisjoint(derivative.factors)
 
     def used_alike(use: Use) -> int:
-        most = 0
-        for node in derivative.cotangents(use):
-            if node not in came_with:
-                came_with[node] = _came_with(values, node)
-            most = max(most, len(came_with[node] & use.used_with))
-        return most
+        nodes = derivative.cotangents(use)
+        return max((len(came_with(node) & use.used_with) for node in nodes), default=0)
 
     kept = [True] * len(uses)
     for evidence in (transposed, made_alike, used_alike):
