@@ -1,4 +1,4 @@
-"""The gradients of the three examples at initialisation, where networks sit on kinks."""
+"""The gradients of the examples at initialisation, where networks sit on kinks."""
 
 from __future__ import annotations
 
