@@ -2,7 +2,7 @@
 
 from jaxdebug.reports.document import Column, Document, Section, Table
 from jaxdebug.reports.html import render_html
-from jaxdebug.reports.json_text import render_json
+from jaxdebug.reports.json_text import json_value, render_json
 from jaxdebug.reports.literal import show_name
 from jaxdebug.reports.numbers import format_number
 from jaxdebug.reports.save import save_report
@@ -17,6 +17,7 @@ __all__ = [
     "Table",
     "Verdict",
     "format_number",
+    "json_value",
     "render_html",
     "render_json",
     "render_text",

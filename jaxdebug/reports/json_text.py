@@ -73,6 +73,19 @@ def render_json(payload: Any, *, schema: str) -> str:
     return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
 
 
+def json_value(value: Any) -> Any:
+    """Turn a value into what strict JSON knows, by the table above.
+
+    Raises:
+        TypeError: Something in it has no encoding; the message says where.
+
+    Example:
+        >>> json_value({"steps": (1, 2), "loss": float("inf")})
+        {'steps': [1, 2], 'loss': 'Infinity'}
+    """
+    return _encode(value, "value")
+
+
 def _encode(value: Any, where: str) -> Any:
     """Turn a value into dicts, lists and scalars that strict JSON knows."""
     # Enums first: members of StrEnum and IntEnum are strings and integers too.
