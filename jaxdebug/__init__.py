@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jaxdebug.programs.strip import strip
     from jaxdebug.statistics.probe import probe
     from jaxdebug.statistics.statistic import Statistic
+    from jaxdebug.training.errors import RecordingWarning, RunError
+    from jaxdebug.training.runs.compare import RunComparison, compare_runs
+    from jaxdebug.training.runs.load import load_run
+    from jaxdebug.training.runs.run import Run
 
     __version__: str
 
@@ -27,12 +31,18 @@ __all__ = [
     "GradientReport",
     "GradientReports",
     "PrecisionReport",
+    "RecordingWarning",
+    "Run",
+    "RunComparison",
+    "RunError",
     "Statistic",
     "Workload",
     "__version__",
     "audit",
     "check_gradients",
     "check_precision",
+    "compare_runs",
+    "load_run",
     "probe",
     "shadow",
     "strip",
@@ -43,11 +53,17 @@ _MODULES = {
     "GradientReport": "jaxdebug.checks.gradients.report",
     "GradientReports": "jaxdebug.checks.gradients.reports",
     "PrecisionReport": "jaxdebug.checks.precision.report",
+    "RecordingWarning": "jaxdebug.training.errors",
+    "Run": "jaxdebug.training.runs.run",
+    "RunComparison": "jaxdebug.training.runs.compare",
+    "RunError": "jaxdebug.training.errors",
     "Statistic": "jaxdebug.statistics.statistic",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audits.audit",
     "check_gradients": "jaxdebug.checks.gradients.check_gradients",
     "check_precision": "jaxdebug.checks.precision.check_precision",
+    "compare_runs": "jaxdebug.training.runs.compare",
+    "load_run": "jaxdebug.training.runs.load",
     "probe": "jaxdebug.statistics.probe",
     "shadow": "jaxdebug.programs.shadow",
     "strip": "jaxdebug.programs.strip",

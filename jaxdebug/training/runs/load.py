@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -60,7 +60,8 @@ def load_run(path: str | os.PathLike[str]) -> Run:
         checksums = _by_leaf(_samples(connection, "checksums", ends))
         histograms = _histograms(connection, names, ends)
         events = _events(connection)
-    findings = tuple(_findings(events))
+        found = [_finding(event.content) for event in events if event.kind == "finding"]
+    findings = tuple(worst_first(found))
     recorded = bool(scalars or samples or checksums)
     return Run(
         path=file,
@@ -186,22 +187,21 @@ def _events(connection: sqlite3.Connection) -> tuple[Event, ...]:
     )
 
 
-def _findings(events: Sequence[Event]) -> Iterator[Finding]:
-    """Findings among the events, worst first."""
-    found = [
-        Finding(
-            code=content["code"],
-            severity=Severity(content["severity"]),
-            where=content["where"],
-            message=content["message"],
-            remedies=tuple(content["remedies"]),
-            evidence=content["evidence"],
-            line=content["line"],
-        )
-        for _, _, kind, content in events
-        if kind == "finding"
-    ]
-    yield from worst_first(found)
+def _finding(content: Any) -> Finding:
+    """The finding of an event."""
+    texts = [content[name] for name in ("code", "where", "message")]
+    line, remedies = content["line"], tuple(content["remedies"])
+    if not all(isinstance(text, str) for text in (*texts, *remedies, line or "")):
+        raise ValueError("a finding has words that are no text")
+    return Finding(
+        code=content["code"],
+        severity=Severity(content["severity"]),
+        where=content["where"],
+        message=content["message"],
+        remedies=remedies,
+        evidence=dict(content["evidence"]),
+        line=line,
+    )
 
 
 def _array(dtype: str, shape: str, data: bytes) -> np.ndarray:
