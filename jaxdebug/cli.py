@@ -1,4 +1,4 @@
-"""The command line: ``jaxdebug audit FILE[:NAME]``, ``explain CODE`` and ``doctor``.
+"""The command line: its parser, ``audit``, ``explain`` and ``doctor``.
 
 Exit status: 0 clean, 1 findings at or above ``--fail-on``, 2 usage or configuration,
 3 the target could not be imported or run, 4 inconclusive, 130 interrupted. Reports go
@@ -7,18 +7,24 @@ to standard output; progress, errors and what the target prints go to standard e
 
 import argparse
 import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from jaxdebug.reports import Verdict, show_name
-
-CLEAN, FINDINGS, USAGE, TARGET, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
-SEVERITIES = ("error", "warning", "info")
+from jaxdebug.commands.output import (
+    CLEAN,
+    INTERRUPTED,
+    STATUS,
+    TARGET,
+    add_output_arguments,
+    give,
+    missing_folder,
+    refuse,
+    say,
+)
+from jaxdebug.commands.runs import add_run_commands
+from jaxdebug.reports import show_name
 
 _AUDIT = """\
 Audit one batch: compare the gradients with finite differences, leaf by leaf, and
@@ -26,15 +32,6 @@ measure every layer.
 
 FILE is a Python file, NAME a jaxdebug.Workload in it or a function that returns one
 (default: workload).
-"""
-
-_STATUS = """\
-exit status:
-  0  clean
-  1  findings at or above --fail-on
-  2  usage or configuration
-  3  the target could not be imported or run
-  4  inconclusive
 """
 
 
@@ -54,29 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments)
     except KeyboardInterrupt:
-        _say("jaxdebug: interrupted", sys.stderr)
+        say("jaxdebug: interrupted", sys.stderr)
         return INTERRUPTED
-
-
-def exit_status(report: Any, fail_on: str) -> int:
-    """Return the exit status that a report asks for.
-
-    Args:
-        report: a report, with ``verdict`` and ``findings``.
-        fail_on: the lowest severity that counts as a failure, or ``"never"``. A
-            failed verdict is as severe as an error.
-
-    Returns:
-        0, 1 or 4. Findings come before an inconclusive verdict.
-    """
-    counted = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on != "never" else ()
-    verdict = report.verdict
-    if counted and (
-        verdict is Verdict.FAIL
-        or any(finding.severity in counted for finding in report.findings)
-    ):
-        return FINDINGS
-    return INCONCLUSIVE if verdict is Verdict.INCONCLUSIVE else CLEAN
 
 
 def _audit(arguments: argparse.Namespace) -> int:
@@ -90,53 +66,44 @@ def _audit(arguments: argparse.Namespace) -> int:
     from jaxdebug.checks.workload import WorkloadError
     from jaxdebug.findings.settings import SettingsError, read_settings
 
-    output: Path | None = arguments.output
-    if output is not None and not output.absolute().parent.is_dir():
-        folder = show_name(str(output.parent))
-        return _refuse(f"--output: expected an existing folder; found no {folder}.")
+    problem = missing_folder(arguments.output)
+    if problem is not None:
+        return refuse(problem)
     progress = None if arguments.quiet else sys.stderr
     try:
         path, _ = split_target(arguments.target)
         settings = read_settings(path.parent)
         # What the target prints must not end up inside the report.
         with contextlib.redirect_stdout(sys.stderr), own_folder_on_path(path):
-            _say(f"jaxdebug: importing {show_name(str(path))}", progress)
+            say(f"jaxdebug: importing {show_name(str(path))}", progress)
             workload = load_target(arguments.target)
             from jaxdebug.checks.audits.audit import audit_workload
 
-            _say(f"jaxdebug: auditing {show_name(workload.name)}", progress)
+            say(f"jaxdebug: auditing {show_name(workload.name)}", progress)
             report = audit_workload(
                 workload, seed=arguments.seed, silence=settings.silence
             )
     except SettingsError as error:
-        return _refuse(escape_lines(str(error)))
+        return refuse(escape_lines(str(error)))
     except (TargetError, WorkloadError) as error:
-        _say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
+        say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
         return TARGET
     except (Exception, SystemExit) as error:
-        _say(
+        say(
             f"jaxdebug: {show_name(arguments.target)}: running the workload raised "
             f"{type(error).__name__}.\n\n{user_traceback(error)}",
             sys.stderr,
         )
         return TARGET
 
-    if not arguments.quiet:
-        _say(report.to_json() if arguments.json else _text(report), sys.stdout)
-    if output is not None:
-        try:
-            report.save(output)
-        except (OSError, ValueError) as error:
-            return _refuse(f"--output: {escape_lines(str(error))}")
-        _say(f"jaxdebug: wrote {show_name(str(output))}", progress)
-    return exit_status(report, arguments.fail_on)
+    return give(report, arguments)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from jaxdebug.checks.doctor import examine
 
     found = examine()
-    _say(found.to_json() if arguments.json else found.text(), sys.stdout)
+    say(found.to_json() if arguments.json else found.text(), sys.stdout)
     return CLEAN
 
 
@@ -145,39 +112,13 @@ def _explain(arguments: argparse.Namespace) -> int:
     from jaxdebug.findings.page_text import listing, page_text
 
     if arguments.code is None:
-        _say(listing(), sys.stdout)
+        say(listing(), sys.stdout)
         return CLEAN
     if arguments.code not in PAGES:
-        return _refuse(unknown(arguments.code))
+        return refuse(unknown(arguments.code))
     width = shutil.get_terminal_size().columns
-    _say(page_text(PAGES[arguments.code], width), sys.stdout)
+    say(page_text(PAGES[arguments.code], width), sys.stdout)
     return CLEAN
-
-
-def _refuse(message: str) -> int:
-    _say(f"jaxdebug: {message}", sys.stderr)
-    return USAGE
-
-
-def _text(report: Any) -> str:
-    if not sys.stdout.isatty():
-        return report.text()
-    width = shutil.get_terminal_size().columns
-    return report.text(width=width, color="NO_COLOR" not in os.environ)
-
-
-def _say(text: str, stream: TextIO | None) -> None:
-    if stream is None:
-        return
-    # A stream that cannot spell a character must not cost the user the report.
-    encoding = stream.encoding or "utf-8"
-    safe = text.encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        print(safe, file=stream, flush=True)
-    except BrokenPipeError:
-        # The reader has gone, as in `| head`. Python would complain once more when it
-        # flushes the stream at exit, so the stream is pointed at nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Version(argparse.Action):
@@ -186,7 +127,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from jaxdebug import __version__
 
-        _say(f"jaxdebug {__version__}", sys.stdout)
+        say(f"jaxdebug {__version__}", sys.stdout)
         parser.exit()
 
 
@@ -203,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jaxdebug",
         description="Find out why a JAX model does not train.",
-        epilog=_STATUS,
+        epilog=STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -216,26 +157,18 @@ def _parser() -> argparse.ArgumentParser:
         "audit",
         help="check the gradients and measure every layer on one batch",
         description=_AUDIT,
-        epilog=_STATUS,
+        epilog=STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     audit.add_argument("target", metavar="FILE[:NAME]", help="where the workload is")
-    audit.add_argument("--json", action="store_true", help="print JSON, not text")
-    audit.add_argument(
-        "--output", type=Path, metavar="FILE", help="save the report to FILE as well"
-    )
-    audit.add_argument(
-        "--fail-on",
-        choices=(*SEVERITIES, "never"),
-        default="error",
-        help="lowest severity that makes the exit status 1 (default: error)",
-    )
+    add_output_arguments(audit)
     audit.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="random seed (default: 0)"
     )
-    audit.add_argument("--quiet", action="store_true", help="print nothing but errors")
     audit.set_defaults(run=_audit)
+
+    add_run_commands(commands)
 
     explain = commands.add_parser(
         "explain",

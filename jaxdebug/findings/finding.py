@@ -76,6 +76,27 @@ def found(
     )
 
 
+def finding_of(record: Mapping[str, Any]) -> Finding:
+    """The finding that was written down as a record of its attributes.
+
+    Raises:
+        KeyError, TypeError, ValueError: if the record is of something else.
+    """
+    line, remedies = record["line"], tuple(record["remedies"])
+    words = [record[name] for name in ("code", "where", "message")]
+    if not all(isinstance(text, str) for text in (*words, *remedies, line or "")):
+        raise ValueError("expected a finding's words to be text")
+    return Finding(
+        record["code"],
+        Severity(record["severity"]),
+        record["where"],
+        record["message"],
+        remedies,
+        dict(record["evidence"]),
+        line,
+    )
+
+
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Findings by severity; those of one severity stay in their order."""
     order = list(Severity)

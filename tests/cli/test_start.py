@@ -15,7 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["audit", "--help"], ["explain", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["audit", "--help"],
+        ["report", "--help"],
+        ["compare", "--help"],
+        ["explain", "--help"],
+    ],
 )
 def test_help_and_version_import_no_jax(arguments: list[str]) -> None:
     code = (
@@ -46,6 +54,10 @@ def test_help_and_version_import_no_jax(arguments: list[str]) -> None:
         ["audit", "f.py", "--seed", "x"],
         ["audit", "f.py", "--js"],
         ["doctor", "f.py"],
+        ["report"],
+        ["compare", "a"],
+        ["compare", "a", "b", "--rtol", "nan"],
+        ["compare", "a", "b", "--rtol", "x"],
     ],
 )
 def test_arguments_that_cannot_be_parsed(
@@ -74,7 +86,8 @@ def test_a_stream_that_cannot_spell_a_character(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code = (
-        "import sys\nfrom jaxdebug.cli import _say\n_say('\\xb1 \\udc80', sys.stdout)"
+        "import sys\nfrom jaxdebug.commands.output import say\n"
+        "say('\\xb1 \\udc80', sys.stdout)"
     )
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     run = subprocess.run(

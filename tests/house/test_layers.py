@@ -18,7 +18,8 @@ LAYERS = (
     {"gradients"},
     {"checks"},
     {"training", "tuning", "testing"},
-    {"cli", "commands", "pytest_plugin"},
+    {"commands"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

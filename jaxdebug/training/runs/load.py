@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxdebug.findings import Finding, Severity
-from jaxdebug.findings.finding import worst_first
+from jaxdebug.findings.finding import finding_of, worst_first
 from jaxdebug.reports import Verdict
 from jaxdebug.training.arrays import from_raw
 from jaxdebug.training.layout import Layout, layout_of_content
@@ -60,7 +60,9 @@ def load_run(path: str | os.PathLike[str]) -> Run:
         checksums = _by_leaf(_samples(connection, "checksums", ends))
         histograms = _histograms(connection, names, ends)
         events = _events(connection)
-        found = [_finding(event.content) for event in events if event.kind == "finding"]
+        found = [
+            finding_of(event.content) for event in events if event.kind == "finding"
+        ]
     findings = tuple(worst_first(found))
     recorded = bool(scalars or samples or checksums)
     return Run(
@@ -184,23 +186,6 @@ def _events(connection: sqlite3.Connection) -> tuple[Event, ...]:
     return tuple(
         Event(int(step), float(moment), _text(kind), json.loads(content))
         for step, moment, kind, content in connection.execute(query)
-    )
-
-
-def _finding(content: Any) -> Finding:
-    """The finding of an event."""
-    texts = [content[name] for name in ("code", "where", "message")]
-    line, remedies = content["line"], tuple(content["remedies"])
-    if not all(isinstance(text, str) for text in (*texts, *remedies, line or "")):
-        raise ValueError("a finding has words that are no text")
-    return Finding(
-        code=content["code"],
-        severity=Severity(content["severity"]),
-        where=content["where"],
-        message=content["message"],
-        remedies=remedies,
-        evidence=dict(content["evidence"]),
-        line=line,
     )
 
 

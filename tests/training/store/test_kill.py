@@ -58,10 +58,12 @@ def test_what_was_flushed_is_there(tmp_path: Path, seed: int) -> None:
     if flushed < 0:
         return
     steps = run.scalars["loss"].steps.tolist()
-    assert steps == run.samples[0].steps.tolist() == [*range(steps[-1] + 1)]
-    assert steps[-1] >= flushed
-    assert [event.step for event in run.events] == steps
-    assert run.samples[0].values[:, -1, -1].tolist() == steps
+    sampled = run.samples[0].steps.tolist()
+    # A flush may come between the parts of a step, but none is without those before.
+    for found in (steps, sampled, [event.step for event in run.events]):
+        assert found == [*range(len(found))]
+        assert len(found) > flushed
+    assert run.samples[0].values[:, -1, -1].tolist() == sampled
 
     shutil.copytree(folder, tmp_path / "copy")
     with open_run(folder, resume=True) as writer:
