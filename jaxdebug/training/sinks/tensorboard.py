@@ -40,15 +40,13 @@ class TensorBoard:
         self, step: int, name: str, edges: np.ndarray, counts: np.ndarray
     ) -> None:
         """Add a histogram; its moments are those of the middles of its bins."""
-        largest = np.finfo(np.float64).max
-        # TensorBoard cannot draw a bin without an end.
-        ends = np.clip(np.asarray(edges, np.float64), -largest, largest)
+        ends = _drawable(np.array(edges, np.float64))
         counts = np.asarray(counts, np.float64)
         middles = ends[:-1] / 2 + ends[1:] / 2
         filled = np.flatnonzero(counts)
         low, high = (ends[filled[0]], ends[filled[-1] + 1]) if filled.size else (0, 0)
-        with np.errstate(over="ignore"):
-            squares = float(np.clip(counts @ middles**2, None, largest))
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(np.nan_to_num(counts @ middles**2))
         self._writer.add_histogram_raw(
             name,
             min=float(low),
@@ -69,3 +67,12 @@ class TensorBoard:
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
+
+
+def _drawable(edges: np.ndarray) -> np.ndarray:
+    """Edges whose outermost bins have ends: TensorBoard cannot draw one without."""
+    if len(edges) > 2 and edges[0] == -np.inf:
+        edges[0] = 2 * edges[1] if edges[1] < 0 else edges[1] - 1
+    if len(edges) > 2 and edges[-1] == np.inf:
+        edges[-1] = 2 * edges[-2] if edges[-2] > 0 else edges[-2] + 1
+    return np.nan_to_num(edges)
