@@ -1,4 +1,4 @@
-"""What can be wrong with a run's folder, and with recording into it."""
+"""What can be wrong with what is kept of a run, and with recording it."""
 
 import sys
 import warnings
@@ -6,6 +6,10 @@ import warnings
 
 class RunError(ValueError):
     """A path that is no run, a run that cannot be read, or a folder that is taken."""
+
+
+class BundleError(ValueError):
+    """A crash bundle that cannot be written, read, or put into a tree."""
 
 
 class RecordingWarning(UserWarning):
