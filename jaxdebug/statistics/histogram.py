@@ -34,6 +34,23 @@ def binned(array: Num[Array, "*shape"]) -> Int[Array, "2 bins"]:
     return counts.at[place].add(counted.astype(np.int32), mode="clip").reshape(2, BINS)
 
 
+def between_edges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of both signs as one histogram, which charts and sinks draw.
+
+    Args:
+        counts: of one array, on the host: by sign, then by power of two.
+
+    Returns:
+        Rising edges, and one count fewer. The bin around zero is empty: zeros are
+        not counted.
+    """
+    magnitudes = 2.0 ** np.arange(LOWEST, LOWEST + BINS + 1)
+    edges = np.concatenate([-magnitudes[::-1], magnitudes])
+    negative, positive = np.asarray(counts)
+    middle = np.zeros(1, negative.dtype)
+    return edges, np.concatenate([negative[::-1], middle, positive])
+
+
 def _read(counts: Any) -> dict[str, Any]:
     return {"histogram": np.asarray(counts).astype(np.int64)}
 

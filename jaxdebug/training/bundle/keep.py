@@ -40,7 +40,7 @@ def new_bundle(
 
     Raises:
         ValueError: if `keep` is less than 1.
-        Exception: as `write_bundle`.
+        BundleError, TypeError, OSError: as `write_bundle`.
     """
     if keep < 1:
         raise ValueError(f"expected keep of at least 1; found {keep}")

@@ -62,6 +62,11 @@ class Recording:
         """Whether this process began it; a forked child has no thread."""
         return self.pid == os.getpid()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anywhere to write to."""
+        return not self.closing and (self.file is not None or bool(self.outlets.sinks))
+
     def add(self, record: Record) -> None:
         """Take in a record, without waiting for the disk."""
         with self.changed:

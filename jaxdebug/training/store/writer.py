@@ -124,9 +124,9 @@ class RunWriter:
 
     @property
     def is_recording(self) -> bool:
-        """Whether what is written now is kept."""
+        """Whether what is written now goes anywhere."""
         recording = self._recording
-        return recording is not None and recording.is_ours and not recording.closing
+        return recording is not None and recording.is_ours and recording.is_open
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Record numbers of one step; NaN and infinities as they are.
@@ -135,7 +135,7 @@ class RunWriter:
             step: the step.
             scalars: real numbers of Python or NumPy by name.
         """
-        if self.is_recording:
+        if self._is_ready():
             values = {str(name): float(value) for name, value in scalars.items()}
             self._add(Scalars(operator.index(step), values))
 
@@ -150,7 +150,7 @@ class RunWriter:
         Raises:
             ValueError: if the shape is another one.
         """
-        if self.is_recording:
+        if self._is_ready():
             _check_shape("values", np.shape(values), layout.shape)
             self._add(Sample(operator.index(step), layout, to_raw(values)))
 
@@ -165,7 +165,7 @@ class RunWriter:
         Raises:
             ValueError: if there are not as many integers as paths.
         """
-        if self.is_recording:
+        if self._is_ready():
             leaves, values = tuple(leaves), np.asarray(values)
             _check_shape("values", values.shape, (len(leaves),))
             if values.dtype.kind not in "iu":
@@ -184,7 +184,7 @@ class RunWriter:
         Raises:
             ValueError: if there are not as many.
         """
-        if self.is_recording:
+        if self._is_ready():
             _check_shape("edges", np.shape(edges), (np.size(counts) + 1,))
             arrays = to_raw(edges), to_raw(np.ravel(counts))
             self._add(Histogram(operator.index(step), str(name), *arrays))
@@ -200,13 +200,13 @@ class RunWriter:
         Raises:
             TypeError: if JSON cannot hold it.
         """
-        if self.is_recording:
+        if self._is_ready():
             step, kind = operator.index(step), str(kind)
             self._add(event_now(step, kind, json_value(content)))
 
     def flush(self, timeout: float = PATIENCE) -> bool:
         """Wait until everything is written; False if it was not, for any reason."""
-        if self._recording is None or not self.is_recording:
+        if self._recording is None or not self._is_ready():
             return False
         written = self._recording.flush(timeout)
         self._say()
@@ -232,7 +232,12 @@ class RunWriter:
     def _add(self, record: Record) -> None:
         assert self._recording is not None
         self._recording.add(record)
-        self._say()
+
+    def _is_ready(self) -> bool:
+        """Whether to take anything in; says what went wrong since it was last asked."""
+        if self._recording is not None and self._recording.is_ours:
+            self._say()
+        return self.is_recording
 
     def _say(self) -> None:
         assert self._recording is not None

@@ -1,0 +1,81 @@
+"""However a process ends, what it can still write is written."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from jaxdebug.training.runs.load import load_run
+from jaxdebug.training.store import open_run
+from tests.training.processes import begin, finish
+
+BEGIN = """
+import os, signal, sys
+from jaxdebug.training.store import open_run
+writer = open_run(sys.argv[1], flush_every=600)
+for step in range(100):
+    writer.write_scalars(step, {"loss": 1.0})
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("1 / 0", 1),
+        ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT),
+        ("del writer", 0),
+        ("writer.close(); writer.close()", 0),
+        ("import threading; threading.Thread(target=lambda: sys.exit(0)).start()", 0),
+    ],
+)
+def test_a_process_that_ends_by_itself_closes_its_run(
+    tmp_path: Path, end: str, status: int
+) -> None:
+    finish(begin(BEGIN + end, tmp_path), status)
+    run = load_run(tmp_path)
+    assert run.finished
+    assert len(run.scalars["loss"].steps) == 100
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("os._exit(0)", 0), ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM)],
+)
+def test_a_process_that_is_ended_leaves_what_was_flushed(
+    tmp_path: Path, end: str, status: int
+) -> None:
+    more = "assert writer.flush()\nwriter.write_scalars(100, {'loss': 1.0})\n"
+    finish(begin(BEGIN + more + end, tmp_path), status)
+    run = load_run(tmp_path)
+    assert not run.finished
+    assert len(run.scalars["loss"].steps) == 100
+
+
+HANGS = """
+import threading
+import jaxdebug.training.store.writer as writing
+writing.PATIENCE = 0.5
+class Hangs:
+    def write_scalars(self, step, scalars):
+        threading.Event().wait()
+"""
+
+
+def test_a_sink_that_hangs_costs_no_record(tmp_path: Path) -> None:
+    code = HANGS + BEGIN.replace("flush_every=600", "flush_every=600, sinks=[Hangs()]")
+    _, err = finish(begin(code + "writer.close()", tmp_path))
+    assert "the end of the run took longer than 0.5 s" in err
+    assert len(load_run(tmp_path).scalars["loss"].steps) == 100
+
+
+def test_after_the_end_nothing_is_recorded(tmp_path: Path) -> None:
+    writer = open_run(tmp_path)
+    writer.close()
+    writer.write_scalars(1, {"loss": 1.0})
+    assert not writer.is_recording
+    assert not writer.flush()
+    assert not load_run(tmp_path).scalars
