@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from jaxdebug.checks.report import finding_records
 from jaxdebug.cli import main
 from jaxdebug.findings.finding import found
 from jaxdebug.training.store import open_run
@@ -16,8 +15,7 @@ def record(folder: Path, losses: list[float], *codes: str, begin: int = 0) -> st
         for step, loss in enumerate(losses, begin):
             writer.write_scalars(step, {"loss": loss})
         for code in codes:
-            (content,) = finding_records([found(code, "dense/kernel", "planted")])
-            writer.write_event(0, "finding", content)
+            writer.write_finding(0, found(code, "dense/kernel", "planted"))
     return str(folder)
 
 

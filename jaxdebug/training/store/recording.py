@@ -19,6 +19,9 @@ from jaxdebug.training.store.waiting import Waiting
 PATIENCE = 600.0
 """Seconds of failed attempts after which recording is given up."""
 
+MOST = 10**6
+"""Records that may wait."""
+
 # What may pass: when a reader has read, or somebody has made room.
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
@@ -48,7 +51,7 @@ class Recording:
         self.waiting = Waiting(limit)
         self.unwritten = Waiting(limit)  # the thread's own
         self.asked = self.done = 0  # flushes, counted
-        self.closing = self.closed = self.lost = False
+        self.closing = self.closed = self.lost = self.stuck = False
         self.failing_since: float | None = None
         self.unsaid: list[str] = []
         self.thread = threading.Thread(
@@ -65,15 +68,25 @@ class Recording:
     @property
     def is_open(self) -> bool:
         """Whether there is anywhere to write to."""
-        return not self.closing and (self.file is not None or bool(self.outlets.sinks))
+        somewhere = self.file is not None or bool(self.outlets.sinks)
+        return somewhere and not self.closing and not self.stuck
 
     def add(self, record: Record) -> None:
         """Take in a record, without waiting for the disk."""
         with self.changed:
-            if not self.closing:
-                self.waiting.add((record,))
-                if self.waiting.is_filling:
-                    self.changed.notify_all()
+            if not self.is_open:
+                return
+            self.waiting.add((record,))
+            if self.waiting.is_filling:
+                self.changed.notify_all()
+            if len(self.waiting) > MOST:
+                # A disk or a sink that hangs must not fill the memory.
+                self.stuck = True
+                self.waiting.take()
+                self.unsaid.append(
+                    f"the run is no longer recorded: {MOST} records wait for a disk "
+                    "or a sink that hangs"
+                )
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was added is written; False if it is not by then."""

@@ -11,9 +11,9 @@ from jaxdebug.training.records import Droppable, Event, Record, Scalars, event_n
 class Waiting:
     """Records in the order they came; not guarded against threads by itself.
 
-    Scalars and events are always kept: they are small. Everything of a sampled step is
-    dropped together, the oldest step first, once samples take more than `limit` bytes.
-    The newest sampled step is never dropped.
+    Scalars and events are always kept: they are small. All that waits of a sampled
+    step is dropped together, the oldest step first, once samples take more than
+    `limit` bytes. The newest sampled step is never dropped.
     """
 
     def __init__(self, limit: int) -> None:
@@ -23,8 +23,8 @@ class Waiting:
         self._samples: deque[Droppable] = deque()
         self._dropped: list[int] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._kept or self._samples)
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._samples)
 
     @property
     def is_filling(self) -> bool:

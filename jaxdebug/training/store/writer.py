@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.report import finding_records
+from jaxdebug.findings import Finding
 from jaxdebug.reports import json_value, show_name
 from jaxdebug.training.arrays import to_raw
 from jaxdebug.training.errors import warn
@@ -68,10 +70,16 @@ def open_run(
         RunError: if the folder is in use, holds a run and `resume` is false, or holds
             one that cannot be taken up again.
         TypeError: if the manifest holds what JSON cannot.
+        ValueError: if `flush_every` or `queue_bytes` is not above 0.
 
     Cost:
         A thread; of a step, what it takes to copy its arrays.
     """
+    if not flush_every > 0 or not queue_bytes > 0:
+        raise ValueError(
+            "expected flush_every and queue_bytes above 0; found "
+            f"flush_every={flush_every!r}, queue_bytes={queue_bytes!r}"
+        )
     if process_index != 0:
         return RunWriter(None)
     text = manifest_text(manifest or {})
@@ -194,7 +202,7 @@ class RunWriter:
 
         Args:
             step: the step.
-            kind: such as `finding`, `fallback`, `nonfinite`.
+            kind: such as `fallback` or `nonfinite`.
             content: what `to_json` of a report could hold.
 
         Raises:
@@ -203,6 +211,12 @@ class RunWriter:
         if self._is_ready():
             step, kind = operator.index(step), str(kind)
             self._add(event_now(step, kind, json_value(content)))
+
+    def write_finding(self, step: int, finding: Finding) -> None:
+        """Record a finding, which `load_run` gives back."""
+        if self._is_ready():
+            (content,) = finding_records([finding])
+            self.write_event(step, "finding", content)
 
     def flush(self, timeout: float = PATIENCE) -> bool:
         """Wait until everything is written; False if it was not, for any reason."""

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.report import finding_records
 from jaxdebug.findings.finding import found
 from jaxdebug.reports import Verdict
 from jaxdebug.training.errors import RunError
@@ -100,8 +99,7 @@ def test_findings_make_the_verdict(tmp_path: Path) -> None:
     finding = found("nonfinite-gradient", "dense/kernel", "3 NaN", evidence={"n": 3})
     with open_run(tmp_path) as writer:
         writer.write_scalars(1, {"loss": 1.0})
-        (content,) = finding_records([finding])
-        writer.write_event(1, "finding", content)
+        writer.write_finding(1, finding)
     run = jd.load_run(tmp_path)
     assert run.findings == (finding,)
     assert run.verdict is Verdict.FAIL

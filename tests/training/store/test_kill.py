@@ -37,7 +37,7 @@ for step in range(10**6):
 """
 
 
-@pytest.mark.parametrize("seed", quick_cases(range(50), range(4)))
+@pytest.mark.parametrize("seed", quick_cases(range(50), range(2)))
 def test_what_was_flushed_is_there(tmp_path: Path, seed: int) -> None:
     folder = tmp_path / "run"
     process = begin(TRAIN, folder)

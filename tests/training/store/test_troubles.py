@@ -66,7 +66,7 @@ from jaxdebug.training.store import open_run
 layout = Layout(tuple(Row(str(i), "", "g") for i in range(100)), ("rms",))
 writer = open_run(sys.argv[1], flush_every=0.001)
 children = []
-for step in range(15):
+for step in range(8):
     writer.write_scalars(step, {"loss": 1.0})
     writer.write_sample(step, layout, np.ones((100, 1)))
     child = os.fork()
@@ -261,8 +261,8 @@ def test_no_connection_crosses_a_fork(tmp_path: Path) -> None:
     run(FORKS, tmp_path)
     loaded = load_run(tmp_path)
     assert list(loaded.scalars) == ["loss"]
-    assert loaded.scalars["loss"].steps.tolist() == [*range(15)]
-    assert loaded.samples[0].steps.tolist() == [*range(15)]
+    assert loaded.scalars["loss"].steps.tolist() == [*range(8)]
+    assert loaded.samples[0].steps.tolist() == [*range(8)]
     assert loaded.finished
 
 
@@ -283,11 +283,13 @@ def test_a_queue_that_fills_drops_the_oldest_samples(tmp_path: Path) -> None:
     run = load_run(tmp_path)
     assert run.scalars["loss"].steps.tolist() == [*range(100)]
     kept = run.samples[0].steps.tolist()
-    assert kept[-1] == 99
-    assert kept == run.checksums["w"].steps.tolist()
-    dropped = [s for e in run.events for s in e.content["steps"]]
-    assert {event.kind for event in run.events} == {"samples-dropped"}
-    assert sorted([*kept, *dropped]) == [*range(100)]
+    assert kept[-1] == run.checksums["w"].steps[-1] == 99
+    drops = [e.content for e in run.events if e.kind == "samples-dropped"]
+    dropped = [step for drop in drops for step in drop["steps"]]
+    assert dropped
+    # Half of a step may have been taken to the disk before the rest was dropped.
+    assert {*kept, *dropped} == {*range(100)}
+    assert len(dropped) > 50
 
 
 def test_a_reader_does_not_stop_the_recorder(tmp_path: Path) -> None:
