@@ -169,7 +169,8 @@ class Recording:
     def _failed(self, error: Exception, records: list[Record], *, last: bool) -> None:
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF
         now = time.monotonic()
-        if last or code not in _PASSING or self._failed_for(now) > PATIENCE:
+        too_long = self._failed_for(now) > PATIENCE or len(records) > MOST
+        if last or code not in _PASSING or too_long:
             self._give_up(str(error))
             return
         if self.failing_since is None:
