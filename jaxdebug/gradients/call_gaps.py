@@ -197,7 +197,7 @@ def _along(
         return _dot(cotangents, call.body(*every))
 
     here = point[operand]
-    size = jnp.linalg.norm(pulled[operand].reshape(-1))
+    size = _norm(pulled[operand])
 
     def slope(offset: Array) -> tuple[Array, Array]:
         (direction,) = noise([here], seed + offset)
@@ -265,9 +265,7 @@ def _lawless(
         high = high + jnp.sum(jnp.maximum(one, other))
     mine = _dot(pulled, steps)
     outside = jnp.maximum(jnp.maximum(mine - high, low - mine), 0)
-    size = sum(
-        jnp.linalg.norm((p * s).reshape(-1)) for p, s in zip(pulled, steps, strict=True)
-    )
+    size = sum(_norm(p * s) for p, s in zip(pulled, steps, strict=True))
     size = jnp.maximum(jnp.maximum(size, jnp.abs(high)), jnp.abs(low))
     return jnp.where(outside > 0, outside / jnp.maximum(size, TINY), 0.0)
 
@@ -278,6 +276,10 @@ def _dot(left: Sequence[Any], right: Sequence[Any]) -> Array:
     for a, b in zip(left, right, strict=True):
         total = total + jnp.sum(jnp.real(a * b))
     return total
+
+
+def _norm(array: Any) -> Array:
+    return jnp.sqrt(jnp.sum(jnp.abs(array) ** 2))
 
 
 def _relative(gap: Any, size: Any) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxdebug.gradients.blocks import Box, bounding_box
+from jaxdebug.programs._jax.sharding import replicated
 
 FLOOR = 1e-3
 """Coordinates below this part of the largest are compared as if they were it: what
@@ -59,6 +60,10 @@ def compared(found: Array, expected: Array) -> Coordinates:
     """
     if not found.size:
         return jax.tree.map(jnp.asarray, NO_GAP)
+    return replicated(_compared)(found, expected)
+
+
+def _compared(found: Array, expected: Array) -> Coordinates:
     found, expected = found.reshape(-1), expected.reshape(-1)
     here, there = jnp.isfinite(found), jnp.isfinite(expected)
     gap, relative = _gaps(found, expected)

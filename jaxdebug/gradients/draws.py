@@ -19,6 +19,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, UInt32
 
+from jaxdebug.programs._jax.sharding import sharded_like
+
 FALLBACK_SCALE = 1e-2
 """Scale of a leaf that is zero everywhere, such as a fresh bias: of the order of
 what the first updates give it."""
@@ -146,7 +148,7 @@ def noise(like: Sequence[Any], seed: Any) -> list[Any]:
             for part in range(1 + jnp.iscomplexobj(array))
         ]
         whole = parts[0] if len(parts) == 1 else lax.complex(*parts)
-        drawn.append(whole.astype(array.dtype))
+        drawn.append(sharded_like(whole.astype(array.dtype), array))
     return drawn
 
 

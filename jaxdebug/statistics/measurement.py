@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxdebug.programs._jax.calls import varying_axes
+from jaxdebug.programs._jax.sharding import replicated
 from jaxdebug.programs.equation import Address, Equation, Level
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, Transformed, transform
@@ -208,7 +209,7 @@ def _measured_together(
 
 
 def _measured(name: Extra, array: Any) -> Measured:
-    return Measured(name.statistic.measure(array), name.statistic)
+    return Measured(replicated(name.statistic.measure)(array), name.statistic)
 
 
 def _lost(

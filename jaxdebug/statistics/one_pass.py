@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Num
 
+from jaxdebug.programs._jax.sharding import replicated
 from jaxdebug.statistics.columns import ROWS, added, reduced
 from jaxdebug.statistics.sums import (
     Sums,
@@ -68,10 +70,13 @@ def one_pass(array: Num[Array, "*shape"], *, spread: bool = False) -> Pass:
     array = lax.stop_gradient(jnp.asarray(array))
     with jax.enable_x64(True):
         if jax.default_backend() != "cpu":
-            return Pass(_reductions(array, spread), array.size)
-        if array.size <= SMALL:
-            return Pass(Small(array.reshape(-1), spread), array.size)
-        return Pass(_by_columns(array, spread), array.size)
+            sums = replicated(partial(_reductions, spread=spread))
+        elif array.size <= SMALL:
+            flat = replicated(lambda array: array.reshape(-1))(array)
+            return Pass(Small(flat, spread), array.size)
+        else:
+            sums = replicated(partial(_by_columns, spread=spread))
+        return Pass(sums(array), array.size)
 
 
 def finished(passes: Sequence[Pass]) -> Sums:

@@ -25,6 +25,7 @@ from jaxdebug.checks.gradients.differences import DIRECTIONS
 from jaxdebug.checks.gradients.plan import make_gradient_plan
 from jaxdebug.checks.gradients.problem import Problem, split_problem
 from jaxdebug.checks.gradients.wider import Wider
+from jaxdebug.checks.settings import undisturbed
 from jaxdebug.checks.workload import (
     Workload,
     WorkloadError,
@@ -138,7 +139,7 @@ def audit(
     @wraps(loss_fn, updated=())
     def audited(*args: Any, **kwargs: Any) -> AuditReport:
         # A report on a NaN says more than the exception these settings raise.
-        with jax.debug_nans(False), jax.debug_infs(False):
+        with undisturbed((args, kwargs)):
             return measure(*args, **kwargs)
 
     return audited

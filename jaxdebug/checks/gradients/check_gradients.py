@@ -39,6 +39,7 @@ from jaxdebug.checks.gradients.result import build_gradient_report, settled
 from jaxdebug.checks.gradients.second_report import with_second_order
 from jaxdebug.checks.gradients.skipped import plan_with_skipped, with_skipped
 from jaxdebug.checks.gradients.wider import Wider
+from jaxdebug.checks.settings import undisturbed
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
 from jaxdebug.reports import worst
@@ -266,7 +267,7 @@ def check_gradients(
 
     @wraps(fn, updated=())
     def checked(*args: Any, **kwargs: Any) -> GradientReport | GradientReports:
-        with jax.debug_nans(False), jax.debug_infs(False):
+        with undisturbed((args, kwargs)):
             placed = place_arguments(args, kwargs)
             if over is None:
                 return one(placed)

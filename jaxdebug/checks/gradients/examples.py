@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.checks.arguments import AuditInputError, positions
+from jaxdebug.programs._jax.sharding import explicit_mesh
 from jaxdebug.programs.parameters.leaves import path_names
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -95,6 +96,11 @@ def take_apart(
     own = [
         path[:2] not in shared and leaf.ndim > 0
         for leaf, path in zip(leaves, paths, strict=True)
+    ]
+    # One row cannot be taken of what is sharded by rows.
+    leaves = [
+        jax.device_put(jax.device_get(leaf)) if apart and explicit_mesh(leaf) else leaf
+        for leaf, apart in zip(leaves, own, strict=True)
     ]
     lengths = {
         "/".join(path[1:]): leaf.shape[0]

@@ -14,6 +14,7 @@ from jaxdebug.checks.gradients.problem import split_problem
 from jaxdebug.checks.precision.plan import PrecisionPlan, make_precision_plan
 from jaxdebug.checks.precision.report import PrecisionReport
 from jaxdebug.checks.precision.result import build_precision_report
+from jaxdebug.checks.settings import undisturbed
 from jaxdebug.findings.silence import require_patterns
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
@@ -103,7 +104,7 @@ def check_precision(
     @wraps(fn, updated=())
     def checked(*args: Any, **kwargs: Any) -> PrecisionReport:
         # A report on a NaN says more than the exception these settings raise.
-        with jax.debug_nans(False), jax.debug_infs(False):
+        with undisturbed((args, kwargs)):
             return measure(*args, **kwargs)
 
     return checked
