@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from jaxdebug.checks.gradients.check_gradients import check_gradients
     from jaxdebug.checks.gradients.report import GradientReport
     from jaxdebug.checks.gradients.reports import GradientReports
+    from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
+    from jaxdebug.checks.nonfinite.report import NonfiniteReport
     from jaxdebug.checks.precision.check_precision import check_precision
     from jaxdebug.checks.precision.report import PrecisionReport
     from jaxdebug.checks.workload import Workload
@@ -30,6 +32,7 @@ __all__ = [
     "AuditReport",
     "GradientReport",
     "GradientReports",
+    "NonfiniteReport",
     "PrecisionReport",
     "RecordingWarning",
     "Run",
@@ -43,6 +46,7 @@ __all__ = [
     "check_precision",
     "compare_runs",
     "load_run",
+    "locate_nonfinite",
     "probe",
     "shadow",
     "strip",
@@ -52,6 +56,7 @@ _MODULES = {
     "AuditReport": "jaxdebug.checks.audits.report",
     "GradientReport": "jaxdebug.checks.gradients.report",
     "GradientReports": "jaxdebug.checks.gradients.reports",
+    "NonfiniteReport": "jaxdebug.checks.nonfinite.report",
     "PrecisionReport": "jaxdebug.checks.precision.report",
     "RecordingWarning": "jaxdebug.training.errors",
     "Run": "jaxdebug.training.runs.run",
@@ -64,6 +69,7 @@ _MODULES = {
     "check_precision": "jaxdebug.checks.precision.check_precision",
     "compare_runs": "jaxdebug.training.runs.compare",
     "load_run": "jaxdebug.training.runs.load",
+    "locate_nonfinite": "jaxdebug.checks.nonfinite.locate_nonfinite",
     "probe": "jaxdebug.statistics.probe",
     "shadow": "jaxdebug.programs.shadow",
     "strip": "jaxdebug.programs.strip",

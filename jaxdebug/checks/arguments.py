@@ -110,7 +110,7 @@ def place_arguments(
             found = type(leaf).__name__ + ("" if dtype is None else f" of {dtype}")
             raise ArgumentTypeError(
                 "expected arguments that are pytrees of arrays and numbers; found "
-                f"at {_field_name(path)} a leaf of type {found}. Close over what is "
+                f"at {field_name(path)} a leaf of type {found}. Close over what is "
                 "not an array. NNX and Equinox modules are taken as they are."
             )
         # Explicit, so that it is allowed under any transfer guard.
@@ -140,7 +140,7 @@ def split_arguments(
             moving.append(position)
             names.append(path[2:] if len(numbers) == 1 else path[1:])
         elif not is_parameter:
-            fixed.append((position, _field_name(path)))
+            fixed.append((position, field_name(path)))
     if not moving:
         raise AuditInputError(
             f"expected floating-point arrays in argument {_list(numbers)}, which "
@@ -156,7 +156,7 @@ def _dtypes_of(
     leaves: Sequence[Any], paths: Sequence[tuple[str, ...]], wanted: set[Any]
 ) -> str:
     found = [
-        f"{_field_name(path)} of {leaf.dtype}"
+        f"{field_name(path)} of {leaf.dtype}"
         for leaf, path in zip(leaves, paths, strict=True)
         if path[:2] in wanted
     ]
@@ -182,7 +182,7 @@ def positions(argnums: Any, count: int) -> tuple[int, ...]:
     return tuple(inside)
 
 
-def _field_name(path: tuple[str, ...]) -> str:
+def field_name(path: tuple[str, ...]) -> str:
     """An argument or batch field: `argument 1: x/0`, or the keyword's name."""
     if path[0] == "0":
         rest = "/".join(path[2:])

@@ -16,6 +16,9 @@ from jaxdebug.programs.tool import Outcome, Records, Tool
 
 T = TypeVar("T")
 
+AS_WRITTEN = {"xla_allow_excess_precision": False}
+"""Compiler options with which XLA rounds after every operation, also where it fuses."""
+
 
 @dataclass(frozen=True, eq=False)
 class Program:

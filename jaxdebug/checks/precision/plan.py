@@ -20,6 +20,7 @@ from jaxdebug.programs.layers.parameter_paths import Parameters, with_parameter_
 from jaxdebug.programs.layers.sites import layer_sites
 from jaxdebug.programs.pair import Pair, relative_gap, wide_of
 from jaxdebug.programs.places import Place, Site, is_inexact
+from jaxdebug.programs.program import AS_WRITTEN
 from jaxdebug.programs.shadow import Shadowed, shadow_program, widen_on_host
 from jaxdebug.statistics.rounding import SUMS, Rounding
 from jaxdebug.statistics.rounding_tool import (
@@ -27,9 +28,6 @@ from jaxdebug.statistics.rounding_tool import (
     MeasuredRounding,
     measured_rounding,
 )
-
-AS_WRITTEN = {"xla_allow_excess_precision": False}
-"""XLA then rounds after every operation, as the program says, also where it fuses."""
 
 
 class Lost(NamedTuple):

@@ -116,15 +116,39 @@ class ShardMap(NamedTuple):
             added: partition specs of that pytree, or of its parts.
         """
         params = self.equation.params
-        mapped = jax.shard_map(
-            body,
+        mapped = self.map(
+            body, tuple(params["in_specs"]), (list(params["out_specs"]), added)
+        )
+        return mapped(*operands)
+
+    def map(
+        self, function: Callable[..., Any], in_specs: Any, out_specs: Any
+    ) -> Callable[..., Any]:
+        """Another function over the same mesh, with specs of its own."""
+        params = self.equation.params
+        return jax.shard_map(
+            function,
             mesh=params["mesh"],
-            in_specs=tuple(params["in_specs"]),
-            out_specs=(list(params["out_specs"]), added),
+            in_specs=in_specs,
+            out_specs=out_specs,
             check_vma=params["check_vma"],
             axis_names=set(self.axes),
         )
-        return mapped(*operands)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Devices along each axis of the mesh."""
+        return dict(self.equation.params["mesh"].shape)
+
+    @property
+    def in_specs(self) -> tuple[Any, ...]:
+        """How each operand is split over the mesh."""
+        return tuple(self.equation.params["in_specs"])
+
+    @property
+    def out_specs(self) -> tuple[Any, ...]:
+        """How each result is put together."""
+        return tuple(self.equation.params["out_specs"])
 
 
 def view_shard_map(equation: JaxprEqn) -> ShardMap:

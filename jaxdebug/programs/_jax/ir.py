@@ -19,9 +19,11 @@ __all__ = [
     "Literal",
     "Var",
     "bind",
+    "bind_scalars",
     "close",
     "element",
     "evaluate",
+    "is_array",
     "is_traced",
     "jaxprs_in",
     "last_uses",
@@ -86,6 +88,12 @@ def bind(equation: JaxprEqn, operands: Sequence[Any], **changes: Any) -> list[An
     return list(out) if equation.primitive.multiple_results else [out]
 
 
+def bind_scalars(equation: JaxprEqn, operands: Sequence[Any]) -> list[Any]:
+    """Run an elementwise primitive on one element of each operand."""
+    changes = {"sharding": None} if "sharding" in equation.params else {}
+    return bind(equation, operands, **changes)
+
+
 def element(aval: Any, length: int) -> Any:
     """The aval of one row of an array that a scan reads along its first axis."""
     return core.mapped_aval(length, 0, aval)
@@ -133,6 +141,11 @@ def jaxprs_in(value: Any) -> Iterator[ClosedJaxpr]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from jaxprs_in(item)
+
+
+def is_array(aval: Any) -> bool:
+    """Whether the aval is of an array, not of a reference or a token."""
+    return isinstance(aval, core.ShapedArray)
 
 
 def is_traced(value: Any) -> bool:

@@ -72,3 +72,8 @@ def chosen_axis(top_k: JaxprEqn) -> int:
     """Axis along which the largest elements are chosen."""
     last = top_k.params.get("reduction_dimension", -1)
     return top_k.params.get("axis", last)
+
+
+def exponent(power: JaxprEqn) -> int:
+    """To which whole number an integer_pow raises its operand."""
+    return power.params["y"]

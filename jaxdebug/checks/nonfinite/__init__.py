@@ -1,0 +1,1 @@
+"""Where a NaN or an infinity that reaches an output was made."""

@@ -1,0 +1,164 @@
+"""What a zero or an infinity that made NaN is in the user's terms, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from jaxdebug.checks.nonfinite.carriers import UNCHANGED
+from jaxdebug.checks.nonfinite.frames import Frame, Position
+from jaxdebug.checks.nonfinite.trace_back import HANDING_ON, Made
+from jaxdebug.programs._jax import ir
+from jaxdebug.programs._jax.source import call_chain
+from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.scopes import Direction
+
+SINGULAR = (
+    "log", "log1p", "sqrt", "rsqrt", "cbrt", "pow", "integer_pow", "div", "acos",
+    "asin", "atanh", "acosh", "erf_inv", "abs", "eigh", "svd", "qr", "cholesky",
+)  # fmt: skip
+"""Operations whose derivative is infinite somewhere, the likeliest first."""
+
+_FAR = 12
+
+
+class Context(Enum):
+    """A situation that is known, and how it is usually written instead."""
+
+    WHERE = (
+        "where: the branch not taken",
+        "Give the branch that is not taken a harmless operand too: "
+        "jnp.where(ok, f(jnp.where(ok, x, 1)), other).",
+    )
+    MASKED = (
+        "every entry of the row is masked with -inf",
+        "Mask with a large finite number, such as jnp.finfo(x.dtype).min, leave one "
+        "entry of each row unmasked, or select such rows away before the softmax.",
+    )
+    NORM = (
+        "the norm of a zero vector",
+        "Add a small number inside the root, jnp.sqrt(jnp.sum(x**2) + eps), or use "
+        "optax.safe_norm.",
+    )
+    SPREAD = (
+        "the normalisation of a constant row",
+        "Add a small number to the variance, inside the root.",
+    )
+    SUM = (
+        "a sum that is 0",
+        "Divide by jnp.maximum(total, 1), or by the total plus a small number.",
+    )
+    DERIVATIVE = (
+        "the derivative is infinite there",
+        "Keep the operand away from that point: add a small number inside, or clip.",
+    )
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return self.value[0]
+
+    @property
+    def remedy(self) -> str:
+        """What to try."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """The forward equations of a program by where they were traced."""
+
+    by_chain: Mapping[Any, frozenset[str]]
+
+    def operation(self, made: Made) -> str:
+        """The operation whose derivative an equation belongs to, or ""."""
+        names = self.by_chain.get(call_chain(made.raw), frozenset())
+        return next((name for name in SINGULAR if name in names), "")
+
+
+def forward_of(graph: Graph) -> Forward:
+    """Collect the forward equations of a program."""
+    found: dict[Any, set[str]] = {}
+    for step in graph.steps:
+        if step.direction is not Direction.BACKWARD and not step.opened:
+            chain = call_chain(step.equation.raw)
+            found.setdefault(chain, set()).add(step.equation.primitive)
+    return Forward({chain: frozenset(names) for chain, names in found.items()})
+
+
+def chain_behind(
+    frame: Frame, atom: Any, through: frozenset[str]
+) -> Iterator[tuple[Frame, ir.JaxprEqn]]:
+    """Equations that a value is made by, nearest first, as far as some primitives go.
+
+    Functions that are called are gone into, other bodies are not.
+    """
+    queue: list[tuple[Frame, Any]] = [(frame, atom)]
+    for count, (here, value) in enumerate(queue):
+        if count > _FAR or isinstance(value, ir.Literal):
+            continue
+        if value not in here.made_by:
+            inputs = here.jaxpr.jaxpr.invars
+            if value in inputs and here.level.enclosing:
+                aval = value.aval
+                rank = len(aval.shape) + (
+                    len(here.shards.axes(aval)) if here.shards is not None else 0
+                )
+                outside = here.enter(inputs.index(value), (0,) * rank)
+                if isinstance(outside, Position):
+                    queue.append((outside.frame, outside.atom))
+            continue
+        index, result = here.made_by[value]
+        if index in here.called:
+            inner, body = here.called[index]
+            place = body.results.index(result)
+            queue.append((inner, inner.jaxpr.jaxpr.outvars[place]))
+            continue
+        raw = here.jaxpr.jaxpr.eqns[index]
+        yield here, raw
+        if raw.primitive.name in through:
+            queue += [(here, operand) for operand in raw.invars]
+
+
+_MOVING = HANDING_ON | UNCHANGED | {"neg"}
+_SCALING = _MOVING | {"mul", "div", "add", "add_any", "reduce_sum", "dot_general"}
+_MAKING = _MOVING | {
+    "abs", "add", "div", "integer_pow", "mul", "pow", "reduce_sum", "rsqrt", "sqrt",
+    "square",
+}  # fmt: skip
+
+
+def is_unselected(frame: Frame, atom: Any) -> bool:
+    """Whether a cotangent is zero because a `where` took the other branch."""
+    return any(
+        raw.primitive.name == "select_n"
+        and any(_is_zero(here, case) for case in raw.invars[1:])
+        for here, raw in chain_behind(frame, atom, _SCALING - {"select_n"})
+    )
+
+
+def _is_zero(frame: Frame, atom: Any) -> bool:
+    if isinstance(atom, ir.Literal):
+        return not np.any(frame.value(atom))
+    if atom in frame.values:
+        return not np.any(np.asarray(frame.value(atom)))
+    return False
+
+
+def zero_in_words(frame: Frame, atom: Any) -> Context | None:
+    """What a divisor that is zero is."""
+    names = [raw.primitive.name for _, raw in chain_behind(frame, atom, _MAKING)]
+    if not names:
+        return None
+    if "sqrt" in names or "rsqrt" in names:
+        if "reduce_sum" not in names:
+            return None
+        return Context.SPREAD if "sub" in names else Context.NORM
+    if "sub" in names and ({"reduce_max", "reduce_min"} & {*names}):
+        return Context.SPREAD
+    first = next((name for name in names if name not in _MOVING), "")
+    return Context.SUM if first == "reduce_sum" else None

@@ -1,0 +1,203 @@
+"""`locate_nonfinite`: which equation made the first NaN that reaches an output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property, wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdebug.checks.arguments import field_name
+from jaxdebug.checks.nonfinite.frames import program_frame
+from jaxdebug.checks.nonfinite.origin import Sites, sites_of
+from jaxdebug.checks.nonfinite.report import NonfiniteOutput, NonfiniteReport
+from jaxdebug.checks.nonfinite.result import (
+    finite_report,
+    found_report,
+    unknown_report,
+)
+from jaxdebug.checks.nonfinite.search import search
+from jaxdebug.frameworks import modules
+from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
+from jaxdebug.frameworks.in_place import returning_changes
+from jaxdebug.frameworks.observed import Observed, observed, trace_observed
+from jaxdebug.programs._jax import ir
+from jaxdebug.programs.coverage import unseen
+from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.layers.parameter_paths import (
+    find_parameters,
+    with_parameter_paths,
+)
+from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.program import by_signature, require_function
+from jaxdebug.programs.self_test import require_rules
+from jaxdebug.statistics.probe import step_flow
+
+CHANGED_BY_COMPILATION = (
+    "run operation by operation, as it is written, the function is finite: XLA's "
+    "fusion or order of operations makes the difference"
+)
+
+
+def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
+    """Which equation made the first NaN or infinity that reaches an output, and why.
+
+    The function is compiled and run once. If every output is finite, that is all. If
+    not, it is run again and every value is kept. From an element of an output that is
+    NaN, operands are followed back, at the elements that bring it, to the equation
+    that made NaN of operands without: that is what failed. If its operands held
+    infinities that did it, these are followed to the equation that made them of
+    finite values: that is the cause. Constants and masks are no causes. Infinities
+    are reported by themselves only where no output is NaN.
+
+    Args:
+        fn: a function of pytrees of arrays, such as a loss, its gradient, or a train
+            step; it may be jitted already. What else is among its arguments is held
+            fixed. NNX and Equinox modules are accepted; they stay as they are.
+
+    Returns:
+        A function with the arguments of `fn` that returns a `NonfiniteReport`.
+
+    Raises:
+        TypeError: if `fn` is no function; when called, if it is given an iterator.
+
+    Cost:
+        While all is finite one compilation of `fn` and one run, of which two bits
+        for each output come back. Otherwise a second compilation, memory for every
+        intermediate value at once, and each equation on the way back is run a few
+        times more. Loops are run again one iteration at a time.
+
+    Limits:
+        Kernels and callbacks are not seen into, and are named where they made it. A
+        callback is called again, several times; `io_callback` twice. Of each output
+        three elements are followed that are NaN, or 32 that are infinite. On the
+        second run operations round one by one: where only the compiled function is
+        not finite, nothing is identified, and that is said.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> report = locate_nonfinite(lambda x: jnp.log(x - 1).sum())(jnp.arange(3.0))
+        >>> report.failed.primitive, report.failed.index, report.failed.reason
+        ('log', (0,), 'log of -1, which is negative')
+    """
+    require_function("locate_nonfinite", fn)
+    take = hold_leaf(fn)
+    name = getattr(fn, "__name__", "function")
+
+    @by_signature
+    def plan(*args: Any, **kwargs: Any) -> Plan:
+        require_rules("locate_nonfinite")
+        function = returning_changes(observed(fn))
+        return Plan(trace_observed(function, *args, **kwargs), (args, kwargs))
+
+    def locate(*args: Any, **kwargs: Any) -> NonfiniteReport:
+        started = time.perf_counter()
+        arguments = hold_static(fn, args, kwargs)
+        (args, kwargs), _ = modules.take_apart(arguments, other=take)
+        require_constants("locate_nonfinite", (args, kwargs))
+        made = plan(*args, **kwargs)
+        # Explicit, so that it is allowed under any transfer guard.
+        leaves = jax.device_put(jax.tree.leaves((args, kwargs)))
+        return made.report(leaves, name, started)
+
+    @wraps(fn, updated=())
+    def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
+        # What these settings raise is what is looked for.
+        with jax.debug_nans(False), jax.debug_infs(False):
+            return locate(*args, **kwargs)
+
+    return located
+
+
+class Plan:
+    """A traced function, and the programs that look at it."""
+
+    def __init__(self, traced: Observed, arguments: Any) -> None:
+        self.traced = traced
+        self.program = traced.program
+        self.arguments = jax.tree.map(jax.typeof, arguments)
+        self.inexact = [is_inexact(aval) for aval in self.program.jaxpr.out_avals]
+        self.run = jax.jit(self._run)
+
+    @property
+    def constants(self) -> list[Any]:
+        """Arrays that the trace captured."""
+        return list(self.program.jaxpr.consts)
+
+    def _run(self, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+        results = ir.evaluate(self.program.jaxpr, leaves)
+        flags = [
+            jnp.stack([jnp.isnan(result).any(), jnp.isinf(result).any()])
+            for result, inexact in zip(results, self.inexact, strict=True)
+            if inexact
+        ]
+        return results, jnp.stack(flags) if flags else jnp.zeros((0, 2), bool)
+
+    @cached_property
+    def sites(self) -> Sites:
+        """Names of every equation, worked out only when one is to be named."""
+        flow = step_flow(self.program, self.arguments)
+        parameters = find_parameters(
+            flow.graph, flow.inputs, flow.outputs, flow.trained
+        )
+        graph = build_graph(self.program.jaxpr)
+        named = with_parameter_paths(graph, parameters, modules.shared_scopes())
+        return sites_of(named.graph)
+
+    def report(
+        self, leaves: Sequence[Any], name: str, started: float
+    ) -> NonfiniteReport:
+        """Run it, and look for the origin of what is not finite."""
+        results, flags = self.run(leaves)
+        if not np.any(jax.device_get(flags)):
+            return finite_report(name, (), started)
+        with jax.transfer_guard("allow"), jax.disable_jit(False):
+            return self._located(leaves, results, name, started)
+
+    def _located(
+        self, leaves: Sequence[Any], results: Sequence[Any], name: str, started: float
+    ) -> NonfiniteReport:
+        names = path_names(
+            jax.tree.unflatten(self.program.out_tree, range(len(results)))
+        )
+        kept = [r if i else None for r, i in zip(results, self.inexact, strict=True)]
+        outputs = tuple(
+            output
+            for result, path in zip(kept, names, strict=True)
+            if result is not None and (output := _output(result, path)) is not None
+        )
+        frame = program_frame(self.program.jaxpr, leaves)
+        found = search(frame, kept, self.sites)
+        if found is None:
+            return unknown_report(name, outputs, CHANGED_BY_COMPILATION, started)
+        if found.benign:
+            return finite_report(name, outputs, started)
+        paths = path_names(self.arguments)
+        inputs = [*zip(map(field_name, paths), leaves, strict=True)]
+        notes = [f"not seen into: {part}" for part in unseen(self.sites.graph)]
+        if self.traced.unmarked:
+            notes.append(f"modules: {self.traced.unmarked}")
+        return found_report(
+            name, found, outputs, self.sites, inputs, tuple(notes), started
+        )
+
+
+def _output(result: Any, path: tuple[str, ...]) -> NonfiniteOutput | None:
+    array = np.asarray(result)
+    nan, infinite = np.isnan(array), np.isinf(array)
+    if not (nan.any() or infinite.any()):
+        return None
+    first = nan if nan.any() else infinite
+    return NonfiniteOutput(
+        "/".join(path) or "output",
+        tuple(array.shape),
+        str(array.dtype),
+        int(nan.sum()),
+        int(infinite.sum()),
+        tuple(map(int, np.unravel_index(int(first.argmax()), array.shape))),
+    )

@@ -1,0 +1,137 @@
+"""What failed first, and its cause, from the outputs that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxdebug.checks.nonfinite.carriers import Kind
+from jaxdebug.checks.nonfinite.frames import Frame, Position
+from jaxdebug.checks.nonfinite.origin import Sites
+from jaxdebug.checks.nonfinite.trace_back import (
+    Given,
+    Made,
+    Root,
+    Written,
+    infinities_behind,
+    roots,
+)
+
+MOST_NAN = 3
+"""Elements of each output that are followed if they are NaN."""
+
+MOST_INFINITE = 32
+"""The same if they are infinite: many may be masks, and one not."""
+
+
+class Found(NamedTuple):
+    """What was found behind the outputs that are not finite."""
+
+    kind: Kind
+    failed: Made | None = None
+    cause: Made | None = None
+    given: Given | None = None
+    """An input that held it already: of what failed, the infinity behind it."""
+    written: Written | None = None
+    """The constant, if what failed is that a constant is read."""
+    masked: bool = False
+    """Whether all infinities behind it are constants."""
+    benign: bool = False
+    """Infinities that were meant: constants, masks, handed on from an input."""
+
+
+def search(frame: Frame, outputs: Sequence[Any], sites: Sites) -> Found | None:
+    """Follow the outputs back; None if the frame's own outputs are finite.
+
+    Args:
+        frame: of the whole program.
+        outputs: as the compiled program gave them.
+        sites: of the program.
+    """
+    nan = _starts(frame, outputs, Kind.NAN)
+    if nan:
+        return _of_nan([root for p in nan for root in roots(p, Kind.NAN)], sites)
+    infinite = _starts(frame, outputs, Kind.INFINITE)
+    if infinite:
+        found = [root for p in infinite for root in roots(p, Kind.INFINITE)]
+        return _of_infinities(found, sites)
+    return None
+
+
+def _starts(frame: Frame, outputs: Sequence[Any], kind: Kind) -> list[Position]:
+    """Elements of the outputs to begin at."""
+    starts = []
+    for atom, output in zip(frame.jaxpr.jaxpr.outvars, outputs, strict=True):
+        if output is None:
+            continue
+        own = np.asarray(frame.value(atom))
+        both = kind.held(np.asarray(output)) & kind.held(own)
+        places = np.flatnonzero(both)
+        if kind is Kind.NAN:
+            chosen = _spread(places, MOST_NAN)
+        else:
+            flat = own.reshape(-1)[places]
+            above = np.real(flat) > 0
+            chosen = [
+                *_spread(places[above], MOST_INFINITE // 2),
+                *_spread(places[~above], MOST_INFINITE // 2),
+            ]
+        starts += [
+            Position(frame, atom, tuple(map(int, np.unravel_index(place, own.shape))))
+            for place in chosen
+        ]
+    return starts
+
+
+def _spread(places: np.ndarray, most: int) -> list[int]:
+    """The first of some elements, and others evenly among the rest."""
+    if len(places) <= most:
+        return [*map(int, places)]
+    return [int(p) for p in places[np.linspace(0, len(places) - 1, most).astype(int)]]
+
+
+def _of_nan(found: Sequence[Root], sites: Sites) -> Found:
+    given = [root for root in found if isinstance(root, Given)]
+    if given:
+        return Found(Kind.NAN, given=min(given))
+    made = [root for root in found if isinstance(root, Made)]
+    readers = {
+        root.reader: root
+        for root in found
+        if isinstance(root, Written) and root.reader is not None
+    }
+    every = [*made, *readers]
+    if not every:
+        written = next((root for root in found if isinstance(root, Written)), None)
+        return Found(Kind.NAN, written=written)
+    failed = min(every, key=lambda root: root.order)
+    if failed in readers and failed not in made:
+        return Found(Kind.NAN, failed, written=readers[failed])
+    behind = [r for p in infinities_behind(failed) for r in roots(p, Kind.INFINITE)]
+    causes = [
+        root
+        for root in behind
+        if isinstance(root, Made) and not sites.is_constant(root)
+    ]
+    inputs = [root for root in behind if isinstance(root, Given)]
+    return Found(
+        Kind.NAN,
+        failed,
+        min(causes, key=lambda root: root.order) if causes else None,
+        min(inputs) if inputs and not causes else None,
+        masked=bool(behind) and not causes and not inputs,
+    )
+
+
+def _of_infinities(found: Sequence[Root], sites: Sites) -> Found:
+    made = [
+        root for root in found if isinstance(root, Made) and not sites.is_constant(root)
+    ]
+    if made:
+        return Found(Kind.INFINITE, min(made, key=lambda root: root.order))
+    given = [root for root in found if isinstance(root, Given) and not root.moved]
+    if given:
+        return Found(Kind.INFINITE, given=min(given))
+    return Found(Kind.INFINITE, benign=True)

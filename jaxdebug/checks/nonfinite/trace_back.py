@@ -1,0 +1,173 @@
+"""From an element that is not finite back to what made it so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxdebug.checks.nonfinite.carriers import HARMLESS, Kind, Trial
+from jaxdebug.checks.nonfinite.frames import Frame, InputElement, Position
+from jaxdebug.checks.nonfinite.opened import inside
+from jaxdebug.checks.nonfinite.shards import Element
+from jaxdebug.programs._jax import ir
+
+MOST_ELEMENTS = 4
+"""Of one value that are followed: others of it have mostly the same origin."""
+
+_HANDING_ON = """
+    all_gather all_to_all broadcast_in_dim concatenate convert_element_type copy
+    copy_p cummax cummin dynamic_slice dynamic_update_slice expand_dims gather max
+    min optimization_barrier pad pcast ppermute pvary reduce_max reduce_min
+    reduce_precision reshape rev scatter select_n sharding_constraint slice sort
+    split squeeze stop_gradient top_k transpose
+"""
+HANDING_ON = frozenset(_HANDING_ON.split())
+"""What only moves elements, or chooses among them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An equation made it, at one element of one of its results."""
+
+    frame: Frame
+    index: int
+    result: int
+    element: Element
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """When: smaller is earlier."""
+        return (*self.frame.order, self.index)
+
+    @property
+    def raw(self) -> ir.JaxprEqn:
+        """The equation."""
+        return self.frame.jaxpr.jaxpr.eqns[self.index]
+
+    @property
+    def atom(self) -> Any:
+        """The result."""
+        return self.raw.outvars[self.result]
+
+
+class Given(NamedTuple):
+    """It was in an input of the program already."""
+
+    index: int
+    element: Element
+    moved: bool
+    """Whether it was only handed on since."""
+
+
+class Written(NamedTuple):
+    """It is a constant of the program."""
+
+    value: Any
+    reader: Made | None
+    """The first equation that does not only hand it on."""
+    moved: bool
+    captured: bool
+    """Whether it is an array that the trace captured."""
+
+
+Root = Made | Given | Written
+
+
+class _Step(NamedTuple):
+    position: Position | InputElement
+    reader: Made | None
+    """The equation that reads it, other than handing it on."""
+    moved: bool
+
+
+def roots(start: Position, kind: Kind) -> list[Root]:
+    """Everything that made what stands at a position, the last found first."""
+    found: list[Root] = []
+    seen: set[Any] = set()
+    count: Counter[Any] = Counter()
+    queue = [_Step(start, None, True)]
+    while queue:
+        position, reader, moved = queue.pop()
+        if isinstance(position, InputElement):
+            found.append(Given(position.index, position.element, moved))
+            continue
+        frame, atom, element = position
+        if isinstance(atom, ir.Literal):
+            found.append(Written(frame.value(atom), reader, moved, False))
+            continue
+        key = (id(frame), atom)
+        if (key, element) in seen or count[key] >= MOST_ELEMENTS:
+            continue
+        seen.add((key, element))
+        count[key] += 1
+        if atom not in frame.made_by:
+            inputs = frame.jaxpr.jaxpr.invars
+            if atom in inputs:
+                outside = frame.enter(inputs.index(atom), element)
+                queue.append(_Step(outside, reader, moved))
+            else:
+                value = np.asarray(frame.value(atom))[element]
+                found.append(Written(value, reader, moved, True))
+            continue
+        index, result = frame.made_by[atom]
+        within = inside(frame, index, result, element)
+        if within is not None:
+            queue.append(_Step(within, reader, moved))
+            continue
+        made = Made(frame, index, result, element)
+        operands = Trial(frame, index, result, element).carriers(kind)
+        if not operands:
+            found.append(made)
+            continue
+        passive = made.raw.primitive.name in HANDING_ON
+        for number, at in reversed(operands):
+            position = Position(frame, made.raw.invars[number], at)
+            queue.append(
+                _Step(position, reader if passive else made, moved and passive)
+            )
+    return found
+
+
+def infinities_behind(made: Made) -> list[Position]:
+    """The infinite operands without which an equation would not have made NaN."""
+    trial = Trial(made.frame, made.index, made.result, made.element)
+    infinite = {n: np.isinf(trial.operands[n]) for n in trial.inexact}
+    bearing = [n for n, mask in infinite.items() if mask.any()]
+    if not bearing:
+        return []
+    finite = trial.background(Kind.NAN)
+    if finite is None:
+        return []
+    places = [
+        (number, int(flat))
+        for number in bearing
+        for flat in np.flatnonzero(infinite[number])
+    ]
+
+    def shows(chosen: Sequence[tuple[int, int]]) -> bool:
+        flats = {n: [flat for m, flat in chosen if m == n] for n in bearing}
+        return Kind.NAN.shows(trial.value(trial.put_back(finite, flats)))
+
+    needed: list[tuple[int, int]] = []
+    # One alone (0 * inf), or one against another (inf - inf).
+    while not shows(needed):
+        low, high = 1, len(places)
+        if not shows([*needed, *places]):
+            return []
+        while low < high:
+            middle = (low + high) // 2
+            if shows([*needed, *places[:middle]]):
+                high = middle
+            else:
+                low = middle + 1
+        needed.append(places[high - 1])
+        if len(needed) > len(HARMLESS) + 1:
+            break
+    return [
+        Position(made.frame, made.raw.invars[number], trial.element_of(number, flat))
+        for number, flat in needed
+    ]
