@@ -23,7 +23,7 @@ SINGULAR = (
 )  # fmt: skip
 """Operations whose derivative is infinite somewhere, the likeliest first."""
 
-_FAR = 12
+_FAR = 24
 
 
 class Context(Enum):
@@ -151,14 +151,25 @@ def _is_zero(frame: Frame, atom: Any) -> bool:
 
 def zero_in_words(frame: Frame, atom: Any) -> Context | None:
     """What a divisor that is zero is."""
-    names = [raw.primitive.name for _, raw in chain_behind(frame, atom, _MAKING)]
-    if not names:
-        return None
-    if "sqrt" in names or "rsqrt" in names:
-        if "reduce_sum" not in names:
-            return None
-        return Context.SPREAD if "sub" in names else Context.NORM
-    if "sub" in names and ({"reduce_max", "reduce_min"} & {*names}):
+    behind = [*chain_behind(frame, atom, _MAKING)]
+    names = {raw.primitive.name for _, raw in behind}
+    centred = any(
+        raw.primitive.name == "sub" and _is_reduced(here, raw.invars[1])
+        for here, raw in behind
+    )
+    if centred:
         return Context.SPREAD
-    first = next((name for name in names if name not in _MOVING), "")
-    return Context.SUM if first == "reduce_sum" else None
+    if names & {"sqrt", "rsqrt"}:
+        return Context.NORM if "reduce_sum" in names else None
+    first = next((raw for _, raw in behind if raw.primitive.name not in _MOVING), None)
+    is_sum = first is not None and first.primitive.name == "reduce_sum"
+    return Context.SUM if is_sum else None
+
+
+def _is_reduced(frame: Frame, atom: Any) -> bool:
+    """Whether it is a mean, or the largest or smallest, of something."""
+    reductions = {"reduce_sum", "reduce_max", "reduce_min"}
+    return any(
+        raw.primitive.name in reductions
+        for _, raw in chain_behind(frame, atom, _MOVING | {"div", "mul"})
+    )

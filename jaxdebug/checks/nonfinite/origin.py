@@ -117,37 +117,60 @@ class Sites:
 
 def sites_of(graph: Graph) -> Sites:
     """Work out which equations belong to the update."""
-    updates: set[Address] = set()
-    lines: set[str] = set()
-    for step in graph.steps:
-        if step.direction is Direction.FORWARD:
-            lines.add(str(step.equation.line))
-    gradients = {
+    lines = {str(s.equation.line) for s in graph.steps if s.direction is _FORWARD}
+    backward = [
+        s
+        for s in graph.steps
+        if s.direction is Direction.BACKWARD and not _is_unused_transpose(s)
+    ]
+    if not backward:
+        return Sites(graph, frozenset(), frozenset(lines))
+    differentiated = [s for s in graph.steps if s.differentiated]
+    of_gradients = _depending(graph, backward)
+    of_others = _depending(graph, differentiated)
+    needed = {
         node
-        for step in graph.steps
-        if step.direction is Direction.BACKWARD
-        for node in step.results
+        for step in differentiated
+        for operand in step.operands
+        if operand is not None
+        for node in graph.before(operand)
     }
-    reached = {later.address for node in _onward(graph, gradients) for later in node}
-    for step in graph.steps:
-        if (
-            step.address in reached
-            and step.direction is Direction.FORWARD
-            and not step.differentiated
-        ):
-            updates.add(step.address)
+    first = min(step.address for step in backward)
+    updates = {
+        step.address
+        for step in graph.steps
+        if step.direction is _FORWARD
+        and not step.differentiated
+        and (
+            step.address in of_gradients
+            # The gradient of a parameter that nothing reads is a constant.
+            or (
+                step.address > first
+                and step.address not in of_others
+                and not needed.intersection(step.results)
+            )
+        )
+    }
     return Sites(graph, frozenset(updates), frozenset(lines))
 
 
-def _onward(graph: Graph, start: set[int]) -> Sequence[Sequence[Step]]:
-    """Every equation whose operands depend on one of some nodes."""
-    seen, queue = set(start), list(start)
-    found: list[list[Step]] = []
+_FORWARD = Direction.FORWARD
+
+
+def _is_unused_transpose(step: Step) -> bool:
+    """Whether it belongs to how a linear solve would be transposed."""
+    return any(e.primitive == "custom_linear_solve" for e in step.equation.enclosing)
+
+
+def _depending(graph: Graph, steps: Sequence[Step]) -> set[Address]:
+    """Every equation whose operands depend on results of some equations."""
+    queue = [node for step in steps for node in step.results]
+    seen = set(queue)
+    found: set[Address] = set()
     for current in queue:
-        readers = graph.readers.get(current, [])
-        found.append(readers)
         onward = list(graph.feeds.get(current, ()))
-        for step in readers:
+        for step in graph.readers.get(current, ()):
+            found.add(step.address)
             if not step.opened:
                 onward += step.results
         fresh = [node for node in dict.fromkeys(onward) if node not in seen]

@@ -14,6 +14,7 @@ from jaxdebug.checks.nonfinite.frames import Frame, InputElement, Position
 from jaxdebug.checks.nonfinite.opened import inside
 from jaxdebug.checks.nonfinite.shards import Element
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs.places import is_inexact
 
 MOST_ELEMENTS = 4
 """Of one value that are followed: others of it have mostly the same origin."""
@@ -68,7 +69,7 @@ class Written(NamedTuple):
 
     value: Any
     reader: Made | None
-    """The first equation that does not only hand it on."""
+    """The first equation that chooses it, or computes with it."""
     moved: bool
     captured: bool
     """Whether it is an array that the trace captured."""
@@ -80,7 +81,7 @@ Root = Made | Given | Written
 class _Step(NamedTuple):
     position: Position | InputElement
     reader: Made | None
-    """The equation that reads it, other than handing it on."""
+    """The nearest equation that joins it with other values."""
     moved: bool
 
 
@@ -124,11 +125,11 @@ def roots(start: Position, kind: Kind) -> list[Root]:
             found.append(made)
             continue
         passive = made.raw.primitive.name in HANDING_ON
+        joins = sum(is_inexact(operand.aval) for operand in made.raw.invars) > 1
+        nearest = made if joins or not passive or reader is None else reader
         for number, at in reversed(operands):
             position = Position(frame, made.raw.invars[number], at)
-            queue.append(
-                _Step(position, reader if passive else made, moved and passive)
-            )
+            queue.append(_Step(position, nearest, moved and passive))
     return found
 
 
