@@ -90,14 +90,14 @@ class Trial:
             ]
             element = ()
         self.element = element
-        self.operands = [
-            np.asarray(value) if is_inexact(atom.aval) else value
-            for value, atom in zip(operands, self.raw.invars, strict=True)
-        ]
         self.inexact = [
             number
             for number, atom in enumerate(self.raw.invars)
-            if is_inexact(atom.aval)
+            if is_inexact(atom.aval) and ir.is_array(atom.aval)
+        ]
+        self.operands = [
+            np.asarray(value) if number in self.inexact else value
+            for number, value in enumerate(operands)
         ]
         self._run = self._runner(frame)
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.nonfinite.behind import equations_behind
 from jaxdebug.checks.nonfinite.carriers import UNCHANGED
-from jaxdebug.checks.nonfinite.frames import Frame, Position
-from jaxdebug.checks.nonfinite.trace_back import HANDING_ON, Made
+from jaxdebug.checks.nonfinite.frames import Frame
+from jaxdebug.checks.nonfinite.trace_back import HANDING_ON
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs._jax.source import call_chain
-from jaxdebug.programs.graph import Graph
+from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.scopes import Direction
 
 SINGULAR = (
-    "log", "log1p", "sqrt", "rsqrt", "cbrt", "pow", "integer_pow", "div", "acos",
+    "pow", "log", "log1p", "sqrt", "rsqrt", "cbrt", "integer_pow", "div", "acos",
     "asin", "atanh", "acosh", "erf_inv", "abs", "eigh", "svd", "qr", "cholesky",
 )  # fmt: skip
 """Operations whose derivative is infinite somewhere, the likeliest first."""
-
-_FAR = 24
 
 
 class Context(Enum):
@@ -72,63 +72,49 @@ class Context(Enum):
 class Forward:
     """The forward equations of a program by where they were traced."""
 
-    by_chain: Mapping[Any, frozenset[str]]
+    graph: Graph
+    by_chain: Mapping[Any, list[Step]]
 
-    def operation(self, made: Made) -> str:
-        """The operation whose derivative an equation belongs to, or ""."""
-        names = self.by_chain.get(call_chain(made.raw), frozenset())
+    def operation(self, step: Step) -> str:
+        """The operation whose derivative an equation belongs to, or "".
+
+        JAX makes the equations of a derivative where the operation was traced. One
+        that the operation itself depends on is none of them.
+        """
+        if not step.differentiated and step.direction is not Direction.BACKWARD:
+            return ""
+        own = {*step.results}
+        near = self.by_chain.get(call_chain(step.equation.raw), [])
+        names = {
+            other.equation.primitive
+            for other in near
+            if other is not step
+            and other.equation.primitive in SINGULAR
+            and not self._depends(other, own)
+        }
         return next((name for name in SINGULAR if name in names), "")
+
+    def _depends(self, step: Step, results: set[int]) -> bool:
+        nodes = [node for node in step.operands if node is not None]
+        return any(not results.isdisjoint(self.graph.before(node)) for node in nodes)
 
 
 def forward_of(graph: Graph) -> Forward:
     """Collect the forward equations of a program."""
-    found: dict[Any, set[str]] = {}
+    found: dict[Any, list[Step]] = defaultdict(list)
     for step in graph.steps:
         if step.direction is not Direction.BACKWARD and not step.opened:
-            chain = call_chain(step.equation.raw)
-            found.setdefault(chain, set()).add(step.equation.primitive)
-    return Forward({chain: frozenset(names) for chain, names in found.items()})
-
-
-def chain_behind(
-    frame: Frame, atom: Any, through: frozenset[str]
-) -> Iterator[tuple[Frame, ir.JaxprEqn]]:
-    """Equations that a value is made by, nearest first, as far as some primitives go.
-
-    Functions that are called are gone into, other bodies are not.
-    """
-    queue: list[tuple[Frame, Any]] = [(frame, atom)]
-    for count, (here, value) in enumerate(queue):
-        if count > _FAR or isinstance(value, ir.Literal):
-            continue
-        if value not in here.made_by:
-            inputs = here.jaxpr.jaxpr.invars
-            if value in inputs and here.level.enclosing:
-                aval = value.aval
-                rank = len(aval.shape) + (
-                    len(here.shards.axes(aval)) if here.shards is not None else 0
-                )
-                outside = here.enter(inputs.index(value), (0,) * rank)
-                if isinstance(outside, Position):
-                    queue.append((outside.frame, outside.atom))
-            continue
-        index, result = here.made_by[value]
-        if index in here.called:
-            inner, body = here.called[index]
-            place = body.results.index(result)
-            queue.append((inner, inner.jaxpr.jaxpr.outvars[place]))
-            continue
-        raw = here.jaxpr.jaxpr.eqns[index]
-        yield here, raw
-        if raw.primitive.name in through:
-            queue += [(here, operand) for operand in raw.invars]
+            found[call_chain(step.equation.raw)].append(step)
+    return Forward(graph, found)
 
 
 _MOVING = HANDING_ON | UNCHANGED | {"neg"}
+_REDUCTIONS = {"pmax", "pmin", "psum", "psum_invariant", "reduce_sum"}
+_REDUCTIONS |= {"reduce_max", "reduce_min"}
 _SCALING = _MOVING | {"mul", "div", "add", "add_any", "reduce_sum", "dot_general"}
 _MAKING = _MOVING | {
     "abs", "add", "div", "integer_pow", "mul", "pow", "reduce_sum", "rsqrt", "sqrt",
-    "square",
+    "psum", "psum_invariant", "square",
 }  # fmt: skip
 
 
@@ -137,7 +123,7 @@ def is_unselected(frame: Frame, atom: Any) -> bool:
     return any(
         raw.primitive.name == "select_n"
         and any(_is_zero(here, case) for case in raw.invars[1:])
-        for here, raw in chain_behind(frame, atom, _SCALING - {"select_n"})
+        for here, raw in equations_behind(frame, atom, _SCALING - {"select_n"})
     )
 
 
@@ -151,7 +137,7 @@ def _is_zero(frame: Frame, atom: Any) -> bool:
 
 def zero_in_words(frame: Frame, atom: Any) -> Context | None:
     """What a divisor that is zero is."""
-    behind = [*chain_behind(frame, atom, _MAKING)]
+    behind = [*equations_behind(frame, atom, _MAKING)]
     names = {raw.primitive.name for _, raw in behind}
     centred = any(
         raw.primitive.name == "sub" and _is_reduced(here, raw.invars[1])
@@ -162,14 +148,13 @@ def zero_in_words(frame: Frame, atom: Any) -> Context | None:
     if names & {"sqrt", "rsqrt"}:
         return Context.NORM if "reduce_sum" in names else None
     first = next((raw for _, raw in behind if raw.primitive.name not in _MOVING), None)
-    is_sum = first is not None and first.primitive.name == "reduce_sum"
+    is_sum = first is not None and first.primitive.name in ("reduce_sum", "scatter-add")
     return Context.SUM if is_sum else None
 
 
 def _is_reduced(frame: Frame, atom: Any) -> bool:
     """Whether it is a mean, or the largest or smallest, of something."""
-    reductions = {"reduce_sum", "reduce_max", "reduce_min"}
     return any(
-        raw.primitive.name in reductions
-        for _, raw in chain_behind(frame, atom, _MOVING | {"div", "mul"})
+        raw.primitive.name in _REDUCTIONS
+        for _, raw in equations_behind(frame, atom, _MOVING | {"div", "mul"})
     )

@@ -71,13 +71,16 @@ class Frame:
         return self.level.equation(index, self.jaxpr.jaxpr.eqns[index])
 
     def value(self, atom: Any) -> Any:
-        """The array that stands there, stacked inside a shard_map."""
+        """The array that stands there, stacked inside a shard_map.
+
+        None of what is no array, as a reference.
+        """
         if isinstance(atom, ir.Literal):
             dtype = getattr(atom.aval, "dtype", None)
             if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
                 return atom.val
             return np.asarray(atom.val, dtype)
-        return self.values[atom]
+        return self.values.get(atom)
 
     def operands(self, index: int) -> list[Any]:
         """What an equation read."""

@@ -43,6 +43,10 @@ CHANGED_BY_COMPILATION = (
     "fusion or order of operations makes the difference"
 )
 
+READ_FROM_A_REFERENCE = (
+    "it was read from a mutable reference (jax.new_ref), which is not followed"
+)
+
 
 def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     """Which equation made the first NaN or infinity that reaches an output, and why.
@@ -175,6 +179,8 @@ class Plan:
         found = search(frame, kept, self.sites)
         if found is None:
             return unknown_report(name, outputs, CHANGED_BY_COMPILATION, started)
+        if found.failed is not None and found.failed.reads_reference:
+            return unknown_report(name, outputs, READ_FROM_A_REFERENCE, started)
         if found.benign:
             return finite_report(name, outputs, started)
         paths = path_names(self.arguments)

@@ -121,7 +121,7 @@ def found_report(
         reason, contexts = _failure(found, sites, forward)
         failed = describe(found.failed, found.kind, sites, reason)
     if found.cause is not None:
-        reason, more = _cause(found.cause, forward)
+        reason, more = _cause(found.cause, sites, forward)
         cause = describe(found.cause, Kind.INFINITE, sites, reason)
         contexts += more
     given = None if found.given is None else _given(found.given, inputs)
@@ -152,7 +152,7 @@ def _failure(found: Found, sites: Sites, forward: Forward) -> tuple[str, list[Co
         return "a NaN written as a constant is read", []
     reason = reason_of(made, found.kind)
     if found.kind is Kind.INFINITE:
-        why, contexts = _cause(made, forward)
+        why, contexts = _cause(made, sites, forward)
         return why, contexts
     contexts = []
     name = made.raw.primitive.name
@@ -161,7 +161,7 @@ def _failure(found: Found, sites: Sites, forward: Forward) -> tuple[str, list[Co
     if found.masked and name in ("sub", "reduce_sum", "add", "dot_general", "div"):
         contexts.append(Context.MASKED)
     if backward:
-        operation = forward.operation(made)
+        operation = forward.operation(sites.step(made))
         of = f" in the derivative of {operation}" if operation else ""
         if any(is_unselected(made.frame, atom) for atom in zeros):
             contexts.append(Context.WHERE)
@@ -174,14 +174,14 @@ def _failure(found: Found, sites: Sites, forward: Forward) -> tuple[str, list[Co
     return ": ".join([reason, *(c.words for c in contexts)]), contexts
 
 
-def _cause(made: Made, forward: Forward) -> tuple[str, list[Context]]:
+def _cause(made: Made, sites: Sites, forward: Forward) -> tuple[str, list[Context]]:
     """Why an infinity was made, and the situations that are known of it."""
     reason = reason_of(made, Kind.INFINITE)
     name = made.raw.primitive.name
     known = None
     if name in ("div", "rsqrt"):
         known = zero_in_words(made.frame, made.raw.invars[-1])
-    operation = forward.operation(made)
+    operation = forward.operation(sites.step(made))
     if name in ("div", "pow", "integer_pow") and operation not in ("", name):
         reason += f", in the derivative of {operation}"
     contexts = [] if known is None else [known]

@@ -26,6 +26,12 @@ MOST_INFINITE = 32
 """The same if they are infinite: many may be masks, and one not."""
 
 
+def is_meant(made: Made, sites: Sites) -> bool:
+    """Whether an infinity is a mask: minus infinity, made of constants alone."""
+    value = np.real(np.asarray(made.frame.value(made.atom))[made.element])
+    return bool(value < 0) and sites.is_constant(made)
+
+
 class Found(NamedTuple):
     """What was found behind the outputs that are not finite."""
 
@@ -111,9 +117,7 @@ def _of_nan(found: Sequence[Root], sites: Sites) -> Found:
         return Found(Kind.NAN, failed, written=readers[failed])
     behind = [r for p in infinities_behind(failed) for r in roots(p, Kind.INFINITE)]
     causes = [
-        root
-        for root in behind
-        if isinstance(root, Made) and not sites.is_constant(root)
+        root for root in behind if isinstance(root, Made) and not is_meant(root, sites)
     ]
     inputs = [root for root in behind if isinstance(root, Given)]
     return Found(
@@ -127,7 +131,7 @@ def _of_nan(found: Sequence[Root], sites: Sites) -> Found:
 
 def _of_infinities(found: Sequence[Root], sites: Sites) -> Found:
     made = [
-        root for root in found if isinstance(root, Made) and not sites.is_constant(root)
+        root for root in found if isinstance(root, Made) and not is_meant(root, sites)
     ]
     if made:
         return Found(Kind.INFINITE, min(made, key=lambda root: root.order))

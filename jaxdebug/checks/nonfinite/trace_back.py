@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdebug.checks.nonfinite.behind import equations_behind
 from jaxdebug.checks.nonfinite.carriers import HARMLESS, Kind, Trial
 from jaxdebug.checks.nonfinite.frames import Frame, InputElement, Position
 from jaxdebug.checks.nonfinite.opened import inside
@@ -48,6 +49,11 @@ class Made:
     def raw(self) -> ir.JaxprEqn:
         """The equation."""
         return self.frame.jaxpr.jaxpr.eqns[self.index]
+
+    @property
+    def reads_reference(self) -> bool:
+        """Whether it may come out of what a reference holds."""
+        return not all(ir.is_array(operand.aval) for operand in self.raw.invars)
 
     @property
     def atom(self) -> Any:
@@ -98,6 +104,10 @@ def roots(start: Position, kind: Kind) -> list[Root]:
             continue
         frame, atom, element = position
         if isinstance(atom, ir.Literal):
+            tested = None if reader is None else _tested(reader, kind)
+            if tested is not None:
+                queue.append(_Step(tested, None, False))
+                continue
             found.append(Written(frame.value(atom), reader, moved, False))
             continue
         key = (id(frame), atom)
@@ -131,6 +141,30 @@ def roots(start: Position, kind: Kind) -> list[Root]:
             position = Position(frame, made.raw.invars[number], at)
             queue.append(_Step(position, nearest, moved and passive))
     return found
+
+
+_LOGICAL = frozenset(
+    {"and", "broadcast_in_dim", "not", "or", "reduce_and", "reduce_or", "reshape"}
+    | {"convert_element_type", "squeeze", "transpose", "xor"}
+)
+
+
+def _tested(reader: Made, kind: Kind) -> Position | None:
+    """The NaN for which another, written as a constant, was put.
+
+    Quantiles are NaN where one of the numbers is: they ask, and choose a constant.
+    """
+    if kind is not Kind.NAN or reader.raw.primitive.name != "select_n":
+        return None
+    chooser = reader.raw.invars[0]
+    for frame, raw in equations_behind(reader.frame, chooser, _LOGICAL):
+        name = raw.primitive.name
+        if name == "is_finite" or (name == "ne" and raw.invars[0] is raw.invars[1]):
+            nan = np.isnan(np.asarray(frame.value(raw.invars[0])))
+            if nan.any():
+                first = np.unravel_index(int(nan.argmax()), nan.shape)
+                return Position(frame, raw.invars[0], tuple(map(int, first)))
+    return None
 
 
 def infinities_behind(made: Made) -> list[Position]:
