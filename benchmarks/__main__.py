@@ -11,6 +11,7 @@ from benchmarks import (
     gradient_checkers,
     gradient_seeds,
     lines,
+    locate_nonfinite,
     moments,
     over_examples,
     precision_seeds,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "gradient_checkers": gradient_checkers.measure,
     "gradient_seeds": gradient_seeds.measure,
     "precision_seeds": precision_seeds.measure,
+    "locate_nonfinite": locate_nonfinite.measure,
     "train_steps": train_steps.measure,
     "lines": lines.measure,
 }

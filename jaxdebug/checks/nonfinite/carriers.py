@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.nonfinite.frames import Frame
-from jaxdebug.checks.nonfinite.shards import Element, compiled, lead
-from jaxdebug.programs._jax import ir
+from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled, lead
+from jaxdebug.programs._jax import elements, ir
 from jaxdebug.programs.elementwise import ELEMENTWISE
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.primitives import COLLECTIVES, UNCHANGED
 
 _POINTWISE = """
     add_any bessel_i0e bessel_i1e complex conj erf_inv igamma igamma_grad_a igammac
@@ -27,13 +28,6 @@ _POINTWISE = """
 """
 POINTWISE = ELEMENTWISE | frozenset(_POINTWISE.split())
 """An element of the result is made of the same element of each operand."""
-
-_UNCHANGED = """
-    copy copy_p device_put layout_constraint optimization_barrier pbroadcast pcast pvary
-    sharding_constraint stop_gradient
-"""
-UNCHANGED = frozenset(_UNCHANGED.split())
-"""Each result is the operand of the same number."""
 
 EFFECTS = frozenset({"io_callback"})
 """What is not run again."""
@@ -63,14 +57,6 @@ Carrier = tuple[int, Element]
 """Number of an operand, and an element of it."""
 
 
-def carriers(
-    frame: Frame, index: int, result: int, element: Element, kind: Kind
-) -> list[Carrier]:
-    """The operands, each with one element, that bring it to an element of a result."""
-    trial = Trial(frame, index, result, element)
-    return trial.carriers(kind)
-
-
 class Trial:
     """One equation, run again on other operands, looked at in one element."""
 
@@ -78,34 +64,60 @@ class Trial:
         self.raw = frame.jaxpr.jaxpr.eqns[index]
         self.result = result
         self.name = self.raw.primitive.name
-        atom = self.raw.outvars[result]
-        self.elements = [self._same(frame, a, element, atom) for a in self.raw.invars]
-        operands = frame.operands(index)
+        self.atom = self.raw.outvars[result]
+        self.elements = [self._same(frame, a, element) for a in self.raw.invars]
         self.pointwise = self.name in POINTWISE
-        if self.pointwise:
-            # One element of each operand is enough.
-            operands = [
-                value if _is_key(value) else np.asarray(value)[at]
-                for value, at in zip(operands, self.elements, strict=True)
-            ]
-            element = ()
-        self.element = element
         self.inexact = [
             number
             for number, atom in enumerate(self.raw.invars)
             if is_inexact(atom.aval) and ir.is_array(atom.aval)
         ]
-        self.operands = [
-            np.asarray(value) if number in self.inexact else value
-            for number, value in enumerate(operands)
+        # Only collectives need the values of all devices of a shard_map.
+        shards = frame.shards if self.name in COLLECTIVES else None
+        front = 0 if shards is not None else lead(frame.shards, self.atom.aval)
+        self.element = element[front:]
+        self.fronts = [
+            () if shards is not None else at[: _lead(frame, atom)]
+            for at, atom in zip(self.elements, self.raw.invars, strict=True)
         ]
-        self._run = self._runner(frame)
+        self.starts: dict[int, Element] = {}
+        self.operands = self._parts(frame, frame.operands(index), shards is None)
+        self._run = self._runner(frame, shards)
 
-    @staticmethod
-    def _same(frame: Frame, atom: Any, element: Element, like: Any) -> Element:
+    def _parts(self, frame: Frame, values: Sequence[Any], alone: bool) -> list[Any]:
+        """As much of the operands as the element needs."""
+        if self.pointwise:
+            self.element = ()
+            return [
+                value if _is_key(value) else np.asarray(value)[at]
+                for value, at in zip(values, self.elements, strict=True)
+            ]
+        own = [
+            _host(value)[front] if front else value
+            for value, front in zip(values, self.fronts, strict=True)
+        ]
+        block = elements.block_for(self.raw, self.element) if alone else None
+        if block is not None:
+            self.element = block.element
+            self.starts = {
+                number: tuple(part.start or 0 for part in parts)
+                for number, parts in enumerate(block.operands)
+            }
+            pairs = zip(own, block.operands, strict=True)
+            own = [_host(value)[parts] for value, parts in pairs]
+        return [_host(v) if n in self.inexact else v for n, v in enumerate(own)]
+
+    def moved(self) -> Carrier | None:
+        """The element that the equation only moves to here, if it is such a one."""
+        found = elements.moved_from(self.raw, self.result, self.element)
+        if found is None or self.name in COLLECTIVES:
+            return None
+        return found[0], (*self.fronts[found[0]], *found[1])
+
+    def _same(self, frame: Frame, atom: Any, element: Element) -> Element:
         """The same element of an operand, which may be one number for all."""
-        index = frame.at(atom, element, like.aval).element
-        front = 0 if isinstance(atom, ir.Literal) else lead(frame.shards, atom.aval)
+        index = frame.at(atom, element, self.atom.aval).element
+        front = _lead(frame, atom)
         aval: Any = atom.aval
         shape = aval.shape
         if not shape:
@@ -114,11 +126,13 @@ class Trial:
         own = zip(index[front:], shape, strict=False)
         return (*index[:front], *(0 if n == 1 else at for at, n in own))
 
-    def _runner(self, frame: Frame) -> Callable[[Sequence[Any]], list[Any]]:
+    def _runner(
+        self, frame: Frame, shards: Shards | None
+    ) -> Callable[[Sequence[Any]], list[Any]]:
         raw = self.raw
         if self.pointwise:
             return lambda operands: ir.bind_scalars(raw, operands)
-        if frame.shards is None:
+        if shards is None:
             return lambda operands: ir.bind(raw, operands)
         variables = [
             n for n, a in enumerate(raw.invars) if not isinstance(a, ir.Literal)
@@ -139,7 +153,7 @@ class Trial:
                 function,
                 [raw.invars[n].aval for n in variables],
                 [var.aval for var in raw.outvars],
-                frame.shards,
+                shards,
             )
             frame.opened["run", id(raw)] = run
         return lambda operands: run(*(operands[n] for n in variables))
@@ -149,7 +163,10 @@ class Trial:
         return np.asarray(self._run(operands)[self.result])[self.element]
 
     def carriers(self, kind: Kind) -> list[Carrier]:
-        """See the function of this name."""
+        """The operands, each with an element, that bring it to the result's."""
+        moved = self.moved()
+        if moved is not None:
+            return [moved]
         held = {n: kind.held(self.operands[n]) for n in self.inexact}
         bearing = [n for n, mask in held.items() if mask.any()]
         if not bearing:
@@ -157,7 +174,7 @@ class Trial:
         if self.name in UNCHANGED:
             return [(self.result, self.elements[self.result])]
         if self.name in EFFECTS:
-            return [(n, _first(held[n])) for n in bearing[:1]]
+            return [(n, self.element_of(n, int(held[n].argmax()))) for n in bearing]
         background = self.background(kind)
         if background is None:
             return []
@@ -182,8 +199,10 @@ class Trial:
         """An element of an operand, from its number in the operands looked at."""
         if self.pointwise:
             return self.elements[number]
-        shape = self.operands[number].shape
-        return tuple(map(int, np.unravel_index(flat, shape)))
+        own = np.unravel_index(flat, self.operands[number].shape)
+        starts = self.starts.get(number, (0,) * len(own))
+        inside = (start + int(at) for start, at in zip(starts, own, strict=True))
+        return (*self.fronts[number], *inside)
 
     def background(self, kind: Kind) -> list[Any] | None:
         """Finite operands on which the result is as it should be."""
@@ -262,8 +281,13 @@ def _identities(array: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.where(whole, array, np.eye(*array.shape[-2:]))
 
 
-def _first(mask: np.ndarray) -> Element:
-    return tuple(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
+def _lead(frame: Frame, atom: Any) -> int:
+    """How many axes of an operand say whose it is."""
+    return 0 if isinstance(atom, ir.Literal) else lead(frame.shards, atom.aval)
+
+
+def _host(value: Any) -> Any:
+    return value if _is_key(value) else np.asarray(value)
 
 
 def _is_key(value: Any) -> bool:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from jaxdebug.checks.nonfinite.behind import equations_behind
-from jaxdebug.checks.nonfinite.carriers import UNCHANGED
 from jaxdebug.checks.nonfinite.frames import Frame
-from jaxdebug.checks.nonfinite.trace_back import HANDING_ON
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs._jax.source import call_chain
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.primitives import HANDING_ON, UNCHANGED
 from jaxdebug.programs.scopes import Direction
 
 SINGULAR = (

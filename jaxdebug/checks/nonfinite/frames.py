@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled, lead
+from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled
 from jaxdebug.programs._jax import ir, source
 from jaxdebug.programs.equation import TOP, Equation, Level
 from jaxdebug.programs.rules.rule import Body
@@ -202,8 +202,3 @@ def program_frame(jaxpr: ir.ClosedJaxpr, leaves: Sequence[Any]) -> Frame:
     run = compiled(lambda *inputs: run_all(jaxpr, inputs)[1], (), ())
     frame = Frame(jaxpr, TOP, leaves, InputElement)
     return filled(frame, run(*leaves))
-
-
-def number_of_lead_axes(frame: Frame, atom: Any) -> int:
-    """How many axes of a value say whose it is, inside a shard_map."""
-    return 0 if isinstance(atom, ir.Literal) else lead(frame.shards, atom.aval)

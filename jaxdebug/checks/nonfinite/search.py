@@ -11,6 +11,7 @@ from jaxdebug.checks.nonfinite.carriers import Kind
 from jaxdebug.checks.nonfinite.frames import Frame, Position
 from jaxdebug.checks.nonfinite.origin import Sites
 from jaxdebug.checks.nonfinite.trace_back import (
+    MOST_ELEMENTS,
     Given,
     Made,
     Root,
@@ -22,8 +23,8 @@ from jaxdebug.checks.nonfinite.trace_back import (
 MOST_NAN = 3
 """Elements of each output that are followed if they are NaN."""
 
-MOST_INFINITE = 32
-"""The same if they are infinite: many may be masks, and one not."""
+MOST_INFINITE = MOST_ELEMENTS[Kind.INFINITE]
+"""The same if they are infinite."""
 
 
 def is_meant(made: Made, sites: Sites) -> bool:
@@ -58,11 +59,10 @@ def search(frame: Frame, outputs: Sequence[Any], sites: Sites) -> Found | None:
     """
     nan = _starts(frame, outputs, Kind.NAN)
     if nan:
-        return _of_nan([root for p in nan for root in roots(p, Kind.NAN)], sites)
+        return _of_nan(roots(nan, Kind.NAN), sites)
     infinite = _starts(frame, outputs, Kind.INFINITE)
     if infinite:
-        found = [root for p in infinite for root in roots(p, Kind.INFINITE)]
-        return _of_infinities(found, sites)
+        return _of_infinities(roots(infinite, Kind.INFINITE), sites)
     return None
 
 
@@ -115,7 +115,7 @@ def _of_nan(found: Sequence[Root], sites: Sites) -> Found:
     failed = min(every, key=lambda root: root.order)
     if failed in readers and failed not in made:
         return Found(Kind.NAN, failed, written=readers[failed])
-    behind = [r for p in infinities_behind(failed) for r in roots(p, Kind.INFINITE)]
+    behind = roots(infinities_behind(failed), Kind.INFINITE)
     causes = [
         root for root in behind if isinstance(root, Made) and not is_meant(root, sites)
     ]

@@ -16,19 +16,11 @@ from jaxdebug.checks.nonfinite.opened import inside
 from jaxdebug.checks.nonfinite.shards import Element
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.primitives import HANDING_ON
 
-MOST_ELEMENTS = 4
-"""Of one value that are followed: others of it have mostly the same origin."""
-
-_HANDING_ON = """
-    all_gather all_to_all broadcast_in_dim concatenate convert_element_type copy
-    copy_p cummax cummin dynamic_slice dynamic_update_slice expand_dims gather max
-    min optimization_barrier pad pcast ppermute pvary reduce_max reduce_min
-    reduce_precision reshape rev scatter select_n sharding_constraint slice sort
-    split squeeze stop_gradient top_k transpose
-"""
-HANDING_ON = frozenset(_HANDING_ON.split())
-"""What only moves elements, or chooses among them."""
+MOST_ELEMENTS = {Kind.NAN: 4, Kind.INFINITE: 32}
+"""Of one value that are followed: others of it have mostly the same origin, except
+that many infinities may be masks, and one not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +83,12 @@ class _Step(NamedTuple):
     moved: bool
 
 
-def roots(start: Position, kind: Kind) -> list[Root]:
-    """Everything that made what stands at a position, the last found first."""
+def roots(starts: Sequence[Position], kind: Kind) -> list[Root]:
+    """Everything that made what stands at some positions."""
     found: list[Root] = []
     seen: set[Any] = set()
     count: Counter[Any] = Counter()
-    queue = [_Step(start, None, True)]
+    queue = [_Step(start, None, True) for start in reversed(starts)]
     while queue:
         position, reader, moved = queue.pop()
         if isinstance(position, InputElement):
@@ -111,7 +103,7 @@ def roots(start: Position, kind: Kind) -> list[Root]:
             found.append(Written(frame.value(atom), reader, moved, False))
             continue
         key = (id(frame), atom)
-        if (key, element) in seen or count[key] >= MOST_ELEMENTS:
+        if (key, element) in seen or count[key] >= MOST_ELEMENTS[kind]:
             continue
         seen.add((key, element))
         count[key] += 1
