@@ -35,3 +35,10 @@ _COLLECTIVES = """
 """
 COLLECTIVES = frozenset(_COLLECTIVES.split())
 """What reads the values of other devices."""
+
+_STRICT = """
+    abs add add_any cos div dot_general erf exp exp2 expm1 log log1p logistic mul neg
+    reduce_prod reduce_sum rsqrt sin sqrt square sub tanh
+"""
+STRICT = frozenset(_STRICT.split())
+"""NaN in any element that they read makes NaN: nothing need be tried."""

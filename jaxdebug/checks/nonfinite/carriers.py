@@ -19,7 +19,7 @@ from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled, lead
 from jaxdebug.programs._jax import elements, ir
 from jaxdebug.programs.elementwise import ELEMENTWISE
 from jaxdebug.programs.places import is_inexact
-from jaxdebug.programs.primitives import COLLECTIVES, UNCHANGED
+from jaxdebug.programs.primitives import COLLECTIVES, STRICT, UNCHANGED
 
 _POINTWISE = """
     add_any bessel_i0e bessel_i1e complex conj erf_inv igamma igamma_grad_a igammac
@@ -173,7 +173,8 @@ class Trial:
             return []
         if self.name in UNCHANGED:
             return [(self.result, self.elements[self.result])]
-        if self.name in EFFECTS:
+        strict = kind is Kind.NAN and self.name in STRICT
+        if self.name in EFFECTS or (strict and (self.pointwise or self.starts)):
             return [(n, self.element_of(n, int(held[n].argmax()))) for n in bearing]
         background = self.background(kind)
         if background is None:

@@ -197,8 +197,13 @@ def _called(frame: Frame, index: int, number: int, body: Body) -> Frame:
     return inner
 
 
-def program_frame(jaxpr: ir.ClosedJaxpr, leaves: Sequence[Any]) -> Frame:
-    """Run a whole program and keep every value."""
+def whole_program(
+    jaxpr: ir.ClosedJaxpr,
+) -> Callable[[Sequence[Any]], Frame]:
+    """What runs a whole program on its inputs and keeps every value."""
     run = compiled(lambda *inputs: run_all(jaxpr, inputs)[1], (), ())
-    frame = Frame(jaxpr, TOP, leaves, InputElement)
-    return filled(frame, run(*leaves))
+
+    def frame(leaves: Sequence[Any]) -> Frame:
+        return filled(Frame(jaxpr, TOP, leaves, InputElement), run(*leaves))
+
+    return frame

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.arguments import field_name
-from jaxdebug.checks.nonfinite.frames import program_frame
+from jaxdebug.checks.nonfinite.frames import whole_program
 from jaxdebug.checks.nonfinite.origin import Sites, sites_of
 from jaxdebug.checks.nonfinite.report import NonfiniteOutput, NonfiniteReport
 from jaxdebug.checks.nonfinite.result import (
@@ -127,6 +127,7 @@ class Plan:
         self.arguments = jax.tree.map(jax.typeof, arguments)
         self.inexact = [is_inexact(aval) for aval in self.program.jaxpr.out_avals]
         self.run = jax.jit(self._run)
+        self.run_whole = whole_program(self.program.jaxpr)
 
     @property
     def constants(self) -> list[Any]:
@@ -175,7 +176,7 @@ class Plan:
             for result, path in zip(kept, names, strict=True)
             if result is not None and (output := _output(result, path)) is not None
         )
-        frame = program_frame(self.program.jaxpr, leaves)
+        frame = self.run_whole(leaves)
         found = search(frame, kept, self.sites)
         if found is None:
             return unknown_report(name, outputs, CHANGED_BY_COMPILATION, started)
