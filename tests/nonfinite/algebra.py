@@ -98,18 +98,3 @@ def custom_linear_solve_by_the_diagonal(a: Any, b: Any) -> Any:
         return (b - b) / jnp.diagonal(a)  # failed
 
     return jax.lax.custom_linear_solve(lambda v: a @ v, b, solve, solve)
-
-
-@ALGEBRA.add("div", f32(0.0), iteration=(0,))
-def custom_root_by_newton(x: Any) -> Any:
-    def solve(f: Any, start: Any) -> Any:
-        return jax.lax.fori_loop(
-            0,
-            3,
-            lambda _, y: y - (f(y) * 0) / (2 * y * x[0]),  # failed
-            start,
-        )
-
-    return jax.lax.custom_root(
-        lambda y: y * y - x[0], jnp.float32(1), solve, lambda g, y: y / g(1.0)
-    )

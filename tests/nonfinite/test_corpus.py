@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import jaxdebug as jd
+from tests.checks.json_schema import problems
 from tests.nonfinite.algebra import ALGEBRA
 from tests.nonfinite.backward import BACKWARD
 from tests.nonfinite.benign import BENIGN
@@ -18,6 +20,9 @@ from tests.nonfinite.parallel import PARALLEL
 from tests.nonfinite.updates import UPDATES
 from tests.slow import quick_cases
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/nonfinite-1.json").read_text("utf-8")
+)
 CORPUS: dict[str, Case] = {}
 for part in (FORWARD, BACKWARD, LOOPS, UPDATES, ALGEBRA, MODULES, PARALLEL):
     assert not CORPUS.keys() & part.keys()
@@ -84,8 +89,8 @@ def mistakes(case: Case) -> list[str]:
     ]
     if case.reason not in report.reason:
         wrong.append(f"reason: {report.reason!r} without {case.reason!r}")
-    json.loads(report.to_json())
     assert report.text()
+    wrong += problems(json.loads(report.to_json()), SCHEMA, SCHEMA)
     return wrong
 
 

@@ -43,6 +43,9 @@ CHANGED_BY_COMPILATION = (
     "fusion or order of operations makes the difference"
 )
 
+TOO_LARGE = (
+    "there is not enough memory to keep every intermediate value; give fewer examples"
+)
 READ_FROM_A_REFERENCE = (
     "it was read from a mutable reference (jax.new_ref), which is not followed"
 )
@@ -112,7 +115,7 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     @wraps(fn, updated=())
     def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
         # What these settings raise is what is looked for.
-        with jax.debug_nans(False), jax.debug_infs(False):
+        with jax.debug_nans(False), jax.debug_infs(False), jax.disable_jit(False):
             return locate(*args, **kwargs)
 
     return located
@@ -161,7 +164,7 @@ class Plan:
         results, flags = self.run(leaves)
         if not np.any(jax.device_get(flags)):
             return finite_report(name, (), started)
-        with jax.transfer_guard("allow"), jax.disable_jit(False):
+        with jax.transfer_guard("allow"):
             return self._located(leaves, results, name, started)
 
     def _located(
@@ -176,7 +179,12 @@ class Plan:
             for result, path in zip(kept, names, strict=True)
             if result is not None and (output := _output(result, path)) is not None
         )
-        frame = self.run_whole(leaves)
+        try:
+            frame = self.run_whole(leaves)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return unknown_report(name, outputs, TOO_LARGE, started)
         found = search(frame, kept, self.sites)
         if found is None:
             return unknown_report(name, outputs, CHANGED_BY_COMPILATION, started)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from jaxdebug.checks.nonfinite.document import nonfinite_document
 from jaxdebug.checks.nonfinite.origin import Origin
-from jaxdebug.checks.report import Report
+from jaxdebug.checks.report import Report, finding_records
+from jaxdebug.findings import Finding
 from jaxdebug.reports import Document, Verdict
 
 
@@ -76,6 +77,7 @@ class NonfiniteReport(Report):
         remedies: what to try, most useful first.
         notes: what limits the answer, and what was not seen into.
         cost: seconds with compilation.
+        findings: the same as one finding, `nonfinite-operation` or `nonfinite-input`.
     """
 
     schema: ClassVar[str] = "jaxdebug.nonfinite/1"
@@ -91,9 +93,23 @@ class NonfiniteReport(Report):
     remedies: tuple[str, ...]
     notes: tuple[str, ...]
     cost: Mapping[str, float]
+    findings: tuple[Finding, ...] = ()
 
     def _document(self) -> Document:
         return nonfinite_document(self)
 
     def _record(self) -> Mapping[str, Any]:
-        return {**asdict(self), "cost": dict(self.cost)}
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "kind": self.kind,
+            "reason": self.reason,
+            "findings": finding_records(self.findings),
+            "failed": None if self.failed is None else asdict(self.failed),
+            "cause": None if self.cause is None else asdict(self.cause),
+            "given": None if self.given is None else asdict(self.given),
+            "outputs": [asdict(output) for output in self.outputs],
+            "remedies": self.remedies,
+            "notes": self.notes,
+            "cost": dict(self.cost),
+        }

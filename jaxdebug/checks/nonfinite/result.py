@@ -16,6 +16,7 @@ from jaxdebug.checks.nonfinite.contexts import (
     is_unselected,
     zero_in_words,
 )
+from jaxdebug.checks.nonfinite.finding import nonfinite_finding
 from jaxdebug.checks.nonfinite.origin import Origin, Sites, describe
 from jaxdebug.checks.nonfinite.reasons import reason_of, value_of
 from jaxdebug.checks.nonfinite.report import (
@@ -129,18 +130,21 @@ def found_report(
     for origin in (cause, failed):
         if origin is not None and not (contexts and origin is failed):
             remedies += [h for words, h in MASK_HINTS.items() if words in origin.reason]
+    reason = _headline(failed, cause, given)
+    tried = tuple(dict.fromkeys(remedies))
     return NonfiniteReport(
         name,
         Verdict.FAIL,
         found.kind.value,
-        _headline(failed, cause, given),
+        reason,
         failed,
         cause,
         given,
         outputs,
-        tuple(dict.fromkeys(remedies)),
+        tried,
         notes,
         _cost(started),
+        (nonfinite_finding(failed, cause, given, reason, tried),),
     )
 
 

@@ -90,4 +90,38 @@ PAGES = (
         ),
         "The operation; layers whose cotangent was not identified.",
     ),
+    Page(
+        "nonfinite-operation",
+        "An operation makes NaN or an infinity that reaches an output",
+        Severity.ERROR,
+        "The output is lost: a loss, a gradient or a state that holds it spoils every "
+        "step after it.",
+        "From an output that is NaN, the operands that bring it are followed back, by "
+        "running each operation again, to the one that makes NaN of operands that have "
+        "none, and from infinities that did it to the one that makes those of finite "
+        "numbers. Infinities alone are followed where no output is NaN.",
+        "Never while every output is finite. Constants, masks with -inf and infinities "
+        "that an input brings and nothing computes with are not reported.",
+        (
+            "Guard the operand that is at fault, not the result: a where keeps the "
+            "derivative of the branch that is not taken.",
+            "Add a small number inside a log or root and to a divisor.",
+            "If it is an overflow, compute that part in float32.",
+        ),
+        "What happens inside kernels and callbacks; what a mutable reference held.",
+    ),
+    Page(
+        "nonfinite-input",
+        "An input holds a NaN or infinity that reaches an output",
+        Severity.ERROR,
+        "The function itself is not at fault: what it was given is not finite already.",
+        "What an output that is NaN depends on is followed back, element by element, "
+        "to an input that holds it.",
+        "Never while the inputs that outputs depend on are finite.",
+        (
+            "Find the record behind this index and what wrote it.",
+            "If it is a parameter or a state, look at the step that made it.",
+        ),
+        "When a state became so.",
+    ),
 )
