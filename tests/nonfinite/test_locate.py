@@ -17,6 +17,7 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
 import jaxdebug as jd
+from benchmarks.compilations import compilations
 from jaxdebug.checks.nonfinite.report import NonfiniteReport
 from jaxdebug.checks.report import ReportFailed
 from tests.nonfinite.forward import f32
@@ -164,6 +165,26 @@ def test_empty_arrays_and_loops() -> None:
     report = located(loop, X)
     assert report.failed is not None
     assert report.failed.iteration == ()
+
+
+@pytest.mark.slow
+def test_a_loop_of_any_length_compiles_as_often() -> None:
+    def recurrence(x: Any, rows: Any) -> Any:
+        def step(c: Any, row: Any) -> Any:
+            return jnp.where(row == 3, jnp.log(c - 9), jnp.tanh(c + row)), None
+
+        return lax.scan(step, x, rows)[0]
+
+    def compiled(length: int) -> int:
+        rows = np.arange(length, dtype=np.float32)
+        with compilations() as names:
+            report = located(recurrence, X, rows)
+        assert report.failed is not None
+        assert report.failed.iteration == (3,)
+        return len(names)
+
+    compiled(10)
+    assert compiled(60) == compiled(20)
 
 
 def test_a_mesh_that_is_set_around_the_call() -> None:

@@ -25,6 +25,9 @@ from jaxdebug.programs._jax import control, ir
 MOST_BYTES = 2**28
 """Of carries that are kept; of a longer loop only every so manieth one is."""
 
+MOST_FRAMES = 8
+"""Iterations whose values are kept: the search goes from one to the one before."""
+
 
 class Loop:
     """A scan or while: what each iteration starts with, and a frame of each."""
@@ -56,6 +59,8 @@ class Loop:
         self.carried = count
         self.kept: dict[int, list[Any]] = {0: operands[first : first + count]}
         self.stride = 1
+        self.frames: dict[int, Frame] = {}
+        """Of the iterations that were asked for last."""
         self.goes: list[np.ndarray] = []
         """Of a while: at each iteration, whose elements took part in it."""
 
@@ -89,9 +94,8 @@ class Loop:
 
     def iteration(self, count: int) -> Frame:
         """Everything that one iteration made."""
-        opened = self.frame.opened
-        if (self.index, count) in opened:
-            return opened[self.index, count]
+        if count in self.frames:
+            return self.frames[count]
         row = self._when(count) if self.length is not None else count
         inputs = [*self.constants, *self.carry(count), *self._row(count)]
 
@@ -118,7 +122,9 @@ class Loop:
             self.frame.branch,
             (*self.frame.order, self.index, count),
         )
-        opened[self.index, count] = filled(frame, self._all(*inputs))
+        while len(self.frames) >= MOST_FRAMES:
+            del self.frames[next(iter(self.frames))]
+        self.frames[count] = filled(frame, self._all(*inputs))
         return frame
 
     def carry(self, count: int) -> list[Any]:
@@ -175,9 +181,12 @@ class Loop:
         row = self._when(count)
         start = len(self.constants) + self.carried
         avals = [var.aval for var in self.body.jaxpr.invars[start:]]
+        # Not a constant: each row would be compiled for itself.
+        at = np.int32(row)
+        pairs = zip(self.rows, avals, strict=True)
         return [
-            lax.index_in_dim(rows, row, lead(self.frame.shards, aval), keepdims=False)
-            for rows, aval in zip(self.rows, avals, strict=True)
+            lax.dynamic_index_in_dim(rows, at, lead(self.frame.shards, aval), False)
+            for rows, aval in pairs
         ]
 
     def _step(self, count: int, carry: Sequence[Any]) -> tuple[list[Any], Any]:

@@ -102,7 +102,7 @@ def roots(starts: Sequence[Position], kind: Kind) -> list[Root]:
                 continue
             found.append(Written(frame.value(atom), reader, moved, False))
             continue
-        key = (id(frame), atom)
+        key = (frame.order, atom)
         if (key, element) in seen or count[key] >= MOST_ELEMENTS[kind]:
             continue
         seen.add((key, element))
