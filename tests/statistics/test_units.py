@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import lax
 
@@ -109,6 +110,26 @@ def test_a_loss_is_no_layer() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_scalars_of_a_line_search_have_no_units() -> None:
+    optimizer = optax.lbfgs()
+
+    def loss(params: Any) -> Any:
+        return jnp.sum((params - 3) ** 2) + jnp.sum(params**4)
+
+    @jax.jit
+    def step(params: Any, state: Any) -> Any:
+        value, g = optax.value_and_grad_from_state(loss)(params, state=state)
+        updates, state = optimizer.update(
+            g, state, params, value=value, grad=g, value_fn=loss
+        )
+        return optax.apply_updates(params, updates), state
+
+    params = jnp.zeros(5)
+    _, stats = jd.probe(step)(params, optimizer.init(params))
+    assert {site.kind for site in stats.sites} == {"parameter", "gradient", "update"}
+
+
 def test_the_channels_of_a_convolution_are_its_units() -> None:
     kernel = jax.random.normal(KEY, (7, 3, 3, 3))  # out, in, height, width
 

@@ -88,6 +88,9 @@ def activations(graph: Graph, data: Container[int] | None = None) -> list[Activa
             continue
         if data is not None and region.root not in data:
             continue
+        # A scalar, as of a line search, has no units.
+        if not graph.avals[region.root].shape:
+            continue
         if not comes_from_a_layer(graph, region.root):
             continue
         shape = _shape_of(region, graph)
