@@ -17,6 +17,7 @@ from benchmarks import (
     precision_seeds,
     probe_overhead,
     train_steps,
+    watch_overhead,
 )
 from benchmarks.result import Row, print_table, write_json
 
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "gradient_seeds": gradient_seeds.measure,
     "precision_seeds": precision_seeds.measure,
     "locate_nonfinite": locate_nonfinite.measure,
+    "watch_overhead": watch_overhead.measure,
     "train_steps": train_steps.measure,
     "lines": lines.measure,
 }

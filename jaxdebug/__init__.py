@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from jaxdebug.programs.strip import strip
     from jaxdebug.statistics.probe import probe
     from jaxdebug.statistics.statistic import Statistic
+    from jaxdebug.training.crash import replay
     from jaxdebug.training.errors import RecordingWarning, RunError
+    from jaxdebug.training.recorder.incident import Incident, NonFiniteError
+    from jaxdebug.training.recorder.report import WatchReport
     from jaxdebug.training.runs.compare import RunComparison, compare_runs
     from jaxdebug.training.runs.load import load_run
     from jaxdebug.training.runs.run import Run
+    from jaxdebug.training.watch import watch
 
     __version__: str
 
@@ -32,6 +36,8 @@ __all__ = [
     "AuditReport",
     "GradientReport",
     "GradientReports",
+    "Incident",
+    "NonFiniteError",
     "NonfiniteReport",
     "PrecisionReport",
     "RecordingWarning",
@@ -39,6 +45,7 @@ __all__ = [
     "RunComparison",
     "RunError",
     "Statistic",
+    "WatchReport",
     "Workload",
     "__version__",
     "audit",
@@ -48,14 +55,18 @@ __all__ = [
     "load_run",
     "locate_nonfinite",
     "probe",
+    "replay",
     "shadow",
     "strip",
+    "watch",
 ]
 
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audits.report",
     "GradientReport": "jaxdebug.checks.gradients.report",
     "GradientReports": "jaxdebug.checks.gradients.reports",
+    "Incident": "jaxdebug.training.recorder.incident",
+    "NonFiniteError": "jaxdebug.training.recorder.incident",
     "NonfiniteReport": "jaxdebug.checks.nonfinite.report",
     "PrecisionReport": "jaxdebug.checks.precision.report",
     "RecordingWarning": "jaxdebug.training.errors",
@@ -63,6 +74,7 @@ _MODULES = {
     "RunComparison": "jaxdebug.training.runs.compare",
     "RunError": "jaxdebug.training.errors",
     "Statistic": "jaxdebug.statistics.statistic",
+    "WatchReport": "jaxdebug.training.recorder.report",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audits.audit",
     "check_gradients": "jaxdebug.checks.gradients.check_gradients",
@@ -71,8 +83,10 @@ _MODULES = {
     "load_run": "jaxdebug.training.runs.load",
     "locate_nonfinite": "jaxdebug.checks.nonfinite.locate_nonfinite",
     "probe": "jaxdebug.statistics.probe",
+    "replay": "jaxdebug.training.crash",
     "shadow": "jaxdebug.programs.shadow",
     "strip": "jaxdebug.programs.strip",
+    "watch": "jaxdebug.training.watch",
 }
 
 

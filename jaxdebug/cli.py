@@ -23,6 +23,7 @@ from jaxdebug.commands.output import (
     refuse,
     say,
 )
+from jaxdebug.commands.replay import add_replay_command
 from jaxdebug.commands.runs import add_run_commands
 from jaxdebug.reports import show_name
 
@@ -169,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     audit.set_defaults(run=_audit)
 
     add_run_commands(commands)
+    add_replay_command(commands)
 
     explain = commands.add_parser(
         "explain",

@@ -39,6 +39,15 @@ def _step(w: Any, x: Any) -> Any:
     return w - 0.1 * g, loss
 
 
+def _watched(w: Any, x: Any) -> Any:
+    watched = jd.watch(jax.jit(_step), every=2)
+    for _ in range(3):
+        w, _ = watched(w, x)
+    ((_, first), _) = watched.history.samples
+    assert not watched.history.events
+    return first.statistics.summary("0", "gradient")["rms"]
+
+
 TOOLS: dict[str, Callable[[Any, Any], Any]] = {
     "probe": lambda w, x: jax.jit(jd.probe(_step))(w, x)[1].summary("0", "gradient")[
         "rms"
@@ -51,6 +60,10 @@ TOOLS: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "over": lambda w, x: jd.check_gradients(_loss, over="examples")(w, x).verdict,
     "precision": lambda w, x: jd.check_precision(_loss)(w, x).verdict,
+    "nonfinite": lambda w, x: (
+        jd.locate_nonfinite(lambda w, x: jnp.log(_loss(w, x) - 9))(w, x).reason
+    ),
+    "watch": _watched,
 }
 
 

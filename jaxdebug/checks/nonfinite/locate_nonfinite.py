@@ -21,6 +21,7 @@ from jaxdebug.checks.nonfinite.result import (
     unknown_report,
 )
 from jaxdebug.checks.nonfinite.search import search
+from jaxdebug.checks.settings import undisturbed
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
 from jaxdebug.frameworks.in_place import returning_changes
@@ -115,7 +116,7 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     @wraps(fn, updated=())
     def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
         # What these settings raise is what is looked for.
-        with jax.debug_nans(False), jax.debug_infs(False), jax.disable_jit(False):
+        with undisturbed((args, kwargs)), jax.disable_jit(False):
             return locate(*args, **kwargs)
 
     return located

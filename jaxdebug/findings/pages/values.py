@@ -124,4 +124,23 @@ PAGES = (
         ),
         "When a state became so.",
     ),
+    Page(
+        "nonfinite-step",
+        "A step of the training made a value that is not finite",
+        Severity.ERROR,
+        "From this step on parameters may be NaN, and nothing is learned any more. "
+        "Only a state from before can be trained further.",
+        "Scalars among the results of every step, and the parameters at sampled steps. "
+        "The steps since the last snapshot are run again; the first whose results are "
+        "not finite although its arguments are is taken apart by locate_nonfinite. "
+        "What is infinite as it was meant is none.",
+        "Never while all of that is finite.",
+        (
+            "Look for log, sqrt or division at zero, or exp of a large value.",
+            "Go back to a state from before this step.",
+            "Lower the learning rate, or clip the gradient, if values grew before.",
+        ),
+        "Steps after the first incident. What a step is given that was changed or "
+        "donated since cannot be replayed; then the operation is not known.",
+    ),
 )

@@ -1,0 +1,111 @@
+"""What watching a training costs, and that it changes no bit of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxdebug as jd
+from benchmarks.models import MODELS, BenchModel
+from benchmarks.result import Row
+from benchmarks.timing import compare_runs
+from jaxdebug.training.recorder.observation import make_observation
+from jaxdebug.training.recorder.snapshots import copied
+
+EVERY, STEPS, LEAVES = 50, 500, 300
+SAMPLED_BARS = {"mlp": 1.07, "cnn": 1.04, "transformer": 1.04}
+MEMORY_BAR = 1.4
+CALL_BAR = 30e-6
+STATISTICS = ("spread", "updates", "units")
+
+
+def measure() -> list[Row]:
+    """Return three rows a model, and one of a step that does nothing."""
+    rows = []
+    for name, make in MODELS.items():
+        model = make()
+        rows += [_amortised(name, model), _memory(name, model), _same(name, model)]
+    return [*rows, _call()]
+
+
+def _amortised(name: str, model: BenchModel) -> Row:
+    """A sampled step in 50, over the step alone."""
+    args = (model.state, model.batch)
+    observation = make_observation(model.train_step, args, {}, STATISTICS)
+
+    def sampled(*args: Any) -> Any:
+        leaves = jax.tree.leaves((args, {}))
+        return observation.run(leaves), copied(leaves)
+
+    step = jax.jit(model.train_step)
+    timed = compare_runs({"plain": step, "sampled": sampled}, args, repetitions=31)
+    ratio, bar = 1 + timed["sampled"].ratio / EVERY, SAMPLED_BARS[name]
+    return Row(
+        f"{name}: watched, one in {EVERY}",
+        timed["plain"].seconds,
+        timed["sampled"].seconds,
+        ratio,
+        bar=bar,
+        held=ratio <= bar,
+        note=f"observation and snapshot {timed['sampled'].ratio:.2f} of a step",
+    )
+
+
+def _memory(name: str, model: BenchModel) -> Row:
+    """Peak memory of the observation over that of the step; arguments in both."""
+    args = (model.state, model.batch)
+    leaves = jax.tree.leaves((args, {}))
+    step = jax.jit(model.train_step).lower(*args).compile().memory_analysis()
+    observation = make_observation(model.train_step, args, {}, STATISTICS)
+    given = sum(leaf.nbytes for leaf in leaves)
+    own = step.temp_size_in_bytes + step.output_size_in_bytes + given
+    ratio = (observation.memory + given) / own
+    # One copy of the state is a snapshot's.
+    bar = MEMORY_BAR if name != "mlp" else 1 + given / own
+    note = f"{(observation.memory + given) / 2**20:.1f} of {own / 2**20:.1f} MiB"
+    held = ratio <= bar
+    return Row(f"{name}: memory", ratio=ratio, bar=bar, held=held, note=note)
+
+
+def _same(name: str, model: BenchModel) -> Row:
+    """Whether 500 steps leave the same bits."""
+    step = jax.jit(model.train_step, donate_argnums=0)
+
+    def trained(step: Any) -> Any:
+        state = jax.tree.map(jnp.copy, model.state)
+        for _ in range(STEPS):
+            state, _ = step(state, model.batch)
+        return jax.tree.leaves(jax.device_get(state))
+
+    with jd.watch(step, every=EVERY) as watched:
+        pairs = zip(trained(step), trained(watched), strict=True)
+        same = all(np.array_equal(a, b) for a, b in pairs)
+    return Row(f"{name}: {STEPS} steps, same bits", held=same)
+
+
+def _call() -> Row:
+    """What an unsampled call costs beside a step that does nothing."""
+    state = {f"leaf_{i}": jnp.zeros(3) for i in range(LEAVES)}
+    loss = jnp.zeros(())
+
+    def nothing(state: Any) -> Any:
+        return state, loss
+
+    watched = jd.watch(nothing, every=10**9)
+    for _ in range(10):
+        watched(state)
+
+    def seconds(step: Any, count: int = 200) -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            step(state)
+        return (time.perf_counter() - start) / count
+
+    found = sorted(seconds(watched) - seconds(nothing) for _ in range(31))
+    middle = found[len(found) // 2]
+    note = f"{middle * 1e6:.1f} µs, bar {CALL_BAR * 1e6:.0f} µs"
+    return Row("an unsampled call", seconds=middle, held=middle <= CALL_BAR, note=note)

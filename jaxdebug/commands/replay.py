@@ -1,0 +1,80 @@
+"""``jaxdebug replay BUNDLE FILE[:NAME]``."""
+
+import argparse
+import contextlib
+import sys
+from typing import Any
+
+from jaxdebug.commands.output import (
+    STATUS,
+    TARGET,
+    add_output_arguments,
+    give,
+    missing_folder,
+    refuse,
+    say,
+)
+from jaxdebug.reports import show_name
+
+_REPLAY = """\
+Run the step that made a value which is not finite again, and say which operation
+made it.
+
+BUNDLE is a folder in the folder bundles of a watched run. FILE is a Python file, NAME a
+jaxdebug.Workload in it or a function that returns one (default: workload); its
+train_step runs, and its state and batches say how the values in BUNDLE belong together.
+"""
+
+
+def add_replay_command(commands: Any) -> None:
+    """Add the command to those of a parser."""
+    replay = commands.add_parser(
+        "replay",
+        help="say which operation of a recorded step made NaN",
+        description=_REPLAY,
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    replay.add_argument("bundle", metavar="BUNDLE", help="the folder of a crash bundle")
+    replay.add_argument("target", metavar="FILE[:NAME]", help="where the workload is")
+    add_output_arguments(replay)
+    replay.set_defaults(run=_replay)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from jaxdebug.checks.target import (
+        TargetError,
+        load_target,
+        own_folder_on_path,
+        split_target,
+    )
+    from jaxdebug.checks.user_traceback import escape_lines, user_traceback
+    from jaxdebug.checks.workload import WorkloadError, first_batch
+    from jaxdebug.training.crash import replay
+    from jaxdebug.training.errors import BundleError
+
+    problem = missing_folder(arguments.output)
+    if problem is not None:
+        return refuse(problem)
+    try:
+        path, _ = split_target(arguments.target)
+        # What the target prints must not end up inside the report.
+        with contextlib.redirect_stdout(sys.stderr), own_folder_on_path(path):
+            workload = load_target(arguments.target)
+            if workload.train_step is None:
+                name = show_name(workload.name)
+                return refuse(f"could not run: give train_step and state of {name}.")
+            step = replay(arguments.bundle, workload.train_step)
+            report = step(workload.state, first_batch(workload))
+    except (TargetError, WorkloadError, BundleError) as error:
+        say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
+        return TARGET
+    except (Exception, SystemExit) as error:
+        say(
+            f"jaxdebug: {show_name(arguments.target)}: running the step raised "
+            f"{type(error).__name__}.\n\n{user_traceback(error)}",
+            sys.stderr,
+        )
+        return TARGET
+    return give(report, arguments)

@@ -1,0 +1,1 @@
+"""What watches a training: observation, signals, what is kept, and its replay."""

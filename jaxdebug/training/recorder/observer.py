@@ -1,0 +1,153 @@
+"""Which observation of a step fits: of all, of part of its batch, of its state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxdebug.programs._jax import ir
+from jaxdebug.training.recorder.arguments import Flat
+from jaxdebug.training.recorder.observation import Observation, make_observation
+
+LEAST = 8
+"""Smaller parts of a batch than one in so many are not tried."""
+
+SHARE = 0.9
+"""Part of a device's free memory that an observation may take."""
+
+
+class Watching(NamedTuple):
+    """An observation that is on its way to the host."""
+
+    step: int
+    packed: jax.Array
+    observation: Observation
+
+
+class Observer:
+    """Observes a step, as much of it as fits in memory.
+
+    Args:
+        function: the user's step.
+        statistics: what to measure beyond the core.
+        memory: bytes that an observation may take; None for what is free.
+        note: is told of every fall-back.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        statistics: Sequence[Any],
+        memory: int | None,
+        note: Callable[[str], None],
+    ) -> None:
+        self.function, self.statistics = function, statistics
+        self.memory, self.note = memory, note
+        self.part = 1
+        """One in how many examples is observed; 0 for the arguments alone."""
+        self.is_off = False
+        self._doubt = ""
+        self._made: dict[Hashable, Observation] = {}
+
+    def observe(
+        self, step: int, flat: Flat, given: Sequence[int] | None
+    ) -> Watching | None:
+        """Begin to observe a step, before it runs; None if that cannot be done now.
+
+        Args:
+            step: its number.
+            flat: its arguments.
+            given: which of them the step before did not leave, if that is known.
+        """
+        self._doubt = ""
+        while not self.is_off:
+            cut = _part_of(flat, given or (), self.part) if self.part > 1 else flat
+            try:
+                observation = self._at(cut)
+            except Exception as error:  # whatever the user's Python raises in a trace
+                said = f"it cannot be traced: {type(error).__name__}: {error}"
+                self._doubt = said.partition("\n")[0]
+                if self.part == 1:
+                    return None
+                self._fall_back(self._doubt, 0)
+                continue
+            needed = observation.memory + _bytes(cut.leaves)
+            if needed <= self._free(cut.leaves):
+                try:
+                    packed = observation.run(cut.leaves)
+                    packed.copy_to_host_async()
+                    return Watching(step, packed, observation)
+                except jax.errors.JaxRuntimeError as error:
+                    if "RESOURCE_EXHAUSTED" not in str(error):
+                        raise
+            if given is None:
+                return None  # At the next step it is known what a batch is.
+            part = 2 * self.part
+            smaller = 0 < part <= LEAST and _part_of(flat, given, part) is not flat
+            why = f"what it takes, {needed} bytes, does not fit in memory"
+            self._fall_back(why, part if smaller else 0)
+        return None
+
+    def ran(self) -> None:
+        """That the step itself ran: what raised in its trace was no mistake of it."""
+        if self._doubt:
+            self._fall_back(self._doubt, 0)
+
+    def _fall_back(self, why: str, part: int) -> None:
+        """Observe less from now on."""
+        self._doubt = ""
+        if part == self.part:
+            self.is_off = True
+            self.note(f"nothing is observed any more: {why}")
+            return
+        self.part = part
+        what = f"one in {part} examples" if part else "arguments and scalars alone"
+        self.note(f"{what} observed from now on: {why}")
+
+    def _at(self, flat: Flat) -> Observation:
+        shardings = tuple(getattr(leaf, "sharding", None) for leaf in flat.leaves)
+        avals = tuple(map(jax.typeof, flat.leaves))
+        key = self.part, flat.tree, avals, shardings, ir.trace_key()
+        if key not in self._made:
+            function = self.function if self.part else _nothing
+            args, kwargs = flat.apart(flat.leaves)
+            self._made[key] = make_observation(function, args, kwargs, self.statistics)
+        return self._made[key]
+
+    def _free(self, leaves: Sequence[Any]) -> float:
+        if self.memory is not None:
+            return self.memory
+        devices = [leaf.devices() for leaf in leaves if isinstance(leaf, jax.Array)]
+        stats = [device.memory_stats() for each in devices[:1] for device in each]
+        known = [s for s in stats if s and "bytes_limit" in s]
+        left = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in known]
+        return SHARE * min(left) if left else float("inf")
+
+
+def _nothing(*_: Any, **__: Any) -> tuple[()]:
+    return ()
+
+
+def _bytes(leaves: Sequence[Any]) -> int:
+    return sum(getattr(leaf, "nbytes", 8) for leaf in leaves)
+
+
+def _part_of(flat: Flat, given: Sequence[int], part: int) -> Flat:
+    """The arguments with one in so many examples; the same if there are no examples.
+
+    What has the length that most new arguments have in common is taken for a batch.
+    """
+    lengths = Counter(
+        flat.leaves[i].shape[0] for i in given if getattr(flat.leaves[i], "shape", ())
+    )
+    if not lengths or lengths.most_common(1)[0][0] < part:
+        return flat
+    ((length, _),) = lengths.most_common(1)
+    leaves = list(flat.leaves)
+    for i in given:
+        if getattr(leaves[i], "shape", ())[:1] == (length,):
+            leaves[i] = leaves[i][: length // part]
+    return flat._replace(leaves=leaves)

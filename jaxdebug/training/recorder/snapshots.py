@@ -1,0 +1,67 @@
+"""Copies of a step's arguments on the device, from which it can be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdebug.training.recorder.arguments import Flat
+
+
+class Snapshot(NamedTuple):
+    """The arguments of one step."""
+
+    step: int
+    flat: Flat
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays."""
+        return sum(getattr(leaf, "nbytes", 8) for leaf in self.flat.leaves)
+
+
+@jax.jit
+def _copies(arrays: Sequence[Any]) -> list[Any]:
+    # A copy that XLA makes: JAX would hand on an argument that is returned as it is.
+    return [jnp.copy(array) for array in arrays]
+
+
+def copied(leaves: Sequence[Any]) -> list[Any]:
+    """The same arrays, which nobody else can donate or write to."""
+    found = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+    # Arrays may live on different devices: one program for each set of them.
+    groups: dict[frozenset[Any], list[int]] = {}
+    for i, leaf in enumerate(leaves):
+        if isinstance(leaf, jax.Array):
+            groups.setdefault(frozenset(leaf.devices()), []).append(i)
+    for indices in groups.values():
+        for i, copy in zip(indices, _copies([leaves[i] for i in indices]), strict=True):
+            found[i] = copy
+    return found
+
+
+def take(step: int, flat: Flat) -> Snapshot:
+    """A snapshot of the arguments of a step, before it runs."""
+    return Snapshot(step, flat._replace(leaves=copied(flat.leaves)))
+
+
+@jax.jit
+def _finite(arrays: Sequence[Any]) -> list[Any]:
+    return [jnp.all(jnp.isfinite(array)) for array in arrays]
+
+
+def finite(leaves: Sequence[Any]) -> list[bool]:
+    """Whether all elements of each are finite; what is not inexact is. Waits."""
+    inexact = {
+        i: leaf
+        for i, leaf in enumerate(leaves)
+        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
+    }
+    flags = dict(
+        zip(inexact, jax.device_get(_finite([*inexact.values()])), strict=True)
+    )
+    return [bool(flags.get(i, True)) for i in range(len(leaves))]

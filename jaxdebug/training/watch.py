@@ -1,0 +1,193 @@
+"""`watch`: the flight recorder of a train step."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from types import TracebackType
+from typing import Any, Literal
+
+import jax
+
+from jaxdebug.programs.program import require_function
+from jaxdebug.statistics.statistic import Statistic
+from jaxdebug.training.crash import bundle_incident
+from jaxdebug.training.recorder.flight import Flight
+from jaxdebug.training.recorder.history import History
+from jaxdebug.training.recorder.incident import Incident, NonFiniteError
+from jaxdebug.training.recorder.observer import Observer
+from jaxdebug.training.recorder.report import WatchReport, watch_report
+from jaxdebug.training.sinks.sink import Sink
+from jaxdebug.training.store.writer import open_run
+
+OnNonfinite = Literal["warn", "raise"] | Callable[[Incident], None]
+
+
+class Watched:
+    """A train step that is watched; it is called as the step itself."""
+
+    def __init__(self, function: Callable[..., Any], flight: Flight) -> None:
+        update_wrapper(self, function)
+        self._function, self._flight = function, flight
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the step, and look at what it is given and at what it returns."""
+        self._flight.before((args, kwargs))
+        out = self._function(*args, **kwargs)
+        self._flight.after(out)
+        return out
+
+    @property
+    def history(self) -> History:
+        """The last of what was recorded; waits for the device."""
+        self._flight.poll()
+        return self._flight.history
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Values that were not finite; waits for the device."""
+        self._flight.poll()
+        return tuple(self._flight.incidents)
+
+    def report(self) -> WatchReport:
+        """What was found so far; waits for the device."""
+        history = self.history
+        name = getattr(self._function, "__name__", "step")
+        return watch_report(name, self._flight.step, history)
+
+    def close(self) -> None:
+        """Look at what is on its way, and end the run on the disk; twice is fine."""
+        self._flight.poll()
+        self._flight.history.writer.close()
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def watch(
+    step: Callable[..., Any],
+    *,
+    every: int = 50,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    statistics: str | Sequence[str | Statistic] = ("spread", "updates", "units"),
+    on_nonfinite: OnNonfinite = "warn",
+    bundle: bool = True,
+    keep: int = 2**30,
+    memory: int | None = None,
+    sinks: Sequence[Sink] = (),
+) -> Watched:
+    """The flight recorder of a train step: what it computes stays the same.
+
+    The step runs as it is. On sampled steps a second program, compiled apart, runs
+    before it, and returns statistics of every layer and nothing else. Scalars among
+    the step's results are sent to the host at every step and are looked at later, so
+    that nothing waits. Where one is not finite, the steps since the last snapshot are
+    run again, and `locate_nonfinite` says which operation made it.
+
+    Args:
+        step: a function of any arguments: jitted or not, by `jax.jit`, `nnx.jit` or
+            `equinox.filter_jit`, with donated arguments or with NNX objects that it
+            changes.
+        every: steps from one sample to the next; the first step is sampled.
+        run_dir: the folder to record the run in; in memory alone if it is not given.
+        resume: whether a run that is there may be taken up again.
+        statistics: what to measure beyond the core, as in `probe`.
+        on_nonfinite: what to do with an `Incident`: `"warn"`, `"raise"` a
+            `NonFiniteError`, or a function of it.
+        bundle: whether what the step of an incident was given is written into
+            `run_dir`, for `jd.replay`.
+        keep: bytes that may be kept of what the steps since the last snapshots were
+            given.
+        memory: bytes that an observation may take; what is free on the device if it
+            is not given. One that takes more is made of fewer examples, and in the
+            end of the arguments alone; that is said.
+        sinks: where to write as well, such as `jaxdebug.training.sinks.JsonLines`.
+
+    Returns:
+        A function with the arguments and the results of `step`. `close()` it, or use
+        it in a `with` statement, so that the last steps are looked at.
+
+    Raises:
+        ValueError: if `every` is no positive integer.
+        TypeError: if `step` is no function; when called, if it is called inside a
+            trace.
+        RunError: if the folder is in use, or holds a run and `resume` is false.
+
+    Cost:
+        `step` is traced once more in Python, and a second program is compiled. On a
+        sampled step that program, about one and a half times a step, and a copy of the
+        arguments on the device; two such copies are held. On other steps some
+        microseconds.
+
+    Limits:
+        What is not an argument, such as a model the step closes over, is part of
+        the program. A state that something else than the step changes between two
+        calls begins a new snapshot. Only the first incident is replayed.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> @jax.jit
+        ... def step(w, x):
+        ...     loss, g = jax.value_and_grad(lambda w: jnp.log(w @ x))(w)
+        ...     return w - 0.1 * g, loss
+        >>> w, found = jnp.ones(2), []
+        >>> with watch(step, every=2, on_nonfinite=found.append) as watched:
+        ...     for x in ([1.0, 1.0], [1.0, 0.0], [-1.0, -1.0]):
+        ...         w, loss = watched(w, jnp.array(x))
+        >>> found[0].step, found[0].exact, found[0].report.failed.primitive
+        (2, True, 'log')
+    """
+    require_function("watch", step)
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(
+            f"watch expects every to be a number of steps from 1 on; found {every!r}."
+        )
+    if not callable(on_nonfinite) and on_nonfinite not in ("warn", "raise"):
+        raise ValueError(
+            "watch expects on_nonfinite to be 'warn', 'raise' or a function; found "
+            f"{on_nonfinite!r}."
+        )
+    asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
+
+    def tell(incident: Incident) -> None:
+        if callable(on_nonfinite):
+            on_nonfinite(incident)
+        elif on_nonfinite == "raise":
+            raise NonFiniteError(str(incident))
+        else:
+            warnings.warn(str(incident), RuntimeWarning, stacklevel=5)
+
+    writer = open_run(
+        run_dir,
+        manifest={
+            "step": getattr(step, "__name__", "step"),
+            "every": every,
+            "devices": [str(device) for device in jax.devices()],
+        },
+        resume=resume,
+        process_index=jax.process_index(),
+        sinks=sinks,
+    )
+    history = History(writer)
+
+    def note(message: str) -> None:
+        history.event(flight.step, "fallback", {"message": message})
+        warnings.warn(f"watch: {message}", RuntimeWarning, stacklevel=6)
+
+    observer = Observer(step, asked, memory, note)
+    bundled = None
+    if bundle and run_dir is not None and jax.process_index() == 0:
+        bundled = partial(bundle_incident, run_dir)
+    flight = Flight(step, every, observer, keep, history, tell, bundled)
+    return Watched(step, flight)
