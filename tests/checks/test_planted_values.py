@@ -124,6 +124,7 @@ def test_a_stopped_gradient_is_lost_and_its_twin_is_not() -> None:
     assert "it is cut off by stop_gradient at" in finding.message
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_stopped_in_part_or_on_purpose_passes() -> None:
     """A part that is held still leaves a gradient; a name in `expected` a wish."""
 
@@ -146,6 +147,7 @@ def test_a_gradient_that_is_stopped_in_part_or_on_purpose_passes() -> None:
     assert report.findings == ()
 
 
+@pytest.mark.slow
 def test_one_stop_gradient_is_one_finding() -> None:
     """It cuts off all leaves of a module; the twin's leaves have their gradients."""
 

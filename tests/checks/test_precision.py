@@ -81,6 +81,7 @@ def test_a_healthy_network_is_quiet(dtype: Any) -> None:
     assert looped.inherited == pytest.approx(entered.error)
 
 
+@pytest.mark.slow
 def test_decisions_are_told_apart_from_rounding() -> None:
     """Near a tie bfloat16 chooses the other column: that is no rounding error."""
 

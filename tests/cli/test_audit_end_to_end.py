@@ -141,6 +141,7 @@ def test_a_wrong_rule_is_named_with_the_leaf_behind_it(audit: Audit) -> None:
     assert "gradients behind it: first" in finding["message"]
 
 
+@pytest.mark.slow
 def test_a_leaf_that_is_cut_off(audit: Audit) -> None:
     found = audit.findings(
         healthy_but(

@@ -127,6 +127,7 @@ PARAMS = {"stopped": np.full(3, 0.5, np.float32), "free": np.ones(3, np.float32)
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
+@pytest.mark.slow
 def test_an_audit_lists_what_is_silenced_and_does_not_count_it() -> None:
     loud = jd.audit(partly_stopped)(PARAMS, X)
     assert (loud.ok, loud.silenced) == (False, ())

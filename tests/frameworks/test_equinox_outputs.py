@@ -120,6 +120,7 @@ def step(model: Any, state: Any, x: Any) -> Any:
     return eqx.apply_updates(model, updates), state, value
 
 
+@pytest.mark.slow
 def test_moments_of_the_model_have_its_structure(net: Net) -> None:
     state = TX.init(eqx.filter(net, eqx.is_inexact_array))
     wrapped = eqx.filter_jit(step)

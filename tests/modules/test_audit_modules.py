@@ -138,6 +138,7 @@ def test_a_wrong_rule_inside_a_module_is_found() -> None:
     assert failed == {"layers/1/kernel"}
 
 
+@pytest.mark.slow
 def test_the_loss_is_traced_once_for_modules_of_one_form() -> None:
     traced = []
 

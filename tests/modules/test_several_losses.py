@@ -139,6 +139,7 @@ def mlp(argument: str) -> Apply:
     return apply
 
 
+@pytest.mark.slow
 def test_equinox_modules_of_one_path() -> None:
     keys = jax.random.split(jax.random.key(0))
     models = [

@@ -103,6 +103,7 @@ def test_a_tested_version_costs_nothing(
         tool(loss)(W, X)
 
 
+@pytest.mark.slow
 def test_an_untested_version_whose_rules_work_is_tested_once(
     use_version: Callable[[str], None], checks: list[dict[str, str | None]]
 ) -> None:

@@ -106,6 +106,7 @@ def test_the_static_object_of_a_method_is_no_argument(method: str, rest: Any) ->
         assert {("w", "parameter"), ("w", "gradient")} <= names
 
 
+@pytest.mark.slow
 def test_a_flag_of_an_nnx_step_is_held_fixed_and_the_model_is_trained() -> None:
     model = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
     other = nnx.clone(model)

@@ -58,6 +58,7 @@ def _exchanged(tree: Any) -> Any:
     return {**tree, "w1": tree["w2"], "w2": tree["w1"]}
 
 
+@pytest.mark.slow
 def test_the_measure_sees_what_is_wrong() -> None:
     """Two gradients, or two new values, in each other's place."""
     assert _measured().wrong == ()

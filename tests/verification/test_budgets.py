@@ -51,6 +51,7 @@ def _loss(spoilt: float) -> Callable[..., Any]:
 CERTIFIED = jd.check_gradients(_loss(1.0), budget="certificate")
 
 
+@pytest.mark.slow
 def test_a_certificate_takes_one_gradient_and_few_values() -> None:
     report = CERTIFIED(PARAMS, X)
     assert report.ok, str(report)
@@ -81,6 +82,7 @@ def test_more_than_a_certificate_names_the_leaf() -> None:
         assert set(verdicts.values()) == {"pass"}, budget
 
 
+@pytest.mark.slow
 def test_rules_and_coordinates_are_judged_with_every_budget() -> None:
     def loss(params: Any, x: Any) -> Any:
         return jnp.sum(factor(params["a"] @ x) ** 2) + jnp.sum(params["b"] @ x)

@@ -39,6 +39,7 @@ def test_right_gradients_pass(name: str) -> None:
         assert report.verdict != "fail", str(report)
 
 
+@pytest.mark.slow
 def test_jax_is_not_always_right() -> None:
     """I0 is even, so its slope at 0 is 0; JAX adds that of exp(abs(x)) at a kink."""
     x = jnp.asarray([0.0, 0.5], jnp.float32)

@@ -107,6 +107,7 @@ def test_a_gradient_of_one_argument_may_stand_in_a_tuple() -> None:
     assert check(params, X).ok
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_a_value_is_compared_element_by_element() -> None:
     params = {"w": jnp.asarray(W)}
     gradient = np.asarray(jax.grad(_loss)(params, X)["w"])

@@ -61,6 +61,7 @@ def test_the_examples_with_a_wrong_gradient_are_named(
     assert finding.evidence["examples"] == [*BAD]
 
 
+@pytest.mark.slow
 def test_it_says_the_same_as_one_by_one(found: jd.GradientReports) -> None:
     check = jd.check_gradients(_loss)
     for index, report in enumerate(found.reports):
@@ -96,6 +97,7 @@ def test_its_report_is_text_and_json(found: jd.GradientReports) -> None:
         assert problems(report, each, each) == []
 
 
+@pytest.mark.slow
 def test_batches_lose_their_axis_and_scalars_are_shared() -> None:
     def loss(params: Any, batch: Any, key: Any, scale: Any) -> Any:
         assert batch["x"].shape == (2, 3)
@@ -160,6 +162,7 @@ def test_a_damaged_line_is_named(damage: str, tmp_path: Path) -> None:
         check(W, X[:1])
 
 
+@pytest.mark.slow
 def test_a_file_of_another_check_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "reports.jsonl"
     path.write_text("my notes\n", "utf-8")
