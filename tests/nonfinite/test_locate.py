@@ -105,6 +105,11 @@ def test_arrays_that_the_function_closes_over_are_no_masks() -> None:
     report = located(lambda: (weights / weights).sum())
     assert report.failed is not None
     assert report.failed.primitive == "div"
+    report = located(lambda x: x + jnp.full(3, jnp.nan), X)
+    assert "written as a constant" in report.reason
+    held = jnp.asarray([0, np.nan, 0], jnp.float32)
+    report = located(lambda x: x + held, X)
+    assert "in an array that the function closes over" in report.reason
     mask = jnp.full(3, -jnp.inf)
     report = located(lambda x: jax.nn.softmax(x + mask), X)
     assert "every entry of the row is masked" in report.reason

@@ -49,7 +49,8 @@ class Origin:
     Attributes:
         primitive: the operation.
         layer: the module path, or `(top)`.
-        direction: `forward`, `backward`, or `update`: what is computed from gradients.
+        direction: `forward` (also what `remat` computes again), `backward`, or
+            `update`: what is computed from gradients.
         line: the user's line, `file:line`; of a backward equation that of the rule
             that is its derivative, mostly that of the operation itself.
         forward_line: of a backward equation, the line of the forward pass that it is

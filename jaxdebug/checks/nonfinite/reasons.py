@@ -188,6 +188,8 @@ def _of_arrays(made: Made, name: str, trial: Trial, kind: Kind) -> str:
         return "an index out of bounds, for which NaN is filled in"
     if not any(is_inexact(atom.aval) for atom in made.raw.invars):
         return f"{name} made it from numbers that are no floats"
+    if infinite:
+        return f"{name} of operands that hold infinities"
     return f"{name} made it from operands that hold none"
 
 

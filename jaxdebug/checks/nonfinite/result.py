@@ -153,7 +153,9 @@ def _failure(found: Found, sites: Sites, forward: Forward) -> tuple[str, list[Co
     made = found.failed
     assert made is not None
     if found.written is not None:
-        return "a NaN written as a constant is read", []
+        where = "in an array that the function closes over"
+        what = where if found.written.captured else "written as a constant"
+        return f"a NaN {what} is read", []
     reason = reason_of(made, found.kind)
     if found.kind is Kind.INFINITE:
         why, contexts = _cause(made, sites, forward)
