@@ -17,6 +17,7 @@ from jaxdebug.checks.arguments import place_arguments
 from jaxdebug.checks.gradients.plan import make_gradient_plan
 from jaxdebug.checks.gradients.problem import split_problem
 from jaxdebug.checks.gradients.programs import STILL
+from jaxdebug.gradients.moves import GIVEN
 
 VALUES = 20
 """Values of the loss in float64 that a certificate may cost, beside one gradient."""
@@ -99,7 +100,7 @@ def _memory(loss: Callable[..., Any], args: tuple[Any, ...]) -> list[Row]:
     (args, kwargs), leaves = place_arguments(args, {}), jax.tree.leaves(args)
     problem = split_problem(loss, 0, False, None, args, kwargs)
     plan = make_gradient_plan(problem, leaves, (), 4)
-    asked = plan.at(leaves, 0, once=True)
+    asked = plan.at(leaves, 0, (GIVEN,))
     with jax.enable_x64(True):
         most = _bytes(plan.programs.either, *asked.given, 0.0, *STILL)
         shadow = _bytes(

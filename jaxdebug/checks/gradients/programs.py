@@ -13,6 +13,7 @@ from jax import lax
 
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.moves import ALL, GIVEN, Moves
+from jaxdebug.programs._jax.threads import side_by_side
 
 CHUNK = 32
 """Most evaluations in one call: the program is compiled for that many."""
@@ -40,10 +41,13 @@ class Programs(NamedTuple):
         self, given: Given, points: Sequence[float], device: Any
     ) -> list[Evidence]:
         """What the witnesses say at each point, on the host."""
-        with in_float64(device):
-            none = jax.device_put(STILL)
-            asked = [(jax.device_put(point), *none) for point in points]
-            return jax.device_get([self.either(*given, *each)[0] for each in asked])
+
+        def at(point: float) -> Evidence:
+            with in_float64(device):
+                asked = jax.device_put((point, *STILL))
+                return jax.device_get(self.either(*given, *asked)[0])
+
+        return side_by_side(self.either, at, points)
 
     def values(
         self, given: Given, moves: Moves, device: Any, *, frozen: bool = False
