@@ -25,11 +25,16 @@ for step in range(100):
 """
 
 
+# A shell that starts a job in the background has it ignore the signal.
+INTERRUPTED = (
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "os.kill(os.getpid(), signal.SIGINT)"
+)
 BY_ITSELF = (
     ("", 0),
     ("sys.exit(3)", 3),
     ("1 / 0", 1),
-    ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT),
+    (INTERRUPTED, -signal.SIGINT),
     ("del writer", 0),
     ("writer.close(); writer.close()", 0),
     ("import threading; threading.Thread(target=lambda: sys.exit(0)).start()", 0),
