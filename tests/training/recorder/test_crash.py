@@ -72,8 +72,8 @@ def test_the_command_replays_it(
     (incident,) = watched[0].incidents
     target = tmp_path / "target.py"
     target.write_text(FILE.format(module=__name__), encoding="utf-8")
-    assert main(["replay", incident.bundle, str(target)]) == 1
-    assert "log of -" in capsys.readouterr().out
+    assert main(["replay", incident.bundle, str(target), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["reason"] == incident.report.reason
 
 
 def test_the_run_holds_the_finding(watched: Any) -> None:
