@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jaxdebug.commands.failure import failed
 from jaxdebug.commands.output import (
     CLEAN,
     INTERRUPTED,
     STATUS,
-    TARGET,
     add_output_arguments,
     give,
     missing_folder,
@@ -57,14 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from jaxdebug.checks.target import (
-        TargetError,
-        load_target,
-        own_folder_on_path,
-        split_target,
-    )
-    from jaxdebug.checks.user_traceback import escape_lines, user_traceback
-    from jaxdebug.checks.workload import WorkloadError
+    from jaxdebug.checks.target import load_target, own_folder_on_path, split_target
+    from jaxdebug.checks.user_traceback import escape_lines
     from jaxdebug.findings.settings import SettingsError, read_settings
 
     problem = missing_folder(arguments.output)
@@ -86,16 +80,8 @@ def _audit(arguments: argparse.Namespace) -> int:
             )
     except SettingsError as error:
         return refuse(escape_lines(str(error)))
-    except (TargetError, WorkloadError) as error:
-        say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
-        return TARGET
     except (Exception, SystemExit) as error:
-        say(
-            f"jaxdebug: {show_name(arguments.target)}: running the workload raised "
-            f"{type(error).__name__}.\n\n{user_traceback(error)}",
-            sys.stderr,
-        )
-        return TARGET
+        return failed(error, arguments.target, "the workload")
 
     return give(report, arguments)
 

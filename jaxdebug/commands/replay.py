@@ -5,14 +5,13 @@ import contextlib
 import sys
 from typing import Any
 
+from jaxdebug.commands.failure import failed
 from jaxdebug.commands.output import (
     STATUS,
-    TARGET,
     add_output_arguments,
     give,
     missing_folder,
     refuse,
-    say,
 )
 from jaxdebug.reports import show_name
 
@@ -43,16 +42,9 @@ def add_replay_command(commands: Any) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from jaxdebug.checks.target import (
-        TargetError,
-        load_target,
-        own_folder_on_path,
-        split_target,
-    )
-    from jaxdebug.checks.user_traceback import escape_lines, user_traceback
-    from jaxdebug.checks.workload import WorkloadError, first_batch
+    from jaxdebug.checks.target import load_target, own_folder_on_path, split_target
+    from jaxdebug.checks.workload import first_batch
     from jaxdebug.training.crash import replay
-    from jaxdebug.training.errors import BundleError
 
     problem = missing_folder(arguments.output)
     if problem is not None:
@@ -67,14 +59,6 @@ def _replay(arguments: argparse.Namespace) -> int:
                 return refuse(f"could not run: give train_step and state of {name}.")
             step = replay(arguments.bundle, workload.train_step)
             report = step(workload.state, first_batch(workload))
-    except (TargetError, WorkloadError, BundleError) as error:
-        say(f"jaxdebug: {escape_lines(str(error))}", sys.stderr)
-        return TARGET
     except (Exception, SystemExit) as error:
-        say(
-            f"jaxdebug: {show_name(arguments.target)}: running the step raised "
-            f"{type(error).__name__}.\n\n{user_traceback(error)}",
-            sys.stderr,
-        )
-        return TARGET
+        return failed(error, arguments.target, "the step")
     return give(report, arguments)

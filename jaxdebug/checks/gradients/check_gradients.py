@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Literal
 
@@ -208,15 +208,19 @@ def check_gradients(
         return made.at(leaves, seed, allowed.points)
 
     def judged(
-        asked: Asked, arrays: Arguments, started: float, shown: Shown | None = None
+        asked: Asked,
+        arrays: Arguments,
+        started: float,
+        shown: Shown | None = None,
+        values: Mapping[tuple[str, ...], Any] | None = None,
     ) -> GradientReport:
         leaves = jax.tree.leaves(arrays)
         by_user = gradient is not None and not is_value
         wider = None if by_user else Wider(arrays, ask, expected, allowed)
         said = judge_gradient(asked, expected, budget=allowed, shown=shown)
         said, asked = settled(said, asked, leaves, wider, jitter, allowed.eager)
-        if is_value:
-            said = with_handed_in(said, asked, handed_in(arrays))
+        if values is not None:
+            said = with_handed_in(said, asked, values)
         report = build_gradient_report(said, asked, name, seed, started)
         report = with_skipped(report, asked.plan.skipped)
         if order == 1:
@@ -229,9 +233,8 @@ def check_gradients(
 
     def one(arrays: Arguments) -> GradientReport:
         started = time.perf_counter()
-        if is_value:
-            handed_in(arrays)  # What does not fit is refused before anything runs.
-        return judged(ask(arrays), arrays, started)
+        values = handed_in(arrays) if is_value else None  # refused before it runs
+        return judged(ask(arrays), arrays, started, values=values)
 
     chunked: dict[tuple[int, tuple[bool, ...]], Chunked] = {}
 

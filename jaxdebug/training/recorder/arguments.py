@@ -72,7 +72,6 @@ class Slot(NamedTuple):
     """Of its arrays among all flat ones."""
     given: tuple[int, ...]
     """Positions among its arrays that are new with every call."""
-    count: int
     same: Callable[[Any, Any, Call], bool] | None
     """Whether the argument is what a call left, from it, the result and the arguments
     of that call; None if nothing of it is."""
@@ -121,7 +120,7 @@ def find_links(flattening: Flattening, out: Any, before: Call, now: Call) -> Lin
             source = sources[mine[carried]]
             assert source is not None  # it is not given
             same = _sameness(flattening, name, now, out, before, (carried, source))
-        slots.append(Slot(name, mine[0] if mine else 0, given, len(mine), same))
+        slots.append(Slot(name, mine[0] if mine else 0, given, same))
     return Links(sources, tuple(slots))
 
 
@@ -134,27 +133,34 @@ def _sameness(
     pair: tuple[int, int],
 ) -> Callable[[Any, Any, Call], bool]:
     """The cheapest way to tell that an argument is what the call before left."""
-    slot = Slot(name, 0, (), 0, None)
-    value = slot.of(now)
+    slot = Slot(name, 0, (), None)
     first, source = pair
+    whole = _whole(slot, slot.of(now), out, before)
 
     def by_array(value: Any, out: Any, before: Call) -> bool:
         found, left = flattening.of_slot(value), flattening.left(out, *before)
         return first < len(found) and found[first] is left[source]
 
+    if whole is None:
+        return by_array
+    return lambda value, out, before: (
+        value is whole(out, before) or by_array(value, out, before)
+    )
+
+
+def _whole(
+    slot: Slot, value: Any, out: Any, before: Call
+) -> Callable[[Any, Call], Any] | None:
+    """Where all of an argument is found at once: the result, its part, an argument."""
     if value is out:
-        return lambda value, out, before: value is out or by_array(value, out, before)
+        return lambda out, _: out
     if isinstance(out, tuple | list):
         for place, part in enumerate(out):
             if value is part:
-                return lambda value, out, before: (
-                    value is out[place] or by_array(value, out, before)
-                )
-    if _is_at(before, name) and value is slot.of(before):
-        return lambda value, out, before: (
-            value is slot.of(before) or by_array(value, out, before)
-        )
-    return by_array
+                return lambda out, _: out[place]
+    if _is_at(before, slot.name) and value is slot.of(before):
+        return lambda _, before: slot.of(before)
+    return None
 
 
 def _is_at(call: Call, name: int | str) -> bool:

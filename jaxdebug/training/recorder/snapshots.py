@@ -18,11 +18,6 @@ class Snapshot(NamedTuple):
     step: int
     flat: Flat
 
-    @property
-    def size(self) -> int:
-        """Bytes of its arrays."""
-        return sum(getattr(leaf, "nbytes", 8) for leaf in self.flat.leaves)
-
 
 @jax.jit
 def _copies(arrays: Sequence[Any]) -> list[Any]:
