@@ -14,9 +14,12 @@ from benchmarks import (
     locate_nonfinite,
     moments,
     over_examples,
+    plugin_startup,
     precision_seeds,
     probe_overhead,
+    random_programs,
     train_steps,
+    watch_beside,
     watch_overhead,
 )
 from benchmarks.result import Row, print_table, write_json
@@ -32,9 +35,12 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "gradient_checkers": gradient_checkers.measure,
     "gradient_seeds": gradient_seeds.measure,
     "precision_seeds": precision_seeds.measure,
+    "random_programs": random_programs.measure,
     "locate_nonfinite": locate_nonfinite.measure,
     "watch_overhead": watch_overhead.measure,
+    "watch_beside": watch_beside.measure,
     "train_steps": train_steps.measure,
+    "plugin_startup": plugin_startup.measure,
     "lines": lines.measure,
 }
 SEEDED = ("gradient_seeds", "precision_seeds")
@@ -46,6 +52,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--seeds", type=int, help=f"how many: {', '.join(SEEDED)}")
+    parser.add_argument("--count", type=int, help="of random_programs: how many")
+    parser.add_argument("--seed", type=int, help="of random_programs")
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)
     unknown = sorted(set(names) - set(BENCHMARKS))
@@ -56,6 +64,9 @@ def main() -> int:
     results = {}
     for name in names:
         options = {"seeds": given.seeds} if given.seeds and name in SEEDED else {}
+        if name == "random_programs":
+            asked = {"count": given.count, "seed": given.seed}
+            options = {key: one for key, one in asked.items() if one is not None}
         results[name] = BENCHMARKS[name](**options)
         print_table(name, results[name])
     print(f"written: {write_json(results)}")

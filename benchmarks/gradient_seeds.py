@@ -7,8 +7,8 @@ from collections import Counter
 from typing import NamedTuple
 
 import jaxdebug as jd
-from benchmarks.compilations import compilations
 from benchmarks.result import Row
+from jaxdebug.programs.compilations import compilations
 from tests.verification.correct_programs import PROGRAMS
 
 SEEDS = 1000

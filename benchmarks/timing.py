@@ -74,6 +74,13 @@ def _paired(samples: dict[str, list[float]]) -> dict[str, Paired]:
     return result
 
 
+def compare(
+    samplers: Mapping[str, Callable[[], float]], repetitions: int
+) -> dict[str, Paired]:
+    """Compare what takes and returns seconds; the first one is the base."""
+    return _paired(_interleaved(samplers, repetitions))
+
+
 def compare_runs(
     candidates: Mapping[str, Callable[..., Any]],
     args: Sequence[Any],
@@ -103,7 +110,7 @@ def compare_runs(
         return sample
 
     samplers = {name: sampler(fn) for name, fn in candidates.items()}
-    return _paired(_interleaved(samplers, repetitions))
+    return compare(samplers, repetitions)
 
 
 def compare_compiles(
@@ -135,7 +142,7 @@ def compare_compiles(
         return compile_once
 
     samplers = {name: sampler(make) for name, make in makers.items()}
-    return _paired(_interleaved(samplers, repetitions))
+    return compare(samplers, repetitions)
 
 
 def renewed(fn: Callable[..., Any]) -> Callable[..., Any]:

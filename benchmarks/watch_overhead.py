@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,23 +14,32 @@ import jaxdebug as jd
 from benchmarks.models import MODELS, BenchModel
 from benchmarks.result import Row
 from benchmarks.timing import compare_runs
+from jaxdebug.statistics.histogram import THINNED
 from jaxdebug.training.recorder.observation import make_observation
 from jaxdebug.training.recorder.snapshots import copied
+from jaxdebug.training.watch import RECORDED
+from tests.training.recorder.steps import DEVICES, STEPS
+from tests.training.recorder.trained import same_bits
 
-EVERY, STEPS, LEAVES = 50, 500, 300
+EVERY, TRAINED, LEAVES = 50, 500, 300
 SAMPLED_BARS = {"mlp": 1.07, "cnn": 1.04, "transformer": 1.04}
 MEMORY_BAR = 1.4
 CALL_BAR = 30e-6
-STATISTICS = ("spread", "updates", "units")
+STATISTICS = (*RECORDED, THINNED)
+"""What a run on the disk is made of; histograms are written at every fifth sample."""
 
 
 def measure() -> list[Row]:
-    """Return three rows a model, and one of a step that does nothing."""
+    """Return three rows a model, one a make of step, and one of a step of nothing.
+
+    A step that is split over devices wants eight of them, as
+    `--xla_force_host_platform_device_count=8` in `XLA_FLAGS` makes them.
+    """
     rows = []
     for name, make in MODELS.items():
         model = make()
         rows += [_amortised(name, model), _memory(name, model), _same(name, model)]
-    return [*rows, _call()]
+    return [*rows, *map(_same_of, STEPS), _call()]
 
 
 def _amortised(name: str, model: BenchModel) -> Row:
@@ -77,14 +87,23 @@ def _same(name: str, model: BenchModel) -> Row:
 
     def trained(step: Any) -> Any:
         state = jax.tree.map(jnp.copy, model.state)
-        for _ in range(STEPS):
+        for _ in range(TRAINED):
             state, _ = step(state, model.batch)
         return jax.tree.leaves(jax.device_get(state))
 
     with jd.watch(step, every=EVERY) as watched:
         pairs = zip(trained(step), trained(watched), strict=True)
         same = all(np.array_equal(a, b) for a, b in pairs)
-    return Row(f"{name}: {STEPS} steps, same bits", held=same)
+    return Row(f"{name}: {TRAINED} steps, same bits", held=same)
+
+
+def _same_of(name: str) -> Row:
+    """The same of a tiny step of one make."""
+    what = f"{name}: {TRAINED} steps, same bits"
+    if jax.device_count() < DEVICES.get(name, 1):
+        return Row(what, note=f"not run: wants {DEVICES[name]} devices")
+    _, same = same_bits(STEPS[name], partial(jd.watch, every=EVERY), TRAINED)
+    return Row(what, held=same)
 
 
 def _call() -> Row:

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxdebug.commands.failure import failed
+from jaxdebug.commands.init_tests import add_init_tests_command
 from jaxdebug.commands.output import (
     CLEAN,
     INTERRUPTED,
     STATUS,
+    add_command,
     add_output_arguments,
     give,
     missing_folder,
@@ -140,14 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    audit = commands.add_parser(
-        "audit",
-        help="check the gradients and measure every layer on one batch",
-        description=_AUDIT,
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    summary = "check the gradients and measure every layer on one batch"
+    audit = add_command(commands, "audit", summary, _AUDIT)
     audit.add_argument("target", metavar="FILE[:NAME]", help="where the workload is")
     add_output_arguments(audit)
     audit.add_argument(
@@ -157,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_run_commands(commands)
     add_replay_command(commands)
+    add_init_tests_command(commands)
 
     explain = commands.add_parser(
         "explain",

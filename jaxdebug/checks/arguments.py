@@ -74,6 +74,12 @@ def require_seed(tool: str, seed: int) -> None:
         )
 
 
+def require_order(tool: str, order: int) -> None:
+    """Refuse what is no order of derivatives, when a tool is applied and not later."""
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ValueError(f"{tool} expects order to be 1 or 2; found {order!r}.")
+
+
 def require_names(tool: str, expected: str | Sequence[str]) -> tuple[str, ...]:
     """Names of functions whose rule is meant to differ; one may stand alone."""
     names = (expected,) if isinstance(expected, str) else expected

@@ -19,7 +19,18 @@ from jaxdebug.reports import (
 
 
 class ReportFailed(AssertionError):
-    """Raised by `raise_if_failed`; the message is the report."""
+    """Raised by `raise_if_failed`; the message is the report.
+
+    Attributes:
+        report: that failed.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__("\n" + report.text(width=100))
+        self.report = report
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReportFailed, (self.report,)
 
 
 class Report:
@@ -47,6 +58,12 @@ class Report:
         """The report as text, `width` columns wide."""
         return render_text(self._document(), width=width, color=color)
 
+    def summary(self) -> str:
+        """The report in one line: what was examined, and the answer."""
+        document = self._document()
+        parts = (document.title, document.headline)
+        return ": ".join(part for part in parts if part)
+
     def to_json(self) -> str:
         """The report as JSON; `schema` says which."""
         return render_json(_flat(self._record()), schema=self.schema)
@@ -57,9 +74,10 @@ class Report:
 
     def raise_if_failed(self, *, allow_inconclusive: bool = False) -> None:
         """Raise `ReportFailed` with the report's text, unless the verdict is pass."""
+        __tracebackhide__ = True  # pytest shows the line of the test, not this one
         allowed = self.verdict is Verdict.INCONCLUSIVE and allow_inconclusive
         if not self.ok and not allowed:
-            raise ReportFailed("\n" + self.text(width=100))
+            raise ReportFailed(self)
 
     def __str__(self) -> str:
         return self.text()

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-DECLARATIONS = ("causal", "permutation-invariant")
-DECLARATION_PREFIX = "frozen:"
+from jaxdebug.checks.declarations import DECLARATIONS, require_declarations
 
 
 class WorkloadError(ValueError):
@@ -116,7 +115,7 @@ class Workload:
                 _require_callable(name, getattr(self, name), call)
         for name in ("inputs", "targets"):
             _require_place(name, getattr(self, name))
-        _require_declarations(self.declare)
+        require_declarations("Workload", self.declare, DECLARATIONS)
         for name in ("eval", "test"):
             if getattr(self, name) is not None:
                 _require_batches(name, getattr(self, name))
@@ -258,23 +257,6 @@ def _require_place(name: str, value: Any) -> None:
             f"Workload: {name} must be a key, an index or a function of a batch; "
             f"found {name}={_kind(value)}."
         )
-
-
-def _require_declarations(declare: Any) -> None:
-    if not isinstance(declare, tuple) or not all(
-        isinstance(entry, str) for entry in declare
-    ):
-        raise TypeError(
-            "Workload: declare must be a tuple of str; found "
-            f"declare={_kind(declare)}. Write declare=('causal',) for one."
-        )
-    for entry in declare:
-        # An unknown word would be a property the user believes tested.
-        if entry not in DECLARATIONS and not entry.startswith(DECLARATION_PREFIX):
-            known = ", ".join([*map(repr, DECLARATIONS), "'frozen:PATH'"])
-            raise ValueError(
-                f"Workload: declare knows {known}; found {entry!r} in declare."
-            )
 
 
 def require_optimizer(owner: str, optimizer: Any) -> None:

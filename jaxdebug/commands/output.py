@@ -44,6 +44,20 @@ def exit_status(report: Any, fail_on: str) -> int:
     return INCONCLUSIVE if verdict is Verdict.INCONCLUSIVE else CLEAN
 
 
+def add_command(
+    commands: Any, name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    """Add a command that ends with one of the exit statuses."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments that every command with a report has."""
     command.add_argument("--json", action="store_true", help="print JSON, not text")

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxdebug.commands.failure import failed
 from jaxdebug.commands.output import (
-    STATUS,
+    add_command,
     add_output_arguments,
     give,
     missing_folder,
@@ -27,14 +27,8 @@ train_step runs, and its state and batches say how the values in BUNDLE belong t
 
 def add_replay_command(commands: Any) -> None:
     """Add the command to those of a parser."""
-    replay = commands.add_parser(
-        "replay",
-        help="say which operation of a recorded step made NaN",
-        description=_REPLAY,
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    summary = "say which operation of a recorded step made NaN"
+    replay = add_command(commands, "replay", summary, _REPLAY)
     replay.add_argument("bundle", metavar="BUNDLE", help="the folder of a crash bundle")
     replay.add_argument("target", metavar="FILE[:NAME]", help="where the workload is")
     add_output_arguments(replay)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxdebug.commands.output import (
-    STATUS,
     TARGET,
+    add_command,
     add_output_arguments,
     give,
     missing_folder,
@@ -54,14 +54,7 @@ def add_run_commands(commands: Any) -> None:
 def _command(
     commands: Any, name: str, summary: str, description: str
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    command = add_command(commands, name, summary, description)
     add_output_arguments(command)
     return command
 

@@ -14,7 +14,9 @@ from jaxdebug.findings.pages import (
     parameters,
     precision,
     program,
+    properties,
     rules,
+    trends,
     values,
 )
 
@@ -28,6 +30,8 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
         "Activations": activations.PAGES,
         "Parameters and updates": parameters.PAGES,
         "The program": program.PAGES,
+        "Over the steps of a training": trends.PAGES,
+        "Properties of layers": properties.PAGES,
     }
 )
 """Pages in the order in which they are listed."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CellType, CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 from flax import nnx
@@ -18,6 +18,7 @@ from flax.errors import TraceContextError
 from flax.nnx import extract
 
 from jaxdebug.programs._jax.source import is_users
+from jaxdebug.programs.function_scope import full_cells, global_names
 
 
 @contextmanager
@@ -106,29 +107,9 @@ def closed_over(function: Callable[..., Any]) -> list[tuple[str, Any]]:
 
 def _captured(function: FunctionType) -> list[tuple[str, Any]]:
     """Values that a function reads from outside, by their names."""
-    code = function.__code__
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    found = [(name, cell.cell_contents) for name, cell in cells if _is_full(cell)]
+    found = [(name, cell.cell_contents) for name, cell in full_cells(function)]
     found += [("a default", value) for value in function.__defaults__ or ()]
-    if is_users(code.co_filename):
-        names = dict.fromkeys(_global_names(code))
-        found += [
-            (n, function.__globals__[n]) for n in names if n in function.__globals__
-        ]
+    if is_users(function.__code__.co_filename):
+        scope = function.__globals__
+        found += [(name, scope[name]) for name in global_names(function)]
     return found
-
-
-def _is_full(cell: CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:  # the variable has no value yet
-        return False
-    return True
-
-
-def _global_names(code: CodeType) -> Iterator[str]:
-    """Names that code, and the functions inside it, may look up in a module."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _global_names(constant)

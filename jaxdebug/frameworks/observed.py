@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxdebug.programs._jax import source
 from jaxdebug.programs.program import Program, trace
+from jaxdebug.reports.error_text import in_one_line
 
 _marking: ContextVar[bool] = ContextVar("jaxdebug_marking", default=True)
 _noticing: ContextVar[bool] = ContextVar("jaxdebug_noticing", default=False)
@@ -84,7 +85,7 @@ def trace_observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> O
         program = trace(function, *args, **kwargs)
     except Exception as error:
         program = None
-        because = f"{type(error).__name__}: {error}".partition("\n")[0]
+        because = in_one_line(error)
         reason = f"could not be marked: {because}"
     if program is None:
         with _set(_marking, False):

@@ -132,8 +132,8 @@ class Graph:
     def _by_address(self) -> dict[Address, Step]:
         return {step.address: step for step in (*self.steps, *self.marks)}
 
-    def before(self, node: int) -> Iterator[int]:
-        """Every node that a node depends on, itself included."""
+    def before(self, *nodes: int) -> Iterator[int]:
+        """Every node that some nodes depend on, themselves included."""
 
         def earlier(current: int) -> list[int]:
             step = self.made_by[current]
@@ -142,7 +142,7 @@ class Graph:
                 nodes += [n for n in step.operands if n is not None]
             return nodes
 
-        return reached([node], earlier)
+        return reached(nodes, earlier)
 
     def with_steps(self, changed: Mapping[Step, Step]) -> Graph:
         """The graph with others in the place of some steps; itself if of none."""

@@ -20,7 +20,7 @@ class Site(NamedTuple):
 
     path: ModulePath
     kind: str
-    """"output", "cotangent", "parameter", "gradient", "input"."""
+    """"output", "cotangent", "parameter", "gradient", "state", "input"."""
     index: int
     """Counts the arrays of one path and kind: several outputs, several calls."""
     shape: tuple[int, ...]

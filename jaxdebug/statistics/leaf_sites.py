@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph
-from jaxdebug.programs.parameters.leaves import LeafGradient, short_paths
+from jaxdebug.programs.parameters.leaves import Leaf, LeafGradient, short_paths
 from jaxdebug.programs.places import Place, Site, is_inexact
 from jaxdebug.programs.scopes import Direction
 
@@ -23,7 +23,8 @@ class LeafSites(NamedTuple):
     """Sites of a program's inputs, and where their arrays are."""
 
     inputs: dict[Site, int]
-    """Parameters of a train step; else every inexact input."""
+    """Parameters of a train step and the rest of its state; else every inexact
+    input."""
     gradients: dict[Site, Place]
     updates: dict[Site, Update]
     unidentified: tuple[tuple[tuple[str, ...], str], ...]
@@ -42,6 +43,7 @@ def leaf_sites(
     inputs: list[tuple[str, ...]],
     outputs: list[tuple[str, ...]],
     trained: Sequence[LeafGradient],
+    carried: Sequence[Leaf] = (),
 ) -> LeafSites:
     """Find the parameters of a step, their gradients and their updates.
 
@@ -50,6 +52,7 @@ def leaf_sites(
         inputs: path of each input; the first key is the argument's position.
         outputs: path of each output.
         trained: leaves of a train step's state, with their gradients.
+        carried: other leaves of it.
     """
     measured: dict[Site, int] = {}
     gradients: dict[Site, Place] = {}
@@ -72,6 +75,9 @@ def leaf_sites(
             site = _leaf_site(graph, node, path, "gradient")
             gradients[site] = found.place
             summed += [site] if found.summed else []
+    for leaf in carried:
+        node = graph.inputs[leaf.input]
+        measured[_leaf_site(graph, node, short[leaf.path], "state")] = leaf.input
     if not gradients:
         gradients = _returned_gradients(graph, inputs, outputs)
     if not measured:

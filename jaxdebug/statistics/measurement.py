@@ -20,7 +20,7 @@ from jaxdebug.programs.tool import Accumulator, Outcome, Proceed, Records, Tool,
 from jaxdebug.statistics import moments
 from jaxdebug.statistics.leaf_sites import LeafSites, Update
 from jaxdebug.statistics.moments import Moments
-from jaxdebug.statistics.one_pass import one_pass
+from jaxdebug.statistics.one_pass import in_turn, one_pass
 from jaxdebug.statistics.statistic import Measured, Statistic
 
 ROWS = 128
@@ -198,13 +198,17 @@ def _measured_together(
 ) -> Records:
     if not arrays:
         return {}
-    passes = [one_pass(array, spread=wanted.spread) for array in arrays.values()]
+    passes = in_turn(arrays.values(), spread=wanted.spread)
     records: Records = {Group(arrays): moments.gather(passes)}
-    for where, array in arrays.items():
-        for statistic in wanted.more:
-            name = Extra(where, statistic)
-            if name in sites:
-                records[name] = _measured(name, array)
+    for statistic in wanted.more:
+        asked = {Extra(where, statistic): array for where, array in arrays.items()}
+        asked = {name: array for name, array in asked.items() if name in sites}
+        each = statistic.measure_each
+        if each is None or not asked:
+            records |= {name: _measured(name, array) for name, array in asked.items()}
+            continue
+        found = zip(asked, replicated(each)(*asked.values()), strict=True)
+        records |= {name: Measured(record, statistic) for name, record in found}
     return records
 
 

@@ -10,7 +10,7 @@ reductions are fused by the compiler and split over devices.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -77,6 +77,26 @@ def one_pass(array: Num[Array, "*shape"], *, spread: bool = False) -> Pass:
         else:
             sums = replicated(partial(_by_columns, spread=spread))
         return Pass(sums(array), array.size)
+
+
+def in_turn(arrays: Iterable[Array], *, spread: bool = False) -> list[Pass]:
+    """The passes over arrays that are all there, one after another.
+
+    On a CPU XLA would begin all of them at once, and the first sums of a pass take as
+    much memory as its array. That an array is read only if a count of the pass before
+    is not negative, which no count is, costs nothing and is not seen through.
+    """
+    passes: list[Pass] = []
+    count = None
+    for array in arrays:
+        if count is not None and array.size > SMALL:
+            with jax.enable_x64(True):
+                array = lax.select(count < 0, lax.full_like(array, 0), array)
+        passes.append(one_pass(array, spread=spread))
+        last = passes[-1].so_far
+        if jax.default_backend() == "cpu" and isinstance(last, Sums):
+            count = last.nonfinite
+    return passes
 
 
 def finished(passes: Sequence[Pass]) -> Sums:

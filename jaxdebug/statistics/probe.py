@@ -10,13 +10,9 @@ import jax
 
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
-from jaxdebug.frameworks.in_place import (
-    Changes,
-    changes_of,
-    result_of,
-    returning_changes,
-)
+from jaxdebug.frameworks.in_place import result_of, returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
+from jaxdebug.frameworks.step_flow import StepFlow, step_flow
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import Graph, build_graph
 from jaxdebug.programs.layers.activations import activations
@@ -29,12 +25,6 @@ from jaxdebug.programs.layers.parameter_paths import (
 from jaxdebug.programs.layers.sites import layer_sites
 from jaxdebug.programs.layers.softmaxes import softmaxes
 from jaxdebug.programs.parameters.flow import parameter_flow
-from jaxdebug.programs.parameters.leaves import (
-    LeafGradient,
-    leaf_gradients,
-    path_names,
-    state_leaves,
-)
 from jaxdebug.programs.places import Place, Site
 from jaxdebug.programs.program import Program, by_signature, require_function
 from jaxdebug.programs.scopes import ModulePath
@@ -47,7 +37,7 @@ from jaxdebug.statistics.site_statistics import Layout, Statistics
 from jaxdebug.statistics.statistic import Statistic
 from jaxdebug.statistics.units import confidence, unit_activity
 
-BUILT_IN = ("spread", "updates", "units", "histogram")
+BUILT_IN = ("spread", "updates", "units", "state", "histogram")
 DEFAULT = ("spread", "updates", "units")
 
 
@@ -71,9 +61,10 @@ def probe(
         statistics: what to measure beyond the core: `"spread"` (zeros and the
             smallest magnitude), `"updates"` (new minus old value of each
             parameter, and its ratio to the parameter), `"units"` (of activation
-            functions and softmaxes, and rows of embeddings), `"histogram"` (of
-            magnitudes by powers of two), or a `Statistic` of your own. All but the
-            histogram by default; `()` is the core alone.
+            functions and softmaxes, and rows of embeddings), `"state"` (what a train
+            step carries besides parameters, such as moments of the optimiser),
+            `"histogram"` (of magnitudes by powers of two), or a `Statistic` of your
+            own. The first three by default; `()` is the core alone.
 
     Returns:
         A function with the arguments of `fn` that returns `(fn(...),
@@ -152,6 +143,8 @@ class Probed(NamedTuple):
     layout: Layout
     changes_objects: bool = False
     """Whether it returns what is to be done to the objects of its arguments."""
+    flow: StepFlow | None = None
+    """How the leaves of its state go through it; None if only layers were asked for."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Statistics]:
         """Run it on arguments of the structure it was traced with."""
@@ -176,46 +169,13 @@ def probed_program(
         arguments: `(args, kwargs)` it was traced with, for the names of inputs.
         statistics: what to measure beyond the core.
     """
-    graph, names, outputs, trained, changes = step_flow(traced.program, arguments)
-    leaves = leaf_sites(graph, names, outputs, trained)
-    parameters = find_parameters(graph, names, outputs, trained)
-    probed = _probe_sites(traced, graph, leaves, statistics, parameters)
-    return probed._replace(changes_objects=changes.needed)
-
-
-class StepFlow(NamedTuple):
-    """How the leaves of a program's state go through it."""
-
-    graph: Graph
-    inputs: list[tuple[str, ...]]
-    """Path of each input; the first key is the argument's position."""
-    outputs: list[tuple[str, ...]]
-    """Path of each output."""
-    trained: list[LeafGradient]
-    """Leaves of a train step's state, with their gradients."""
-    changes: Changes
-    """What it does to the objects of its arguments."""
-
-
-def step_flow(program: Program, arguments: Any) -> StepFlow:
-    """Find the leaves that a program trains, if it is a train step.
-
-    Args:
-        program: of a function that `returning_changes` returned.
-        arguments: `(args, kwargs)` it was traced with, for the names of inputs.
-    """
-    graph = build_graph(program.jaxpr)
-    # The first key tells positional from keyword arguments.
-    inputs = [path[1:] for path in path_names(arguments)]
-    results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
-    outputs = path_names(results)
-    changes = changes_of(program, graph, inputs)
-    if not changes.steps:
-        # Only a train step has parameters, some of which it leaves as they are.
-        for output in changes.kept:
-            graph.outputs[output] = None
-    trained = leaf_gradients(graph, state_leaves(inputs, outputs, graph))
-    return StepFlow(graph, inputs, outputs, trained, changes)
+    flow = step_flow(traced.program, arguments)
+    found = flow[:4]
+    carried = flow.carried() if "state" in statistics else ()
+    leaves = leaf_sites(*found, carried)
+    parameters = find_parameters(*found)
+    probed = _probe_sites(traced, flow.graph, leaves, statistics, parameters)
+    return probed._replace(changes_objects=flow.changes.needed, flow=flow)
 
 
 def probed_layers(traced: Observed, paths: Mapping[int, ModulePath]) -> Probed:

@@ -82,8 +82,8 @@ class Statistics:
 
         Args:
             name: the site's name, such as `"Dense_0"` or `"blocks/attn[1]"`.
-            kind: "output", "cotangent", "parameter", "gradient", "update", "input",
-                "activation", "softmax" or "lookup".
+            kind: "output", "cotangent", "parameter", "gradient", "update", "state",
+                "input", "activation", "softmax" or "lookup".
 
         Raises:
             KeyError: if there is no such site; lists the names there are.

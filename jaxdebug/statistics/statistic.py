@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-KINDS = ("output", "cotangent", "parameter", "gradient", "update", "input")
+KINDS = ("output", "cotangent", "parameter", "gradient", "update", "state", "input")
 """The kinds of sites that a statistic of arrays can be asked for."""
 
 
@@ -42,6 +42,8 @@ class Statistic:
         empty: the record of no elements, from a record of avals, so that
             `combine(empty, r) == r`. Zeros by default.
         kinds: which sites are measured.
+        measure_each: the records of several arrays, if that is compiled faster at once;
+            those of `measure`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -67,6 +69,7 @@ class Statistic:
     combine: Callable[[Any, Any], Any] = add
     empty: Callable[[Any], Any] = zeros
     kinds: tuple[str, ...] = KINDS
+    measure_each: Callable[..., Sequence[Any]] | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(

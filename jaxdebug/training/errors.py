@@ -26,3 +26,7 @@ def warn(message: str, stacklevel: int = 3) -> None:
         warnings.warn(message, RecordingWarning, stacklevel=stacklevel)
     except RecordingWarning:
         print(f"RecordingWarning: {message}", file=sys.stderr)
+
+
+class NoCallError(TypeError):
+    """A watched step was called inside a trace; the message is complete."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
@@ -10,16 +11,26 @@ from typing import Any, Literal
 
 import jax
 
+from jaxdebug.checks.declarations import frozen_patterns, require_declarations
 from jaxdebug.programs.program import require_function
+from jaxdebug.statistics.histogram import THINNED
 from jaxdebug.statistics.statistic import Statistic
 from jaxdebug.training.crash import bundle_incident
 from jaxdebug.training.recorder.flight import Flight
 from jaxdebug.training.recorder.history import History
 from jaxdebug.training.recorder.incident import Incident, NonFiniteError
-from jaxdebug.training.recorder.observer import Observer
+from jaxdebug.training.recorder.interrupts import chained, require_signals
 from jaxdebug.training.recorder.report import WatchReport, watch_report
+from jaxdebug.training.recorder.status import Status, to_stderr
 from jaxdebug.training.sinks.sink import Sink
 from jaxdebug.training.store.writer import open_run
+from jaxdebug.training.trends.trends import Trends
+
+PATIENCE = 5.0
+"""Seconds that a signal waits for the disk."""
+
+RECORDED = ("spread", "updates", "units", "state")
+"""What a sample holds beyond the core."""
 
 OnNonfinite = Literal["warn", "raise"] | Callable[[Incident], None]
 
@@ -27,14 +38,28 @@ OnNonfinite = Literal["warn", "raise"] | Callable[[Incident], None]
 class Watched:
     """A train step that is watched; it is called as the step itself."""
 
-    def __init__(self, function: Callable[..., Any], flight: Flight) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        flight: Flight,
+        restore: Callable[[], None],
+        status: Status | None = None,
+    ) -> None:
         update_wrapper(self, function)
-        self._function, self._flight = function, flight
+        self._function, self._flight, self._restore = function, flight, restore
+        self._status = status
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the step, and look at what it is given and at what it returns."""
         self._flight.before((args, kwargs))
-        out = self._function(*args, **kwargs)
+        if self._status is not None:
+            self._status.look(self._flight)
+        try:
+            out = self._function(*args, **kwargs)
+        except jax.errors.JaxRuntimeError as error:
+            if not self._flight.gives_way(error):
+                raise
+            out = self._function(*args, **kwargs)
         self._flight.after(out)
         return out
 
@@ -58,8 +83,11 @@ class Watched:
 
     def close(self) -> None:
         """Look at what is on its way, and end the run on the disk; twice is fine."""
+        self._restore()
         self._flight.poll()
-        self._flight.history.writer.close()
+        if self._status is not None:
+            self._status.look(self._flight)
+        self._flight.history.close()
 
     def __enter__(self) -> Watched:
         return self
@@ -74,12 +102,16 @@ def watch(
     every: int = 50,
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    statistics: str | Sequence[str | Statistic] = ("spread", "updates", "units"),
+    statistics: str | Sequence[str | Statistic] = RECORDED,
+    histograms: int = 5,
     on_nonfinite: OnNonfinite = "warn",
     bundle: bool = True,
     keep: int = 2**30,
     memory: int | None = None,
     sinks: Sequence[Sink] = (),
+    progress: bool | Callable[[str], None] = False,
+    handle_signals: Sequence[int] = (),
+    declare: tuple[str, ...] = (),
 ) -> Watched:
     """The flight recorder of a train step: what it computes stays the same.
 
@@ -96,24 +128,35 @@ def watch(
         every: steps from one sample to the next; the first step is sampled.
         run_dir: the folder to record the run in; in memory alone if it is not given.
         resume: whether a run that is there may be taken up again.
-        statistics: what to measure beyond the core, as in `probe`.
+        statistics: what to measure beyond the core, as in `probe`; by default all but
+            the histogram.
+        histograms: samples from one with histograms of parameters, gradients and
+            updates to the next; 0 for none. Of large arrays 2**14 elements count.
         on_nonfinite: what to do with an `Incident`: `"warn"`, `"raise"` a
-            `NonFiniteError`, or a function of it.
+            `NonFiniteError`, or a function of it. A step that passes over what is not
+            finite, as `optax.apply_if_finite` does, is never raised.
         bundle: whether what the step of an incident was given is written into
             `run_dir`, for `jd.replay`.
-        keep: bytes that may be kept of what the steps since the last snapshots were
-            given.
+        keep: bytes of host memory that may be taken by what a replay needs: batches
+            since the last snapshots, and on the CPU two copies of the arguments.
         memory: bytes that an observation may take; what is free on the device if it
             is not given. One that takes more is made of fewer examples, and in the
             end of the arguments alone; that is said.
         sinks: where to write as well, such as `jaxdebug.training.sinks.JsonLines`.
+        progress: whether to print a line to standard error when a sample has arrived:
+            the step, steps in a second, the last scalars, how many findings; or a
+            function that takes the line, such as `logging.info` or `tqdm.write`.
+        handle_signals: signals such as `signal.SIGTERM` at which the run is brought to
+            the disk, before what else is done of them; until `close()`.
+        declare: parameters that must not change: `("frozen:encoder/*",)`, as of a
+            `Workload`.
 
     Returns:
         A function with the arguments and the results of `step`. `close()` it, or use
         it in a `with` statement, so that the last steps are looked at.
 
     Raises:
-        ValueError: if `every` is no positive integer.
+        ValueError: if an argument is not one of what it may be.
         TypeError: if `step` is no function; when called, if it is called inside a
             trace.
         RunError: if the folder is in use, or holds a run and `resume` is false.
@@ -127,7 +170,7 @@ def watch(
     Limits:
         What is not an argument, such as a model the step closes over, is part of
         the program. A state that something else than the step changes between two
-        calls begins a new snapshot. Only the first incident is replayed.
+        calls begins a new snapshot. Three incidents are looked into.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -152,12 +195,25 @@ def watch(
             "watch expects on_nonfinite to be 'warn', 'raise' or a function; found "
             f"{on_nonfinite!r}."
         )
+    signals = require_signals(handle_signals)
+    frozen = frozen_patterns(require_declarations("watch", declare))
+    if (
+        isinstance(histograms, bool)
+        or not isinstance(histograms, int)
+        or histograms < 0
+    ):
+        raise ValueError(
+            "watch expects histograms to be a number of samples, or 0 for none; found "
+            f"{histograms!r}."
+        )
     asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
+    if histograms and (run_dir is not None or sinks) and "histogram" not in asked:
+        asked = (*asked, THINNED)
 
     def tell(incident: Incident) -> None:
         if callable(on_nonfinite):
             on_nonfinite(incident)
-        elif on_nonfinite == "raise":
+        elif on_nonfinite == "raise" and not incident.is_skipped:
             raise NonFiniteError(str(incident))
         else:
             warnings.warn(str(incident), RuntimeWarning, stacklevel=5)
@@ -173,15 +229,17 @@ def watch(
         process_index=jax.process_index(),
         sinks=sinks,
     )
-    history = History(writer)
-
-    def note(message: str) -> None:
-        history.event(flight.step, "fallback", {"message": message})
-        warnings.warn(f"watch: {message}", RuntimeWarning, stacklevel=6)
-
-    observer = Observer(step, asked, memory, note)
+    history = History(writer, Trends(step, frozen), histograms)
     bundled = None
     if bundle and run_dir is not None and jax.process_index() == 0:
         bundled = partial(bundle_incident, run_dir)
-    flight = Flight(step, every, observer, keep, history, tell, bundled)
-    return Watched(step, flight)
+    flight = Flight(step, every, asked, memory, keep, history, tell, bundled)
+
+    def bring_to_disk(number: signal.Signals) -> None:
+        history.event(flight.step, "signal", {"message": number.name})
+        writer.flush(PATIENCE)
+
+    status = None
+    if progress and jax.process_index() == 0:
+        status = Status(progress if callable(progress) else to_stderr)
+    return Watched(step, flight, chained(signals, bring_to_disk), status)

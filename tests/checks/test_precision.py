@@ -119,6 +119,7 @@ def test_an_overflow_fails_and_the_report_is_the_message(tmp_path: Path) -> None
     assert "<" in report._repr_html_()
 
 
+@pytest.mark.slow
 def test_what_is_silenced_is_listed_and_does_not_count() -> None:
     loss = LOSSES["overflow"]
     known = f"value-overflow:{loss.function.__name__}"

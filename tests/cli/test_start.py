@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ["report", "--help"],
         ["compare", "--help"],
         ["explain", "--help"],
+        ["init-tests", "--help"],
     ],
 )
 def test_help_and_version_import_no_jax(arguments: list[str]) -> None:

@@ -19,7 +19,7 @@ LAYERS = (
     {"checks"},
     {"training", "tuning", "testing"},
     {"commands"},
-    {"cli", "pytest_plugin"},
+    {"cli", "hypothesis_plugin", "pytest_plugin"},
     {"__main__"},
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

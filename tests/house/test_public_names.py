@@ -55,6 +55,8 @@ def test_the_version_is_a_version() -> None:
         "from jaxdebug import Workload",
         "import jaxdebug.cli",
         "import jaxdebug.checks.target",
+        "import jaxdebug.pytest_plugin",
+        "import jaxdebug.hypothesis_plugin as p; p.register_profile()",
     ],
 )
 def test_an_import_that_needs_no_jax_imports_none(statement: str) -> None:

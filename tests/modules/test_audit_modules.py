@@ -75,6 +75,7 @@ def test_equinox_gradients_are_those_of_filter_grad() -> None:
     assert not found
 
 
+@pytest.mark.slow
 def test_an_nnx_module_passes_and_is_left_untouched() -> None:
     model = Net(nnx.Rngs(0))
     before = bits(model)
@@ -129,6 +130,7 @@ class Broken(nnx.Module):
         return jnp.tanh(self.layers[0](x)) @ wrong(self.layers[1].kernel[...])
 
 
+@pytest.mark.slow
 def test_a_wrong_rule_inside_a_module_is_found() -> None:
     report = jd.audit(nnx_loss)(Broken(nnx.Rngs(0)), BATCH)
     assert not report.ok

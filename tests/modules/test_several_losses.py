@@ -201,7 +201,7 @@ NETWORK = {"Generator", "Generator/Dense_0", "Generator/Dense_1"}
 @pytest.mark.parametrize(
     ("wrap", "uncertain"),
     [
-        (lambda f: f, set[str]()),
+        pytest.param(lambda f: f, set[str](), marks=pytest.mark.slow),
         pytest.param(jax.jit, set[str](), marks=pytest.mark.slow),
         # Its two calls have the same noise, and their backward part saved nothing else.
         pytest.param(jax.checkpoint, NETWORK, marks=pytest.mark.slow),

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import lax
 
 from tests.nonfinite.forward import f32
@@ -155,14 +154,6 @@ def clipped_to_bounds(x: Any, upper: Any) -> Any:
 @benign(f32(0, 1))
 def entropy_by_xlogy(p: Any) -> Any:
     return -jax.scipy.special.xlogy(p, p).sum()
-
-
-@benign(f32(1, 2), f32(1, np.nan))
-def step_skipped_if_not_finite(w: Any, x: Any) -> Any:
-    tx = optax.apply_if_finite(optax.sgd(0.1), 5)
-    grads = jax.grad(lambda w: (w * x).sum())(w)
-    updates, _ = tx.update(grads, tx.init(w), w)
-    return optax.apply_updates(w, updates)
 
 
 @benign(f32(1e4, 2))

@@ -17,19 +17,22 @@ from tests.nonfinite.case import Cases
 
 PARALLEL = Cases()
 DATA = P("data")
+BOTH = P("data", "model")
+EXPLICIT = AxisType.Explicit
 X = np.arange(16, dtype=np.float32)
 
 
-def mesh(*shape: int) -> Any:
+def mesh(*shape: int, kind: AxisType = AxisType.Auto) -> Any:
     names = ("data", "model")[: len(shape)]
     devices = np.array(jax.devices()[: int(np.prod(shape))]).reshape(shape)
-    return jax.sharding.Mesh(devices, names, axis_types=(AxisType.Auto,) * len(shape))
+    return jax.sharding.Mesh(devices, names, axis_types=(kind,) * len(shape))
 
 
 def mapped(
     over: Any = DATA,
     shape: tuple[int, ...] = (8,),
     out: Any = None,
+    kind: AxisType = AxisType.Auto,
     **options: Any,
 ) -> Callable[[Any], Any]:
     """Makes a function of one array a shard_map, over a mesh made when it is called."""
@@ -38,13 +41,39 @@ def mapped(
         def program(x: Any) -> Any:
             return jax.shard_map(
                 function,
-                mesh=mesh(*shape),
+                mesh=mesh(*shape, kind=kind),
                 in_specs=over,
                 out_specs=over if out is None else out,
                 **options,
             )(x)
 
         return program
+
+    return through
+
+
+def typed(x: Any, *shape: int, over: Any = DATA) -> Callable[[], tuple[Any, ...]]:
+    """Makes an array whose type says how it is split, as `jax.make_mesh` has it."""
+    return lambda: (
+        jax.device_put(x, NamedSharding(mesh(*shape, kind=EXPLICIT), over)),
+    )
+
+
+def nested(outer: Any, inner: Any, **options: Any) -> Callable[[Any], Any]:
+    """Makes a function a shard_map over one axis, inside another over the other one."""
+
+    def through(function: Any) -> Any:
+        def outside(x: Any) -> Any:
+            inside = jax.shard_map(
+                function,
+                in_specs=inner,
+                out_specs=inner,
+                axis_names={"model"},
+                **options,
+            )
+            return inside(x - 1)
+
+        return mapped(outer, (4, 2), axis_names={"data"}, **options)(outside)
 
     return through
 
@@ -93,7 +122,7 @@ def scan_on_each_device(x: Any) -> Any:
     return lax.scan(step, x, None, length=4)[1].sum(0)
 
 
-@PARALLEL.add("log", X.reshape(4, 4) - 14.5, through=mapped(P("data", "model"), (4, 2)))
+@PARALLEL.add("log", X.reshape(4, 4) - 14.5, through=mapped(BOTH, (4, 2)))
 def log_on_a_grid_of_devices(x: Any) -> Any:
     y = jnp.log(x)  # failed
     return y + lax.psum(y, "model")
@@ -148,3 +177,78 @@ def array_on_all_devices(x: Any) -> Any:
 @PARALLEL.add("log", X - 2.5, through=lambda f: jax.vmap(f, axis_name="batch"))
 def collective_under_vmap(x: Any) -> Any:
     return x + lax.psum(jnp.log(x), "batch")  # failed
+
+
+@PARALLEL.add("log", make=typed(X - 12.5, 8))
+def array_of_a_typed_mesh(x: Any) -> Any:
+    return jnp.log(x).sum()  # failed
+
+
+@PARALLEL.add(
+    "log", make=typed(X - 2.5, 8), through=mapped(out=P(), kind=EXPLICIT)
+)  # fmt: skip
+def sum_over_a_typed_mesh(x: Any) -> Any:
+    logs = jnp.log(x).sum()  # failed
+    return lax.psum(logs, "data")
+
+
+@PARALLEL.add(
+    "mul", cause="div", direction="backward", reason="where: the branch not taken",
+    make=typed(X, 8), through=gradient(mapped(kind=EXPLICIT)),
+)  # fmt: skip
+def gradient_on_a_typed_mesh(x: Any) -> Any:
+    y = jnp.where(x > 0, jnp.sqrt(x), 0.0)  # failed and cause
+    return y + lax.psum(y.sum(), "data")
+
+
+@PARALLEL.add(
+    "log", make=typed(X.reshape(4, 4) - 14.5, 4, 2, over=BOTH),
+    through=mapped(BOTH, (4, 2), kind=EXPLICIT),
+)  # fmt: skip
+def log_on_a_typed_grid(x: Any) -> Any:
+    y = jnp.log(x)  # failed
+    return y + lax.psum(y, "model")
+
+
+@PARALLEL.add(
+    "log", make=typed(X + 2.5, 8), through=mapped(kind=EXPLICIT), iteration=(3,),
+)  # fmt: skip
+def scan_on_a_typed_mesh(x: Any) -> Any:
+    def step(c: Any, _: Any) -> Any:
+        return c - 1, lax.psum(jnp.log(c), "data")  # failed
+
+    return x + lax.scan(step, x, None, length=4)[1].sum(0)
+
+
+@PARALLEL.add("log", X.reshape(4, 4) - 13.5, through=nested(DATA, P(None, "model")))
+def shards_within_shards(x: Any) -> Any:
+    y = jnp.log(x)  # failed
+    return y + lax.psum(y, "model")
+
+
+@PARALLEL.add(
+    "div", np.ones((4, 4), np.float32),
+    through=nested(DATA, P(None, "model"), check_vma=False), reason="0/0",
+)  # fmt: skip
+def both_axes_within_shards(x: Any) -> Any:
+    return x / lax.psum(lax.psum(x, "data"), "model")  # failed
+
+
+@PARALLEL.add(
+    "log", X.reshape(4, 4) + 3.5, through=nested(DATA, P(None, "model")),
+    iteration=(3,),
+)  # fmt: skip
+def scan_within_shards(x: Any) -> Any:
+    def step(c: Any, _: Any) -> Any:
+        return c - 1, lax.psum(jnp.log(c), ("data", "model"))  # failed
+
+    return x + lax.scan(step, x, None, length=4)[1].sum(0)
+
+
+@PARALLEL.add(
+    "log", make=typed(X.reshape(4, 4) - 13.5, 4, 2),
+    through=mapped(DATA, (4, 2), kind=EXPLICIT, axis_names={"data"}),
+)  # fmt: skip
+def some_axes_of_a_typed_mesh(x: Any) -> Any:
+    y = jnp.log(x)  # failed
+    return y + lax.psum(y, "data")

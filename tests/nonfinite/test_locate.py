@@ -17,9 +17,9 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
 import jaxdebug as jd
-from benchmarks.compilations import compilations
 from jaxdebug.checks.nonfinite.report import NonfiniteReport
 from jaxdebug.checks.report import ReportFailed
+from jaxdebug.programs.compilations import compilations
 from tests.nonfinite.forward import f32
 
 X = np.array([1, 0.5, -2], np.float32)

@@ -18,10 +18,11 @@ from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static
 from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.frameworks.observed import observed, trace_observed
+from jaxdebug.frameworks.step_flow import step_flow
 from jaxdebug.programs.parameters.leaves import path_names, short_paths
 from jaxdebug.programs.places import Site
 from jaxdebug.programs.program import Program
-from jaxdebug.statistics.probe import Probed, probed_program, step_flow
+from jaxdebug.statistics.probe import Probed, probed_program
 from tests.steps.arrays_at import arrays_at
 from tests.steps.train_step import TrainStep
 from tests.zoo.lines import Lines, count, layers, whose

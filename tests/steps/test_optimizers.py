@@ -12,7 +12,9 @@ import optax
 import pytest
 
 from jaxdebug.programs.graph import build_graph
+from jaxdebug.programs.parameters.carried import carried_leaves
 from jaxdebug.programs.parameters.leaves import leaf_gradients, path_names, state_leaves
+from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import trace
 from tests.slow import quick_cases
 from tests.steps.arrays_at import arrays_at
@@ -160,8 +162,16 @@ def _check(
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
     inputs = [path[1:] for path in path_names((args, {}))]
     leaves = state_leaves(inputs, path_names(results), graph)
-    found = {f.leaf.path[-1]: f for f in leaf_gradients(graph, leaves)}
+    trained = leaf_gradients(graph, leaves)
+    found = {f.leaf.path[-1]: f for f in trained}
     assert found.keys() == params.keys()
+    state = [leaf.leaf for leaf in trained]
+    carried = carried_leaves(graph, inputs, path_names(results), leaves, state)
+    assert {leaf.path for leaf in carried} == {
+        path
+        for path, node in zip(inputs, graph.inputs, strict=True)
+        if path[0] == "1" and is_inexact(graph.avals[node])
+    }
     places = {name: f.place for name, f in found.items() if f.place is not None}
     assert places.keys() == params.keys(), [f.reason for f in found.values()]
     reading = arrays_at(program, places.values())

@@ -69,6 +69,7 @@ def test_the_measure_sees_what_is_wrong() -> None:
     assert found.wrong == (f"0/w1: {another}", f"0/w2: {another}")
 
 
+@pytest.mark.slow
 def test_the_measure_sees_a_parameter_too_many_and_the_lines_of_others() -> None:
     def but_one(tree: Any) -> Any:
         return {name: leaf for name, leaf in tree.items() if name != "w1"}

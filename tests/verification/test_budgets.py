@@ -63,6 +63,7 @@ def test_a_certificate_takes_one_gradient_and_few_values() -> None:
     assert "right by the bound on the error of the whole gradient" in report.text()
 
 
+@pytest.mark.slow
 def test_a_certificate_refuses_a_wrong_gradient() -> None:
     report = jd.check_gradients(_loss(1.001), budget="certificate")(PARAMS, X)
     assert report.verdict == "fail"
@@ -97,7 +98,7 @@ def test_rules_and_coordinates_are_judged_with_every_budget() -> None:
 
 
 @pytest.mark.parametrize("spoilt", quick_cases([1.0, 1.01], [1.01]))
-@pytest.mark.parametrize("most", quick_cases([19, 30, 200], [30], slice_of=2))
+@pytest.mark.parametrize("most", quick_cases([19, 30, 200], [], slice_of=2))
 def test_a_number_is_never_exceeded(most: int, spoilt: float) -> None:
     report = jd.check_gradients(_loss(spoilt), budget=most)(PARAMS, X)
     assert report.cost["values"] <= most

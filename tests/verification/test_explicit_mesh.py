@@ -67,7 +67,7 @@ TOOLS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", quick_cases(TOOLS, ["probe", "gradients"]))
+@pytest.mark.parametrize("name", quick_cases(TOOLS, ["probe"]))
 def test_they_are_looked_at_like_any_other(name: str) -> None:
     explicit = TOOLS[name](*_placed(AxisType.Explicit))
     auto = TOOLS[name](*_placed(AxisType.Auto))

@@ -119,6 +119,7 @@ def test_chunks_of_what_memory_allows_say_the_same(found: jd.GradientReports) ->
         assert [r.verdict for r in other.reports] == [r.verdict for r in found.reports]
 
 
+@pytest.mark.slow
 def test_an_interrupted_check_goes_on(
     found: jd.GradientReports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

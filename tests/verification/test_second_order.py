@@ -144,6 +144,7 @@ def _product() -> Callable[[Any, Any], Any]:
     return product.bind
 
 
+@pytest.mark.slow
 def test_a_hessian_that_is_not_symmetric_fails_without_a_custom_rule() -> None:
     """Differences say of which leaf, symmetry without any error bar."""
     product = _product()

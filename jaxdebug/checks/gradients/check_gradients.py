@@ -14,6 +14,7 @@ import jax
 from jaxdebug.checks.arguments import (
     place_arguments,
     require_names,
+    require_order,
     require_seed,
     split_arguments,
 )
@@ -280,10 +281,7 @@ def check_gradients(
 
 
 def _require_order(order: int, gradient: Any) -> None:
-    if isinstance(order, bool) or order not in (1, 2):
-        raise ValueError(
-            f"check_gradients expects order to be 1 or 2; found {order!r}."
-        )
+    require_order("check_gradients", order)
     if order == 2 and gradient is not None:
         raise ValueError(
             "check_gradients expects order=1 where gradient is given: a gradient that "

@@ -14,6 +14,7 @@ from jaxdebug.findings import found
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.programs.shadow import widen_on_host
 from jaxdebug.reports import format_number
+from jaxdebug.reports.error_text import in_one_line
 
 ROUNDINGS = 1e3
 """Units in the last place that another program may differ by, and more where the
@@ -36,7 +37,7 @@ def with_eager(judged: Judged, asked: Asked, arguments: Sequence[Any]) -> Judged
     try:
         results = plan.problem.gradient(*given[0], *given[1])
     except (TypeError, ValueError, NotImplementedError, RuntimeError) as error:
-        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        why = in_one_line(error)
         unseen = f"whether it is the same without jit: it raises {why}"
         return judged._replace(unseen=(*judged.unseen, unseen))
     worst, path = 0.0, ""

@@ -21,6 +21,7 @@ from jaxdebug.checks.gradients.known import known_of
 from jaxdebug.checks.gradients.plan import GradientPlan
 from jaxdebug.checks.gradients.report import GradientReport
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs._jax.memory import ran_out
 
 MOST = 256
 """Examples at once: more are no faster."""
@@ -76,7 +77,7 @@ def in_turn(
                     # No rule for many at once; what is wrong in itself is so alone.
                     size = 1
                 except jax.errors.JaxRuntimeError as error:
-                    if "RESOURCE_EXHAUSTED" not in str(error):
+                    if not ran_out(error):
                         raise
                     size //= 2
             else:

@@ -30,6 +30,7 @@ from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.moves import BOTH
 from jaxdebug.gradients.witnesses import TRANSPOSED, Witnesses, witnesses
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs._jax.memory import ran_out
 from jaxdebug.programs.callbacks import calls_host, with_wide_callbacks
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, build_graph
@@ -118,7 +119,7 @@ class GradientPlan(NamedTuple):
         try:
             return on(None)
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if not ran_out(error):
                 raise
             return on(cpu)
 

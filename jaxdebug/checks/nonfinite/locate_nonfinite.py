@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.arguments import field_name
-from jaxdebug.checks.nonfinite.frames import whole_program
+from jaxdebug.checks.nonfinite.frames import Frame, whole_program
+from jaxdebug.checks.nonfinite.gradients import gradients_of, holds_nonfinite
 from jaxdebug.checks.nonfinite.origin import Sites, sites_of
 from jaxdebug.checks.nonfinite.report import NonfiniteOutput, NonfiniteReport
 from jaxdebug.checks.nonfinite.result import (
@@ -20,13 +21,14 @@ from jaxdebug.checks.nonfinite.result import (
     found_report,
     unknown_report,
 )
-from jaxdebug.checks.nonfinite.search import search
+from jaxdebug.checks.nonfinite.search import Start, outputs_of, search
 from jaxdebug.checks.settings import undisturbed
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
 from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
-from jaxdebug.programs._jax import ir
+from jaxdebug.frameworks.step_flow import step_flow
+from jaxdebug.programs._jax.memory import ran_out
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import build_graph
 from jaxdebug.programs.layers.parameter_paths import (
@@ -37,7 +39,6 @@ from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules
-from jaxdebug.statistics.probe import step_flow
 
 CHANGED_BY_COMPILATION = (
     "run operation by operation, as it is written, the function is finite: XLA's "
@@ -55,13 +56,16 @@ READ_FROM_A_REFERENCE = (
 def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     """Which equation made the first NaN or infinity that reaches an output, and why.
 
+
     The function is compiled and run once. If every output is finite, that is all. If
     not, it is run again and every value is kept. From an element of an output that is
     NaN, operands are followed back, at the elements that bring it, to the equation
     that made NaN of operands without: that is what failed. If its operands held
     infinities that did it, these are followed to the equation that made them of
     finite values: that is the cause. Constants and masks are no causes. Infinities
-    are reported by themselves only where no output is NaN.
+    are reported by themselves only where no output is NaN. Where only a gradient of a
+    train step is not finite, because the step passes over it as
+    `optax.apply_if_finite` does, that is followed, and found a warning.
 
     Args:
         fn: a function of pytrees of arrays, such as a loss, its gradient, or a train
@@ -75,8 +79,8 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         TypeError: if `fn` is no function; when called, if it is given an iterator.
 
     Cost:
-        While all is finite one compilation of `fn` and one run, of which two bits
-        for each output come back. Otherwise a second compilation, memory for every
+        While all is finite one compilation of `fn` and one run, of which one bit
+        for each output comes back. Otherwise a second compilation, memory for every
         intermediate value at once, and each equation on the way back is run a few
         times more. Loops are run again one iteration at a time.
 
@@ -130,6 +134,8 @@ class Plan:
         self.program = traced.program
         self.arguments = jax.tree.map(jax.typeof, arguments)
         self.inexact = [is_inexact(aval) for aval in self.program.jaxpr.out_avals]
+        self.flow = step_flow(self.program, self.arguments)
+        self.gradients = gradients_of(self.program, self.flow)
         self.run = jax.jit(self._run)
         self.run_whole = whole_program(self.program.jaxpr)
 
@@ -138,22 +144,17 @@ class Plan:
         """Arrays that the trace captured."""
         return list(self.program.jaxpr.consts)
 
-    def _run(self, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
-        results = ir.evaluate(self.program.jaxpr, leaves)
-        flags = [
-            jnp.stack([jnp.isnan(result).any(), jnp.isinf(result).any()])
-            for result, inexact in zip(results, self.inexact, strict=True)
-            if inexact
-        ]
-        return results, jnp.stack(flags) if flags else jnp.zeros((0, 2), bool)
+    def _run(self, leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+        results, flags = self.gradients.run(self.program.jaxpr, leaves)
+        pairs = zip(results, self.inexact, strict=True)
+        flags += [holds_nonfinite(result) for result, inexact in pairs if inexact]
+        return results, jnp.stack(flags) if flags else jnp.zeros((0,), bool)
 
     @cached_property
     def sites(self) -> Sites:
         """Names of every equation, worked out only when one is to be named."""
-        flow = step_flow(self.program, self.arguments)
-        parameters = find_parameters(
-            flow.graph, flow.inputs, flow.outputs, flow.trained
-        )
+        graph, inputs, outputs, trained = self.flow[:4]
+        parameters = find_parameters(graph, inputs, outputs, trained)
         graph = build_graph(self.program.jaxpr)
         named = with_parameter_paths(graph, parameters, modules.shared_scopes())
         return sites_of(named.graph)
@@ -183,10 +184,13 @@ class Plan:
         try:
             frame = self.run_whole(leaves)
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if not ran_out(error):
                 raise
             return unknown_report(name, outputs, TOO_LARGE, started)
-        found = search(frame, kept, self.sites)
+        starts, passed_over = outputs_of(frame, kept), not outputs
+        if passed_over:
+            starts, outputs = self._gradients(frame)
+        found = search(starts, self.sites)
         if found is None:
             return unknown_report(name, outputs, CHANGED_BY_COMPILATION, started)
         if found.failed is not None and found.failed.reads_reference:
@@ -199,8 +203,28 @@ class Plan:
         if self.traced.unmarked:
             notes.append(f"modules: {self.traced.unmarked}")
         return found_report(
-            name, found, outputs, self.sites, inputs, tuple(notes), started
+            name,
+            found,
+            outputs,
+            self.sites,
+            inputs,
+            tuple(notes),
+            started,
+            passed_over=passed_over,
         )
+
+    def _gradients(
+        self, frame: Frame
+    ) -> tuple[list[Start], tuple[NonfiniteOutput, ...]]:
+        """Gradients that are not finite in a step that passes over them."""
+        starts, outputs = [], []
+        for name, inner, atom in self.gradients.in_frame(frame):
+            held = inner.value(atom)
+            output = _output(held, (name,))
+            if output is not None:
+                starts.append(Start(inner, atom, held))
+                outputs.append(output)
+        return starts, tuple(outputs)
 
 
 def _output(result: Any, path: tuple[str, ...]) -> NonfiniteOutput | None:

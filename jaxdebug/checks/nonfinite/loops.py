@@ -216,6 +216,7 @@ class Loop:
                 body.in_avals,
                 body.out_avals[: self.carried],
                 self.frame.shards,
+                often=True,
             )
         tests = len(self.tests)
 
@@ -231,6 +232,7 @@ class Loop:
             [*predicate.in_avals[:tests], *body.in_avals],
             [*body.out_avals, *predicate.out_avals],
             self.frame.shards,
+            often=True,
         )
 
 

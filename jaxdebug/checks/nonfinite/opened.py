@@ -16,8 +16,8 @@ from jaxdebug.checks.nonfinite.frames import (
     run_all,
 )
 from jaxdebug.checks.nonfinite.loops import Loop
-from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled, entering
-from jaxdebug.programs._jax import calls, control
+from jaxdebug.checks.nonfinite.shards import Element, Shards, compiled, entering, lead
+from jaxdebug.programs._jax import calls, control, ir
 
 
 def inside(frame: Frame, index: int, result: int, element: Element) -> Position | None:
@@ -42,14 +42,32 @@ def inside(frame: Frame, index: int, result: int, element: Element) -> Position 
     return frame.opened[index].source(result, element)
 
 
+def body_of(frame: Frame, index: int, number: int) -> Frame | None:
+    """The body of an equation, by its number; None of what runs more than once, or of
+    a branch that was not taken."""
+    if index in frame.called:
+        inner, _ = frame.called[index]
+        return inner if inner.level.address[-1] == number else None
+    name = frame.jaxpr.jaxpr.eqns[index].primitive.name
+    if frame.shards is not None:
+        return None
+    if name == "cond" and _choice(frame, index, (), None) == number:
+        return _branch_of(frame, index, number)
+    return _shards_of(frame, index) if name == "shard_map" else None
+
+
 def _in_branch(frame: Frame, index: int, result: int, element: Element) -> Position:
     raw = frame.jaxpr.jaxpr.eqns[index]
     like = raw.outvars[result].aval
-    number = _choice(frame, index, element, like)
+    inner = _branch_of(frame, index, _choice(frame, index, element, like))
+    return inner.at(inner.jaxpr.jaxpr.outvars[result], element, like)
+
+
+def _branch_of(frame: Frame, index: int, number: int) -> Frame:
     if (index, number) not in frame.opened:
         frame.opened[index, number] = _branch(frame, index, number)
-    inner = frame.opened[index, number]
-    return inner.at(inner.jaxpr.jaxpr.outvars[result], element, like)
+    found: Frame = frame.opened[index, number]
+    return found
 
 
 def _choice(frame: Frame, index: int, element: Element, like: Any) -> int:
@@ -88,34 +106,55 @@ def _branch(frame: Frame, index: int, number: int) -> Frame:
     return filled(inner, run(*inner.inputs))
 
 
-def _in_shards(
-    frame: Frame, index: int, result: int, element: Element
-) -> Position | None:
-    if frame.shards is not None:
-        return None  # a shard_map in a shard_map
-    if index not in frame.opened:
-        frame.opened[index] = _sharded(frame, index)
-    inner: Frame = frame.opened[index]
+def _in_shards(frame: Frame, index: int, result: int, element: Element) -> Position:
+    inner = _shards_of(frame, index)
     assert inner.shards is not None
     atom = inner.jaxpr.jaxpr.outvars[result]
     spec = inner.shards.view.out_specs[result]
-    return Position(inner, atom, inner.shards.within(atom.aval, element, spec))
+    outside = frame.jaxpr.jaxpr.eqns[index].outvars[result].aval
+    device, own = _apart(frame.shards, outside, element)
+    return Position(inner, atom, inner.shards.within(atom.aval, own, spec, device))
+
+
+def _shards_of(frame: Frame, index: int) -> Frame:
+    if index not in frame.opened:
+        frame.opened[index] = _sharded(frame, index)
+    found: Frame = frame.opened[index]
+    return found
+
+
+def _apart(
+    shards: Shards | None, aval: Any, element: Element
+) -> tuple[dict[str, int], Element]:
+    """Whose an element is, and which of its value's own."""
+    if shards is None:
+        return {}, element
+    return shards.device(aval, element), element[lead(shards, aval) :]
 
 
 def _sharded(frame: Frame, index: int) -> Frame:
     raw = frame.jaxpr.jaxpr.eqns[index]
-    view = calls.view_shard_map(raw)
-    shards = Shards(view)
+    view, around = calls.view_shard_map(raw), frame.shards
+    shards = Shards(view if around is None else view.inside(around.view))
     body = view.body
+    fronts = [
+        () if around is None or isinstance(atom, ir.Literal) else around.axes(atom.aval)
+        for atom in raw.invars
+    ]
 
     def enter(position: int, element: Element) -> Source:
         aval = body.jaxpr.invars[position].aval
-        outside = shards.whole(aval, element, view.in_specs[position])
-        return Position(frame, raw.invars[position], outside)
+        device = shards.device(aval, element)
+        front = (device.get(axis, 0) for axis in fronts[position])
+        own = shards.whole(aval, element, view.in_specs[position])
+        return Position(frame, raw.invars[position], (*front, *own))
 
     avals = [*body.in_avals, *made_avals(body)]
-    run = entering(lambda *inputs: [*inputs, *run_all(body, inputs)[1]], avals, shards)
-    values = run(*frame.operands(index))
+
+    def function(*inputs: Any) -> list[Any]:
+        return [*inputs, *run_all(body, inputs)[1]]
+
+    values = entering(function, fronts, avals, shards)(*frame.operands(index))
     count = len(body.in_avals)
     inner = Frame(
         body,

@@ -65,7 +65,7 @@ class NonfiniteReport(Report):
         name: of the function.
         verdict: pass if every output is finite, or infinite as it was meant; fail if
             an output is not finite; inconclusive if it is, and what made it was not
-            found.
+            found. Pass with a warning if only a gradient is not finite.
         kind: `nan` or `inf`: what was followed; empty if nothing was.
         reason: why, in plain words.
         failed: the equation that made NaN of operands without NaN, or an infinity of
@@ -73,7 +73,7 @@ class NonfiniteReport(Report):
         cause: the equation that made the infinity behind a NaN, of finite operands;
             None if there is none: what failed then stands alone.
         given: the input that held the NaN, or the infinity behind it.
-        outputs: every output that is not finite.
+        outputs: every output that is not finite; if there is none, gradients.
         remedies: what to try, most useful first.
         notes: what limits the answer, and what was not seen into.
         cost: seconds with compilation.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,16 @@ from jaxdebug.checks.nonfinite.report import (
 )
 from jaxdebug.checks.nonfinite.search import Found
 from jaxdebug.checks.nonfinite.trace_back import Given, Made
+from jaxdebug.findings import Severity
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.reports import Verdict
 
 MASK_HINTS = {
-    "overflow": "Compute this part in float32, or bring its operands down before: "
-    "subtract the largest before exp, as jax.nn.softmax and logsumexp do.",
+    "overflow in float16": "Compute this part in float32 or bfloat16, which reach to "
+    "1e38, or lower the loss scale.",
+    "overflow": "Bring the operands down before: subtract the largest before exp, as "
+    "jax.nn.softmax and logsumexp do. Where they are huge already, values grew before: "
+    "lower the learning rate, or clip the gradient.",
     "log of 0": "Keep zeros out of the log: log_softmax of the logits, "
     "jax.scipy.special.xlogy, or a small number added inside.",
     "division by 0": "Add a small number to the divisor, or divide by a harmless one "
@@ -103,6 +108,8 @@ def found_report(
     inputs: Sequence[tuple[str, Any]],
     notes: tuple[str, ...],
     started: float,
+    *,
+    passed_over: bool = False,
 ) -> NonfiniteReport:
     """The report of what was found.
 
@@ -114,6 +121,7 @@ def found_report(
         inputs: name and array of each input.
         notes: what limits the answer.
         started: when the call began.
+        passed_over: whether only gradients are not finite.
     """
     forward = forward_of(sites.graph)
     failed = cause = None
@@ -132,9 +140,13 @@ def found_report(
             remedies += [h for words, h in MASK_HINTS.items() if words in origin.reason]
     reason = _headline(failed, cause, given)
     tried = tuple(dict.fromkeys(remedies))
+    finding = nonfinite_finding(failed, cause, given, reason, tried)
+    if passed_over:
+        reason = f"every output is finite, a gradient is not: {reason}"
+        finding = replace(finding, severity=Severity.WARNING, message=reason)
     return NonfiniteReport(
         name,
-        Verdict.FAIL,
+        Verdict.PASS if passed_over else Verdict.FAIL,
         found.kind.value,
         reason,
         failed,
@@ -144,7 +156,7 @@ def found_report(
         tried,
         notes,
         _cost(started),
-        (nonfinite_finding(failed, cause, given, reason, tried),),
+        (finding,),
     )
 
 

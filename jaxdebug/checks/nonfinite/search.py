@@ -49,31 +49,48 @@ class Found(NamedTuple):
     """Infinities that were meant: constants, masks, handed on from an input."""
 
 
-def search(frame: Frame, outputs: Sequence[Any], sites: Sites) -> Found | None:
-    """Follow the outputs back; None if the frame's own outputs are finite.
+class Start(NamedTuple):
+    """A value to begin at."""
+
+    frame: Frame
+    atom: Any
+    held: Any
+    """As the compiled program gave it."""
+
+
+def outputs_of(frame: Frame, outputs: Sequence[Any]) -> list[Start]:
+    """The outputs of a program.
 
     Args:
         frame: of the whole program.
-        outputs: as the compiled program gave them.
+        outputs: as the compiled program gave them; None of what is not inexact.
+    """
+    pairs = zip(frame.jaxpr.jaxpr.outvars, outputs, strict=True)
+    return [Start(frame, atom, held) for atom, held in pairs if held is not None]
+
+
+def search(starts: Sequence[Start], sites: Sites) -> Found | None:
+    """Follow values back; None if the frame's own are finite.
+
+    Args:
+        starts: the outputs, or others to begin at.
         sites: of the program.
     """
-    nan = _starts(frame, outputs, Kind.NAN)
+    nan = _positions(starts, Kind.NAN)
     if nan:
         return _of_nan(roots(nan, Kind.NAN), sites)
-    infinite = _starts(frame, outputs, Kind.INFINITE)
+    infinite = _positions(starts, Kind.INFINITE)
     if infinite:
         return _of_infinities(roots(infinite, Kind.INFINITE), sites)
     return None
 
 
-def _starts(frame: Frame, outputs: Sequence[Any], kind: Kind) -> list[Position]:
-    """Elements of the outputs to begin at."""
-    starts = []
-    for atom, output in zip(frame.jaxpr.jaxpr.outvars, outputs, strict=True):
-        if output is None:
-            continue
+def _positions(starts: Sequence[Start], kind: Kind) -> list[Position]:
+    """Elements to begin at."""
+    found = []
+    for frame, atom, held in starts:
         own = np.asarray(frame.value(atom))
-        both = kind.held(np.asarray(output)) & kind.held(own)
+        both = kind.held(np.asarray(held)) & kind.held(own)
         places = np.flatnonzero(both)
         if kind is Kind.NAN:
             chosen = _spread(places, MOST_NAN)
@@ -84,11 +101,11 @@ def _starts(frame: Frame, outputs: Sequence[Any], kind: Kind) -> list[Position]:
                 *_spread(places[above], MOST_INFINITE // 2),
                 *_spread(places[~above], MOST_INFINITE // 2),
             ]
-        starts += [
+        found += [
             Position(frame, atom, tuple(map(int, np.unravel_index(place, own.shape))))
             for place in chosen
         ]
-    return starts
+    return found
 
 
 def _spread(places: np.ndarray, most: int) -> list[int]:

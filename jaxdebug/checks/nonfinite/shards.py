@@ -6,7 +6,7 @@ So every device's part is seen at once, and an index says whose it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,13 +15,18 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from jaxdebug.programs._jax.calls import ShardMap, varying_axes
+from jaxdebug.programs._jax.compiling import quick_options
+from jaxdebug.programs._jax.sharding import placed
 from jaxdebug.programs.program import AS_WRITTEN
 
 Element = tuple[int, ...]
 
 
 class Shards(NamedTuple):
-    """A shard_map whose body is looked into."""
+    """A shard_map whose body is looked into.
+
+    Inside another it is one over the axes of both.
+    """
 
     view: ShardMap
 
@@ -36,10 +41,23 @@ class Shards(NamedTuple):
         """How a stacked value is split over the mesh."""
         return PartitionSpec(*self.axes(aval))
 
-    def within(self, aval: Any, index: Element, spec: Any) -> Element:
-        """The element of a device's part that is one of the whole array."""
+    def device(self, aval: Any, index: Element) -> dict[str, int]:
+        """The position along each axis that an element of a stacked value is at."""
+        return dict(zip(self.axes(aval), index, strict=False))
+
+    def within(
+        self, aval: Any, index: Element, spec: Any, device: Mapping[str, int]
+    ) -> Element:
+        """The element of a device's part that is one of the whole array.
+
+        Args:
+            aval: of the part.
+            index: in the whole array.
+            spec: how that is split.
+            device: position along the axes of the shard_map around this one.
+        """
         sizes = self.view.sizes
-        at = dict.fromkeys(self.view.axes, 0)
+        at = dict.fromkeys(self.view.axes, 0) | dict(device)
         own = []
         for position, (place, names) in enumerate(
             zip(index, _split(spec, len(index)), strict=True)
@@ -56,9 +74,8 @@ class Shards(NamedTuple):
     def whole(self, aval: Any, index: Element, spec: Any) -> Element:
         """The element of the whole array that is one of a device's part."""
         sizes = self.view.sizes
-        axes = self.axes(aval)
-        at = dict(zip(axes, index, strict=False))
-        own = index[len(axes) :]
+        at = self.device(aval, index)
+        own = index[len(self.axes(aval)) :]
         found = []
         for position, (place, names) in enumerate(
             zip(own, _split(spec, len(own)), strict=True)
@@ -97,6 +114,8 @@ def compiled(
     ins: Sequence[Any],
     outs: Sequence[Any],
     shards: Shards | None = None,
+    *,
+    often: bool = False,
 ) -> Callable[..., list[Any]]:
     """A function of values of a program, jitted, that rounds as it is written.
 
@@ -106,45 +125,75 @@ def compiled(
         outs: avals of its results.
         shards: of the shard_map whose body it is part of; then arguments and results
             are stacked.
+        often: whether it is run so often that it must be fast; else it is compiled
+            fast.
     """
     if shards is None:
-        return jax.jit(function, compiler_options=AS_WRITTEN)
+        return jax.jit(function, compiler_options=_options(often))
     specs = tuple(map(shards.spec, ins)), [*map(shards.spec, outs)]
-    return jax.jit(
-        shards.view.map(_stacked(function, ins, outs, shards), *specs),
-        compiler_options=AS_WRITTEN,
-    )
+    fronts = [len(shards.axes(aval)) for aval in ins]
+    return _mapped(function, fronts, outs, shards, *specs, often=often)
+
+
+def _options(often: bool) -> dict[str, Any]:
+    return {**AS_WRITTEN, **({} if often else quick_options())}
 
 
 def entering(
-    function: Callable[..., list[Any]], outs: Sequence[Any], shards: Shards
-) -> Callable[..., list[Any]]:
-    """As `compiled`, of the operands of the shard_map as they stand outside."""
-    view = shards.view
-    specs = view.in_specs, [*map(shards.spec, outs)]
-    return jax.jit(
-        view.map(_stacked(function, None, outs, shards), *specs),
-        compiler_options=AS_WRITTEN,
-    )
-
-
-def _stacked(
     function: Callable[..., list[Any]],
-    ins: Sequence[Any] | None,
+    fronts: Sequence[tuple[str, ...]],
     outs: Sequence[Any],
     shards: Shards,
 ) -> Callable[..., list[Any]]:
+    """As `compiled`, of the operands of the shard_map as they stand outside.
+
+    Args:
+        function: of values as the program has them.
+        fronts: axes of the shard_map around this one, that stand in front of each
+            operand's own.
+        outs: avals of its results.
+        shards: of the shard_map.
+    """
+    own = zip(fronts, shards.view.in_specs, strict=True)
+    ins = tuple(PartitionSpec(*front, *spec) for front, spec in own)
+    specs = ins, [*map(shards.spec, outs)]
+    return _mapped(function, [*map(len, fronts)], outs, shards, *specs)
+
+
+def _mapped(
+    function: Callable[..., list[Any]],
+    fronts: Sequence[int],
+    outs: Sequence[Any],
+    shards: Shards,
+    in_specs: tuple[Any, ...],
+    out_specs: list[Any],
+    *,
+    often: bool = False,
+) -> Callable[..., list[Any]]:
+    """A function of stacked values, of one of which each device has its own.
+
+    Args:
+        function: of values as the program has them.
+        fronts: how many axes of each argument say whose it is.
+        outs: avals of its results.
+        shards: of the shard_map.
+        in_specs: how arguments are split over the mesh.
+        out_specs: how results are.
+        often: whether it must be fast.
+    """
+
     def apply(*values: Any) -> list[Any]:
-        if ins is not None:
-            pairs = zip(values, ins, strict=True)
-            values = tuple(
-                jnp.squeeze(value, tuple(range(len(shards.axes(aval)))))
-                for value, aval in pairs
-            )
-        results = function(*values)
+        own = zip(values, fronts, strict=True)
+        results = function(*(jnp.squeeze(v, tuple(range(n))) for v, n in own))
         return [
             jnp.expand_dims(result, tuple(range(len(shards.axes(aval)))))
             for result, aval in zip(results, outs, strict=True)
         ]
 
-    return apply
+    mapped = shards.view.map(apply, in_specs, out_specs)
+
+    def split(*values: Any) -> list[Any]:
+        pairs = zip(values, in_specs, strict=True)
+        return mapped(*(placed(v, shards.view.mesh, spec) for v, spec in pairs))
+
+    return jax.jit(split, compiler_options=_options(often))

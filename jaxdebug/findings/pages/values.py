@@ -140,7 +140,22 @@ PAGES = (
             "Go back to a state from before this step.",
             "Lower the learning rate, or clip the gradient, if values grew before.",
         ),
-        "Steps after the first incident. What a step is given that was changed or "
-        "donated since cannot be replayed; then the operation is not known.",
+        "Incidents after the third. What a step is given that was changed or donated "
+        "since cannot be replayed; then the operation is not known.",
+    ),
+    Page(
+        "skipped-step",
+        "A step was passed over because its gradient was not finite",
+        Severity.WARNING,
+        "The state is as it was, and the training goes on; what the batch had to teach "
+        "is lost. Many in a row mean that something is wrong with the model.",
+        "What optax.apply_if_finite counts is read at every step. A step at which it "
+        "rises is run again, and its gradients are taken apart by locate_nonfinite.",
+        "Never while the counter stands still.",
+        (
+            "Look for log, sqrt or division at zero, or exp of a large value.",
+            "Look at the batch of this step.",
+        ),
+        "Steps that a training skips by means of its own; incidents after the third.",
     ),
 )

@@ -57,6 +57,16 @@ def unit_findings(measured: Measured) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
+def silent_units(active: np.ndarray, saturated: np.ndarray) -> np.ndarray:
+    """Which units are flat on all examples that tell; one that none tells of is not."""
+    return (np.asarray(active) == 0) & (np.asarray(saturated) > 0)
+
+
+def stuck_units(saturated: np.ndarray, examples: int | np.ndarray) -> np.ndarray:
+    """Which units are saturated on most examples."""
+    return np.asarray(saturated) >= MOSTLY * np.asarray(examples)
+
+
 def chance_of_many(many: int, units: int) -> float:
     """The chance of so many silent units or more, if each is with chance 1/2.
 
@@ -92,8 +102,8 @@ class Layer(NamedTuple):
 
     @property
     def silent(self) -> int:
-        """Units flat on all examples that tell; one that none tells of is not."""
-        return int(np.sum((self.active == 0) & (self.saturated > 0)))
+        """How many units are silent."""
+        return int(np.sum(silent_units(self.active, self.saturated)))
 
     @property
     def is_silent(self) -> bool:
@@ -191,7 +201,7 @@ def _and(others: Sequence[Layer]) -> str:
 
 def _saturated(layer: Layer) -> Finding | None:
     units, examples = layer.saturated.size, layer.examples
-    stuck = int(np.sum(layer.saturated >= MOSTLY * examples))
+    stuck = int(np.sum(stuck_units(layer.saturated, examples)))
     if not stuck or not examples:
         return None
     chance = chance_of_many(stuck, units)

@@ -101,6 +101,13 @@ class ShardMap(NamedTuple):
     body: ClosedJaxpr
     axes: tuple[str, ...]
     checked: bool
+    mesh: Any
+
+    def inside(self, other: ShardMap) -> ShardMap:
+        """The same with the axes of another, in whose body it stands, all at once."""
+        axes = (*other.axes, *self.axes)
+        checked = self.checked and other.checked
+        return self._replace(axes=axes, checked=checked, mesh=other.mesh)
 
     def bind(
         self,
@@ -125,20 +132,19 @@ class ShardMap(NamedTuple):
         self, function: Callable[..., Any], in_specs: Any, out_specs: Any
     ) -> Callable[..., Any]:
         """Another function over the same mesh, with specs of its own."""
-        params = self.equation.params
         return jax.shard_map(
             function,
-            mesh=params["mesh"],
+            mesh=self.mesh,
             in_specs=in_specs,
             out_specs=out_specs,
-            check_vma=params["check_vma"],
+            check_vma=self.checked,
             axis_names=set(self.axes),
         )
 
     @property
     def sizes(self) -> dict[str, int]:
         """Devices along each axis of the mesh."""
-        return dict(self.equation.params["mesh"].shape)
+        return dict(self.mesh.shape)
 
     @property
     def in_specs(self) -> tuple[Any, ...]:
@@ -156,7 +162,8 @@ def view_shard_map(equation: JaxprEqn) -> ShardMap:
     axes = params.get("newly_manual_axes", params.get("manual_axes"))
     mesh = params["mesh"]
     ordered = tuple(name for name in mesh.axis_names if name in axes)
-    return ShardMap(equation, close(params["jaxpr"]), ordered, params["check_vma"])
+    body = close(params["jaxpr"])
+    return ShardMap(equation, body, ordered, params["check_vma"], mesh)
 
 
 def varying_axes(aval: Any) -> frozenset[str]:

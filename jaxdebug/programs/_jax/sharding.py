@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
 def explicit_mesh(values: Any) -> Any:
@@ -47,6 +47,31 @@ def sharded_like(array: Any, like: Any) -> Any:
         return array
     aval: Any = jax.typeof(like)
     return jax.sharding.reshard(array, aval.sharding)
+
+
+def gathered(array: Any) -> Any:
+    """The array, whole on every device, if its type says how it is split."""
+    mesh = explicit_mesh(array)
+    if mesh is None:
+        return array
+    return jax.sharding.reshard(array, NamedSharding(mesh, PartitionSpec()))
+
+
+def placed(array: Any, mesh: Any, spec: Any) -> Any:
+    """The array, split over a mesh as a shard_map asks for it.
+
+    Only where types say how arrays are sharded: elsewhere JAX does so by itself.
+    """
+    kinds = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+    if AxisType.Explicit not in kinds.values():
+        return array
+    names = [(e,) if isinstance(e, str) else tuple(e or ()) for e in spec]
+    typed = [
+        tuple(name for name in each if kinds[name] == AxisType.Explicit) or None
+        for each in names
+    ]
+    sharding = NamedSharding(mesh, PartitionSpec(*typed))
+    return jax.sharding.reshard(array, sharding)
 
 
 def within_mesh(values: Any) -> AbstractContextManager[Any]:

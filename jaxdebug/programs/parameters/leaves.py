@@ -87,7 +87,8 @@ def short_paths(
     paths: Sequence[tuple[str, ...]],
 ) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Paths without the argument they are in, where no two become the same."""
-    times = Counter(path[1:] for path in paths)
+    # An argument that is an array itself keeps its position as its name.
+    times = Counter(path[1:] or path for path in paths)
     return {
         path: path[1:] if len(path) > 1 and times[path[1:]] == 1 else path
         for path in paths

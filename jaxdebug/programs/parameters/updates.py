@@ -7,7 +7,7 @@ leave its backward part, and at arrays of its forward part.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from jaxdebug.programs.graph import Graph, Step, reached
@@ -191,3 +191,64 @@ def _is_old(graph: Graph, node: int, start: int) -> bool:
         seen.update(fresh)
         queue.extend(fresh)
     return False
+
+
+def waits_for_counter(graph: Graph, output: int) -> bool:
+    """Whether a choice by integers of the state decides if a leaf is updated.
+
+    As in gradients of several steps added up, or one of two optimisers that moves at
+    every fifth step. What chooses by a gradient, as clipping does, is none.
+
+    Args:
+        graph: the flow of the program.
+        output: the node of the leaf's new value.
+    """
+    inputs = set(graph.inputs)
+    for node in trail_of(graph, output).nodes:
+        step = graph.made_by[node]
+        deciding = () if step is None else _deciding(graph, step)
+        if any(_is_counted(graph, earlier, inputs) for earlier in deciding):
+            return True
+    return False
+
+
+def _deciding(graph: Graph, step: Step) -> list[int]:
+    """What an equation chooses by: its predicate, or a factor that is 0 or 1."""
+    primitive = step.equation.primitive
+    if primitive in ("select_n", "cond"):
+        return [node for node in step.operands[:1] if node is not None]
+    if primitive != "mul":
+        return []
+    factors = [node for node in step.operands if node is not None]
+    return [n for n in factors if any(_is_truth(graph, o) for o in _same(graph, n))]
+
+
+def _is_truth(graph: Graph, node: int) -> bool:
+    return str(getattr(graph.avals[node], "dtype", "")) == "bool"
+
+
+def _same(graph: Graph, node: int) -> Iterator[int]:
+    """The node and every node whose values it holds, cast or passed into a body."""
+
+    def before(current: int) -> list[int]:
+        step = graph.made_by[current]
+        nodes = list(graph.fed_by.get(current, ()))
+        if step is not None and step.equation.primitive in SAME_VALUE:
+            nodes += [n for n in (_same_operand(step, current),) if n is not None]
+        return nodes
+
+    return reached([node], before)
+
+
+def _is_counted(graph: Graph, node: int, inputs: Set[int]) -> bool:
+    """Whether an array depends on integers of the state and on nothing else."""
+    counts = False
+    for earlier in graph.before(node):
+        step = graph.made_by[earlier]
+        if step is not None and step.direction is Direction.BACKWARD:
+            return False
+        if earlier in inputs:
+            if is_inexact(graph.avals[earlier]):
+                return False
+            counts = True
+    return counts

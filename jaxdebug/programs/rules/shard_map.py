@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxdebug.programs._jax import calls
+from jaxdebug.programs._jax.sharding import gathered
 from jaxdebug.programs.equation import Equation
 from jaxdebug.programs.rules.rule import Body, Rule, Run, plain_body
 from jaxdebug.programs.tool import Outcome, Record, Tool, Value
@@ -57,6 +58,7 @@ def _split_along(view: calls.ShardMap, record: Record) -> tuple[str, ...]:
 
 def _fold(tool: Tool, stacked: Record) -> Record:
     """Add up the records of the shards."""
+    stacked = jax.tree.map(gathered, stacked)
     shards = jax.tree.leaves(stacked)[0].shape[0]
     if shards == 1:
         return jax.tree.map(lambda leaf: leaf[0], stacked)

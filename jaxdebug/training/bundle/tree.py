@@ -48,9 +48,7 @@ def restored(leaves: Mapping[str, Leaf], like: Any) -> Any:
             f"{show_name(path)}: expected {_spelled(leaf)}, found "
             f"{_spelled(leaves[path])}"
             for path, leaf in wanted
-            if path in values
-            and path in leaves
-            and _spelled(leaf) != _spelled(leaves[path])
+            if path in values and path in leaves and not _agree(leaf, leaves[path])
         ),
     ]
     if wrong:
@@ -102,6 +100,25 @@ def _host(path: str, leaf: Any) -> Leaf:
     return np.asarray(jax.device_get(leaf))
 
 
+def _agree(like: Any, leaf: Leaf) -> bool:
+    """Whether a value may stand where the tree has one.
+
+    A counter that begins as a number of Python is an array after the first step.
+    """
+    if _spelled(like) == _spelled(leaf):
+        return True
+    if isinstance(leaf, KeyBits) or _is_keys(like):
+        return False
+    numbers = [np.asarray(one) for one in (like, leaf) if np.shape(one) == ()]
+    kinds = {one.dtype.kind for one in numbers}
+    return len(numbers) == 2 and len(kinds) == 1 and _is_number(like, leaf)
+
+
+def _is_number(like: Any, leaf: np.ndarray) -> bool:
+    """Whether one of two is a number of Python, which is kept as 64 bits."""
+    return isinstance(like, _NUMBERS) or leaf.dtype.itemsize == 8
+
+
 def _spelled(leaf: Any) -> str:
     """Dtype and shape of what a leaf is, in the tree or in the bundle."""
     if isinstance(leaf, KeyBits):
@@ -122,6 +139,8 @@ def _keys(leaf: KeyBits) -> Any:
 
 def _placed(leaf: Leaf, like: Any) -> Any:
     """A value in the way in which a tree has it."""
+    if isinstance(leaf, np.ndarray) and _spelled(like) != _spelled(leaf):
+        return leaf.item() if leaf.dtype.itemsize == 8 else jax.device_put(leaf)
     if isinstance(like, _NUMBERS):
         assert isinstance(leaf, np.ndarray)
         return type(like)(leaf.item())

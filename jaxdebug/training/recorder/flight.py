@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import jax
 
-from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
 from jaxdebug.programs._jax import ir
-from jaxdebug.programs._jax.arrival import has_arrived
-from jaxdebug.training.errors import BundleError
+from jaxdebug.programs._jax.arrival import has_arrived, is_donated, received
+from jaxdebug.programs._jax.memory import ran_out
+from jaxdebug.reports.error_text import in_one_line
+from jaxdebug.statistics.statistic import Statistic
+from jaxdebug.training.errors import BundleError, NoCallError
 from jaxdebug.training.recorder.arguments import (
     Call,
     Flat,
@@ -26,22 +27,30 @@ from jaxdebug.training.recorder.arguments import (
 )
 from jaxdebug.training.recorder.history import History
 from jaxdebug.training.recorder.incident import Incident
-from jaxdebug.training.recorder.kept import Keeping
+from jaxdebug.training.recorder.investigation import investigate
+from jaxdebug.training.recorder.lookout import Lookout, Trouble
 from jaxdebug.training.recorder.observer import Observer, Watching
-from jaxdebug.training.recorder.replay import replay
+from jaxdebug.training.recorder.outside import Outside
+from jaxdebug.training.recorder.past import Past
 from jaxdebug.training.recorder.signals import Signals
-from jaxdebug.training.recorder.snapshots import Snapshot, finite, take
 
 TRACED = (
     "expected a watched step to be called with arrays; found tracers. Watch the "
     "outermost function, which is called once for each step, not one that is called "
     "inside jit, grad or scan."
 )
+MOST = 3
+"""Incidents that are looked into; an event says that there was another."""
+
+WAITING = 16
+"""Samples that may be on their way to the host."""
+
+DROPPED = f"samples are dropped while more than {WAITING} wait for the device"
+OUTSIDE = (
+    "the step keeps its state outside of its arguments ({}). Watch a function that is "
+    "given its state and returns it, such as the jitted one inside"
+)
 REPLACED = "the state was not the one that the step before returned"
-
-
-class NoCallError(TypeError):
-    """A watched step was called inside a trace; the message is complete."""
 
 
 class Flight:
@@ -51,47 +60,69 @@ class Flight:
         step: the number of the next call.
         incidents: values that were not finite.
         is_off: whether watching failed, and was given up.
+        dropped: samples that were never looked at.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
         every: int,
-        observer: Observer,
-        most: int,
+        statistics: Sequence[str | Statistic],
+        memory: int | None,
+        keep: int,
         history: History,
         tell: Callable[[Incident], None],
         bundle: Callable[[Incident, Flat], Any] | None = None,
     ) -> None:
         self.function, self.every, self.history = function, every, history
-        self.observer, self.tell, self.bundle = observer, tell, bundle
+        self.tell, self.bundle = tell, bundle
+        self.observer = Observer(function, statistics, memory, self._note)
         self.step = 0
         self.incidents: list[Incident] = []
         self.is_off = False
+        self.dropped = 0
         self._again = False
-        self._untold: list[Incident] = []
+        self._untold: list[Incident | str] = []
         self._flattening = flattening(function)
         self._links: Links | None = None
         self._before: tuple[Any, Call] | None = None
+        self._outside: Outside | None = None
         self._now: Call = ((), {})
         self._signals = Signals()
-        self._recorded: dict[int, dict[str, float]] = {}
         self._watching = deque[Watching]()
-        self._snapshots: list[Snapshot] = []
-        self._keeping = Keeping(self._flattening, most)
-        self._finite_before = 0
-        self._benign = set[str]()
+        self._past = Past(self._flattening, keep, self._note)
+        self._lookout = Lookout()
+        self._is_enough = False
 
     def before(self, now: Call) -> None:
         """Before a call: look at what has arrived, then observe or keep."""
         if self._guarded(self._arrive, False) and self._guarded(self._look, now):
             self._now = now
+            if self.step < 2:  # the first call may only set up what the others change
+                self._guarded(self._look_outside)
         self._tell()
+
+    def gives_way(self, error: Exception) -> bool:
+        """Let go of all copies if a call failed for want of memory.
+
+        Returns:
+            Whether it may be called again: it is compiled, so that it changed nothing,
+            and its arguments were not given away.
+        """
+        flat = jax.tree.leaves(self._now)
+        again = hasattr(self.function, "lower") and not any(map(is_donated, flat))
+        if not ran_out(error) or not self._past.snapshots:
+            return False
+        self._past.give_up("the step itself needs the memory of the copies")
+        return again
 
     def after(self, out: Any) -> None:
         """After a call: send its scalars to the host."""
         self._guarded(self._signals.start, self.step, out)
+        if self._outside is not None:
+            self._guarded(self._refuse_outside, self._outside)
         self._guarded(self.observer.ran)
+        self._guarded(self.history.called, self.step, self._now)
         self._before = out, self._now
         self.step += 1
 
@@ -110,31 +141,50 @@ class Flight:
             raise
         except Exception as error:
             self.is_off = True
-            self._snapshots = []
-            self._keeping.forget(self.step + 1)
-            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self._past.clear()
+            said = in_one_line(error)
             record = {"message": said, "traceback": traceback.format_exc()}
             self.history.event(self.step, "watching-off", record)
-            warnings.warn(
-                f"watch: nothing is watched from step {self.step} on: {said}. The "
-                "training goes on; please report this with the traceback, which is "
-                "among the events.",
-                RuntimeWarning,
-                stacklevel=4,
+            self._untold.append(
+                f"nothing is watched from step {self.step} on: {said}. The training "
+                "goes on; please report this with the traceback, which is among the "
+                "events."
             )
         return not self.is_off
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, []
-        for incident in untold:
-            self.tell(incident)
+        for one in untold:
+            if isinstance(one, Incident):
+                self.tell(one)
+            else:
+                warnings.warn(f"watch: {one}", RuntimeWarning, stacklevel=4)
+
+    def _note(self, message: str) -> None:
+        """Say later, when nothing can fail by it, what is watched no more."""
+        self.history.event(self.step, "fallback", {"message": message})
+        self._untold.append(message)
 
     def _look(self, now: Call) -> None:
         goes_on = self._goes_on(now)
         if self.step % self.every == 0 or not goes_on or self._again:
-            self._sample(now)
-        elif self._links is not None:
-            self._keeping.keep(self.step, self._links, now)
+            with jax.transfer_guard("allow"):  # the user's is for the user's program
+                self._sample(now)
+        # A sampled step too, where the device is so far behind that none was copied.
+        if self._links is not None and not self._past.begins_at(self.step):
+            self._past.keep(self.step, self._links, now)
+
+    def _look_outside(self) -> None:
+        self._outside = Outside(self.function)
+
+    def _refuse_outside(self, before: Outside) -> None:
+        """Run nothing again of a step whose state is not among its arguments."""
+        self._outside, names = None, before.changed()
+        if not names:
+            return
+        why = OUTSIDE.format(", ".join(names[:3]) + (", ..." if names[3:] else ""))
+        self._past.close(why)
+        self.observer.arguments_alone(why)
 
     def _goes_on(self, now: Call) -> bool:
         """Whether a call gets the state that the one before left."""
@@ -147,105 +197,97 @@ class Flight:
             return True
         if self._links.hold(*before, now):
             return True
+        # What is on its way may need the copies that are let go now.
+        self._arrive(True)
         self.history.event(self.step, "state-replaced", {"message": REPLACED})
-        self._links, self._snapshots = None, []
-        self._keeping.forget(self.step)
+        self._links, self._lookout.is_spoilt = None, False
+        self._past.clear()
         return False
 
     def _sample(self, now: Call) -> None:
         flat = self._flattening.of(*now)
         if any(map(ir.is_traced, flat.leaves)):
             raise NoCallError(TRACED)
-        self._snapshots.append(take(self.step, flat))
         given = None
         if self._links is not None:
             sources = enumerate(self._links.sources)
             given = [i for i, source in sources if source is None]
         watching = self.observer.observe(self.step, flat, given)
+        if not self._lookout.is_spoilt:  # what comes of it says nothing new
+            self._past.snapshot(self.step, flat, self.observer.needs)
         # Once it is known what a batch is, part of one may be observed.
         self._again = watching is None and given is None
         if watching is not None:
             self._watching.append(watching)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop the oldest samples if the device is too far behind the host."""
+        while len(self._watching) > WAITING:
+            step = self._watching.popleft().step
+            if not self.dropped:
+                self._untold.append(f"{DROPPED}; the first is that of step {step}")
+            self.dropped += 1
+            self.history.event(step, "samples-dropped", {"message": DROPPED})
+
+    @property
+    def waiting(self) -> int:
+        """Samples that are on their way to the host."""
+        return len(self._watching)
 
     def _arrive(self, wait: bool) -> None:
-        trouble: tuple[int, tuple[str, ...]] | None = None
-        for step, numbers in self._signals.arrived(wait=wait):
-            self._recorded[step] = numbers
-            self.history.scalars(step, numbers)
-            signs = tuple(n for n, x in numbers.items() if not math.isfinite(x))
-            signs = tuple(name for name in signs if name not in self._benign)
-            if signs and trouble is None:
-                trouble = step, signs
-            elif not signs and trouble is None:
-                self._finite_before = step + 1
+        self._arrive_scalars(wait)
         while self._watching and (wait or has_arrived(self._watching[0].packed)):
             step, packed, observation = self._watching.popleft()
-            reading = observation.read(np.asarray(packed))
+            reading = observation.read(*received([packed]))
             self.history.sample(step, reading)
             spoilt = reading.spoilt()
-            if spoilt and trouble is None:
-                trouble = step - 1, spoilt
-            elif not spoilt:
-                self._forget(step)
-        if trouble is not None and not self.incidents:
-            self._investigate(*trouble)
+            if spoilt and not self._lookout.is_spoilt:
+                # They know the step; told after it, they were trouble of their own.
+                self._arrive_scalars(True)
+            self._investigate(self._lookout.parameters(step, spoilt))
+            # Where scalars are missing, what went before is known by the parameters.
+            known = self._lookout.finite_before >= step or not self._signals.found
+            if known and not spoilt:
+                self._past.forget(step)
+        if self.observer.is_off and not self._watching:
+            self._past.forget(self._lookout.finite_before)  # by the scalars alone
 
-    def _forget(self, step: int) -> None:
-        """Drop what came before a snapshot that is known to be good."""
-        if self._finite_before < step and self._signals.found:
-            return
-        self._snapshots = [s for s in self._snapshots if s.step >= step]
-        self._keeping.forget(step)
-        for old in [each for each in self._recorded if each < step]:
-            del self._recorded[old]
+    def _arrive_scalars(self, wait: bool) -> None:
+        for step, numbers in self._signals.arrived(wait=wait):
+            if not self._lookout.is_spoilt:
+                self._past.recorded[step] = numbers
+            self.history.scalars(step, numbers)
+            self._investigate(self._lookout.scalars(step, numbers))
 
-    def _investigate(self, seen: int, signs: tuple[str, ...]) -> None:
-        incident, flat = self._incident(seen, signs)
-        if incident.report is not None and incident.report.ok:
-            self._benign.update(signs)  # infinite as it was meant
+    def _investigate(self, trouble: Trouble | None) -> None:
+        if trouble is None:
             return
+        if len(self.incidents) == MOST:
+            self._lookout.looked_into(trouble, lasts=False)
+            if not self._is_enough:
+                self._is_enough = True
+                self.history.event(trouble.seen, "nonfinite-again", trouble._asdict())
+            return
+        known = self._lookout.known_before
+        with jax.transfer_guard("allow"):
+            incident, flat = investigate(
+                self.function, self._flattening, self._links, self._past, trouble, known
+            )
+        if incident.report is not None and not incident.report.findings:
+            self._lookout.is_meant(trouble)
+            return
+        self._lookout.looked_into(trouble, lasts=not incident.is_skipped)
         if flat is not None:
             incident = replace(incident, bundle=self._bundled(incident, flat))
         self.incidents.append(incident)
         self._untold.append(incident)
-        self.history.finding(seen, incident.finding)
+        self.history.finding(trouble.seen, incident.finding)
         if incident.report is not None:
             report = json.loads(incident.report.to_json())
-            self.history.event(seen, "nonfinite", report)
-
-    def _incident(
-        self, seen: int, signs: tuple[str, ...]
-    ) -> tuple[Incident, Flat | None]:
-        """Run the steps since the last good snapshot again; and what the step got."""
-        good = [s for s in self._snapshots if s.step <= seen]
-        # The first may hold an infinity as it was meant.
-        while len(good) > 1 and not all(self._is_good(good[-1])):
-            good.pop()
-        if not good:
-            lost = self._keeping.lost
-            why = lost[1] if lost else "there is no snapshot from before"
-            return Incident(seen, signs, unlike=why), None
-        try:
-            replayed = replay(
-                self.function,
-                self._flattening,
-                self._links,
-                good[-1],
-                self._keeping,
-                seen,
-                self._recorded,
-            )
-        except LookupError as error:
-            return Incident(seen, signs, unlike=str(error)), None
-        report, untraced = None, ""
-        args, kwargs = replayed.flat.call(replayed.flat.leaves)
-        try:
-            report = locate_nonfinite(self.function)(*args, **kwargs)
-        except Exception as error:  # whatever the user's Python raises in a trace
-            said = f"it cannot be traced: {type(error).__name__}: {error}"
-            untraced = said.partition("\n")[0]
-        made = replayed.step, replayed.started, not replayed.unlike, replayed.unlike
-        return Incident(seen, signs, *made, report, untraced), replayed.flat
+            self.history.event(trouble.seen, "nonfinite", report)
+        if not incident.is_skipped:
+            self._past.clear()
 
     def _bundled(self, incident: Incident, flat: Flat) -> str:
         """Keep what the step got on the disk, if that is wanted and can be done."""
@@ -256,10 +298,3 @@ class Flight:
         except (OSError, BundleError, ValueError) as error:
             self.history.event(incident.seen, "no-bundle", {"message": str(error)})
             return ""
-
-    def _is_good(self, snapshot: Snapshot) -> list[bool]:
-        leaves = snapshot.flat.leaves
-        if self._links is not None:
-            pairs = zip(leaves, self._links.sources, strict=True)
-            leaves = [leaf for leaf, source in pairs if source is not None]
-        return finite(leaves)

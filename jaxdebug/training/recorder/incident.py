@@ -27,6 +27,7 @@ class Incident:
         untraced: why it is not, although the step is.
         bundle: folder with what the step was given, for `jd.replay`; empty if there
             is none.
+        is_skipped: whether the step passed over it, and the state is finite.
     """
 
     seen: int
@@ -38,6 +39,7 @@ class Incident:
     report: NonfiniteReport | None = None
     untraced: str = ""
     bundle: str = ""
+    is_skipped: bool = False
 
     @property
     def finding(self) -> Finding:
@@ -45,18 +47,23 @@ class Incident:
         signs = ", ".join(self.signs)
         evidence = {"seen": self.seen, "step": self.step, "exact": self.exact}
         report = self.report
+        code = "skipped-step" if self.is_skipped else "nonfinite-step"
         if report is None:
             why = f"; which operation is not known, because {self.untraced}"
             message = f"{self._steps()}; first seen in {signs}"
             message += why if self.untraced else ""
-            return found("nonfinite-step", "step", message, evidence=evidence)
-        made = report.cause or report.failed
+            return found(code, "step", message, evidence=evidence)
+        made, given = report.cause or report.failed, report.given
+        remedies = report.remedies
+        if given is not None and report.findings:  # nothing is wrong with the step
+            remedies = report.findings[0].remedies
+        where = "step" if given is None else given.name
         return found(
-            "nonfinite-step",
-            made.layer if made else "step",
+            code,
+            made.layer if made else where,
             f"{self._steps()}: {report.reason or 'what made it was not found'}; first "
             f"seen in {signs}",
-            remedies=report.remedies or None,
+            remedies=remedies or None,
             line=made.line if made else None,
             evidence=evidence,
         )
@@ -70,7 +77,7 @@ class Incident:
     def __str__(self) -> str:
         said = self.finding
         at = f" at {said.line}" if said.line else ""
-        head = f"not finite {said.where}{at}: {said.message}."
+        head = f"not finite in {said.where}{at}: {said.message}."
         kept = f"What the step was given: {self.bundle}" if self.bundle else ""
         parts = head, kept, self.report
         return "\n\n".join(str(part) for part in parts if part)

@@ -14,6 +14,7 @@ from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.statistics.probe import probed_program
 from jaxdebug.statistics.site_statistics import Layout, Statistics
 from jaxdebug.training.recorder.words import Packing, checksums, pack, packing_of
+from jaxdebug.training.trends.facts import NO_FACTS, Facts, facts_of
 
 
 class Reading(NamedTuple):
@@ -22,6 +23,8 @@ class Reading(NamedTuple):
     statistics: Statistics
     checksums: dict[str, int]
     """Of each flat argument, by path."""
+    facts: Facts = NO_FACTS
+    """What the program says of them."""
 
     def spoilt(self) -> tuple[str, ...]:
         """Parameters that hold a value that is not finite."""
@@ -43,13 +46,15 @@ class Observation(NamedTuple):
     """Path of each flat argument."""
     memory: int
     """Bytes that it takes besides its arguments."""
+    facts: Facts = NO_FACTS
+    """What the program says of its arguments."""
 
     def read(self, packed: np.ndarray) -> Reading:
         """What the numbers say."""
         core, extras, sums = self.packing.unpack(packed)
         statistics = Statistics(tuple(core), tuple(extras), self.layout)
         named = zip(self.inputs, map(int, sums), strict=True)
-        return Reading(statistics, dict(named))
+        return Reading(statistics, dict(named), self.facts)
 
 
 def make_observation(
@@ -83,4 +88,5 @@ def make_observation(
         probed.layout,
         tuple("/".join(path[1:]) for path in path_names((args, kwargs))),
         analysis.temp_size_in_bytes if analysis is not None else 0,
+        facts_of(probed.flow) if probed.flow is not None else NO_FACTS,
     )

@@ -9,8 +9,13 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs._jax.arrival import send
+from jaxdebug.programs._jax.memory import ran_out
+from jaxdebug.reports.error_text import in_one_line
 from jaxdebug.training.recorder.arguments import Flat
 from jaxdebug.training.recorder.observation import Observation, make_observation
+from jaxdebug.training.recorder.outside import undone
+from jaxdebug.training.recorder.room import free_memory, is_in_host_memory, takes
 
 LEAST = 8
 """Smaller parts of a batch than one in so many are not tried."""
@@ -49,6 +54,8 @@ class Observer:
         self.part = 1
         """One in how many examples is observed; 0 for the arguments alone."""
         self.is_off = False
+        self.needs = 0
+        """Bytes that the last observation takes, about as many as the step."""
         self._doubt = ""
         self._made: dict[Hashable, Observation] = {}
 
@@ -68,20 +75,22 @@ class Observer:
             try:
                 observation = self._at(cut)
             except Exception as error:  # whatever the user's Python raises in a trace
-                said = f"it cannot be traced: {type(error).__name__}: {error}"
-                self._doubt = said.partition("\n")[0]
+                self._doubt = f"it cannot be traced: {in_one_line(error)}"
                 if self.part == 1:
                     return None
                 self._fall_back(self._doubt, 0)
                 continue
-            needed = observation.memory + _bytes(cut.leaves)
+            self.needs = observation.memory
+            needed = observation.memory + takes(cut.leaves)
             if needed <= self._free(cut.leaves):
                 try:
                     packed = observation.run(cut.leaves)
-                    packed.copy_to_host_async()
+                    if _may_block(cut.leaves):
+                        packed.block_until_ready()
+                    send([packed])
                     return Watching(step, packed, observation)
                 except jax.errors.JaxRuntimeError as error:
-                    if "RESOURCE_EXHAUSTED" not in str(error):
+                    if not ran_out(error):
                         raise
             if given is None:
                 return None  # At the next step it is known what a batch is.
@@ -95,6 +104,11 @@ class Observer:
         """That the step itself ran: what raised in its trace was no mistake of it."""
         if self._doubt:
             self._fall_back(self._doubt, 0)
+
+    def arguments_alone(self, why: str) -> None:
+        """Trace the step no more."""
+        if self.part:
+            self._fall_back(why, 0)
 
     def _fall_back(self, why: str, part: int) -> None:
         """Observe less from now on."""
@@ -114,25 +128,30 @@ class Observer:
         if key not in self._made:
             function = self.function if self.part else _nothing
             args, kwargs = flat.apart(flat.leaves)
-            self._made[key] = make_observation(function, args, kwargs, self.statistics)
+            with undone(self.function):  # the user calls it too
+                made = make_observation(function, args, kwargs, self.statistics)
+            self._made[key] = made
         return self._made[key]
 
     def _free(self, leaves: Sequence[Any]) -> float:
         if self.memory is not None:
             return self.memory
-        devices = [leaf.devices() for leaf in leaves if isinstance(leaf, jax.Array)]
-        stats = [device.memory_stats() for each in devices[:1] for device in each]
-        known = [s for s in stats if s and "bytes_limit" in s]
-        left = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in known]
-        return SHARE * min(left) if left else float("inf")
+        return SHARE * free_memory(leaves)
+
+
+def _may_block(leaves: Sequence[Any]) -> bool:
+    """Whether two programs at once may wait for each other for ever.
+
+    Several devices of the CPU share threads: a collective operation of one program may
+    hold those that one of another program waits for, and XLA then ends the process.
+    """
+    arrays = (leaf for leaf in leaves if isinstance(leaf, jax.Array))
+    shared = (one for one in arrays if len(one.sharding.device_set) > 1)
+    return any(is_in_host_memory(one.sharding) for one in shared)
 
 
 def _nothing(*_: Any, **__: Any) -> tuple[()]:
     return ()
-
-
-def _bytes(leaves: Sequence[Any]) -> int:
-    return sum(getattr(leaf, "nbytes", 8) for leaf in leaves)
 
 
 def _part_of(flat: Flat, given: Sequence[int], part: int) -> Flat:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxdebug.training.recorder.arguments import Flat, Flattening, Links
-from jaxdebug.training.recorder.kept import Keeping
+from jaxdebug.training.recorder.lookout import Trouble
+from jaxdebug.training.recorder.past import Past
 from jaxdebug.training.recorder.signals import Signals
 from jaxdebug.training.recorder.snapshots import Snapshot, copied, finite
 
@@ -25,6 +26,8 @@ class Replayed(NamedTuple):
     """Its arguments."""
     unlike: str
     """What differs from the first time; empty if the replay is exact."""
+    lasts: bool
+    """Whether the state that the step left is not finite."""
 
 
 def replay(
@@ -32,9 +35,9 @@ def replay(
     flattening: Flattening,
     links: Links | None,
     snapshot: Snapshot,
-    keeping: Keeping,
-    until: int,
-    recorded: Mapping[int, Numbers],
+    past: Past,
+    trouble: Trouble,
+    known: int,
 ) -> Replayed:
     """Run the steps from a snapshot again, until one makes what is not finite.
 
@@ -43,24 +46,23 @@ def replay(
         flattening: of its arguments.
         links: which of them the step before left; None if there was none.
         snapshot: where to begin.
-        keeping: what was new in each step.
-        until: the last step to run.
-        recorded: signals of the first time, by step.
+        past: what was new in each step, and its scalars.
+        trouble: what was seen, at the last step to run.
+        known: steps before this one were looked into already.
 
     Raises:
         LookupError: if that cannot be done; says why.
     """
-    kept = {each.step: each for each in keeping.steps}
+    kept = {each.step: each for each in past.keeping.steps}
     flat, unlike = snapshot.flat, ""
     left: list[Any] = []
-    for step in range(snapshot.step, until + 1):
+    for step in range(snapshot.step, trouble.seen + 1):
         if step > snapshot.step:
             if links is None or step not in kept:
-                why = f"what step {step} was given was not kept"
-                raise LookupError(keeping.lost[1] if keeping.lost else why)
-            flat = flat._replace(
-                leaves=_next(links, left, keeping.leaves(kept[step], links))
-            )
+                lost = f"what step {step} was given was not kept"
+                raise LookupError(past.why or lost)
+            given = past.keeping.leaves(kept[step], links)
+            flat = flat._replace(leaves=_next(links, left, given))
         args, kwargs = flat.call(copied(flat.leaves))
         before = finite(flat.leaves)
         out = function(*args, **kwargs)
@@ -68,14 +70,16 @@ def replay(
         signals = Signals()
         signals.start(step, out)
         ((_, numbers),) = [*signals.arrived(wait=True)] or [(step, {})]
-        if step in recorded and not _same(recorded[step], numbers):
+        first = past.recorded.get(step)
+        if first is not None and not _same(first, numbers):
             unlike = (
                 unlike or f"the scalars of step {step} are others than the first time"
             )
-        if not all(map(math.isfinite, numbers.values())) or _spoilt(
-            links, left, before
-        ):
-            return Replayed(step, snapshot.step, flat, unlike)
+        lasts = _spoilt(links, left, before)
+        bad = lasts or not all(map(math.isfinite, numbers.values()))
+        skipped = trouble.is_skipped and step == trouble.seen
+        if step >= known and (bad or skipped):
+            return Replayed(step, snapshot.step, flat, unlike, lasts)
     raise LookupError("run again, every step is finite: it is not the same twice")
 
 

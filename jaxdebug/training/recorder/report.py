@@ -15,6 +15,7 @@ from jaxdebug.findings.finding import worst_first
 from jaxdebug.findings.rules.all_rules import rules
 from jaxdebug.reports import Column, Document, Section, Verdict
 from jaxdebug.training.recorder.history import Event, History
+from jaxdebug.training.recorder.sightings import place_of
 from jaxdebug.training.runs.summary import scalar_summary
 
 
@@ -25,7 +26,8 @@ class WatchReport(Report):
     Attributes:
         name: of the step.
         verdict: fail if an error was found; inconclusive if nothing was watched.
-        findings: of the training, and of the last sampled step.
+        findings: of the training, and of every sampled step. What the last one shows
+            still has its numbers.
         steps: how many there were.
         samples: how many of them were observed.
         scalars: how each went: first, last, smallest, largest, where it was not finite.
@@ -46,7 +48,8 @@ class WatchReport(Report):
 
     def _document(self) -> Document:
         found = len(self.findings)
-        head = f"{found or 'no'} findings in {self.steps} steps, {self.samples} samples"
+        noun = "finding" if found == 1 else "findings"
+        head = f"{found or 'no'} {noun} in {self.steps} steps, {self.samples} samples"
         return Document(
             f"training {self.name}", self.verdict, head, tuple(_sections(self))
         )
@@ -76,7 +79,10 @@ def watch_report(name: str, steps: int, history: History) -> WatchReport:
     if history.samples:
         _, last = history.samples[-1]
         layout = last.statistics.layout
-        findings += rules(list(last.statistics))
+        now = rules(list(last.statistics))
+        places = set(map(place_of, now))
+        # What is found still is said with the numbers of now.
+        findings = [one for one in findings if place_of(one) not in places] + now
         unseen += [str(part) for part in layout.unseen]
         unseen += [f"{'/'.join(path)}: {why}" for path, why in layout.unidentified]
     errors = any(finding.severity is Severity.ERROR for finding in findings)

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
-from jaxdebug.programs._jax.arrival import has_arrived, is_donated
+from jaxdebug.programs._jax.arrival import has_arrived, is_donated, received, send
 from jaxdebug.programs.parameters.leaves import path_names, short_paths
 
-COUNTERS = ("notfinite_count", "total_notfinite")
-"""What `optax.apply_if_finite` counts; integers that are signals too."""
+SKIPPED, SKIPPED_NOW = "total_notfinite", "notfinite_count"
+"""What `optax.apply_if_finite` counts: steps, and those in a row up to this one."""
 
 _MOVED = (KeyError, IndexError, AttributeError, TypeError)
 """What a reader raises where a result has another structure than the first."""
@@ -52,7 +51,7 @@ def _is_signal(leaf: Any, name: str) -> bool:
     dtype = getattr(leaf, "dtype", None)
     if dtype is None or getattr(leaf, "shape", None) != ():
         return False
-    return name in COUNTERS or jnp.issubdtype(dtype, jnp.floating)
+    return name in (SKIPPED, SKIPPED_NOW) or jnp.issubdtype(dtype, jnp.floating)
 
 
 def _reader(path: Any, out: Any, leaf: Any) -> Callable[[Any], Any] | None:
@@ -100,10 +99,8 @@ class Signals:
         except _MOVED:
             self.found = find_signals(out)
             leaves = [signal.read(out) for signal in self.found]
-        for leaf in leaves:
-            if isinstance(leaf, jax.Array):
-                leaf.copy_to_host_async()
         if leaves:
+            send(leaves)
             self.waiting.append((step, self.found, leaves))
 
     def arrived(self, *, wait: bool = False) -> Iterator[tuple[int, dict[str, float]]]:
@@ -118,11 +115,7 @@ class Signals:
                 return
             self.waiting.popleft()
             # What the user donated before it was read is gone.
-            yield (
-                step,
-                {
-                    signal.name: float(np.asarray(leaf))
-                    for signal, leaf in zip(signals, leaves, strict=True)
-                    if not is_donated(leaf)
-                },
-            )
+            pairs = zip(signals, leaves, strict=True)
+            here = {s.name: leaf for s, leaf in pairs if not is_donated(leaf)}
+            numbers = map(float, received(here.values()))
+            yield step, dict(zip(here, numbers, strict=True))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.training.recorder.arguments import Flat
+from jaxdebug.training.recorder.room import takes_of_host
 
 
 class Snapshot(NamedTuple):
@@ -17,6 +18,8 @@ class Snapshot(NamedTuple):
 
     step: int
     flat: Flat
+    host: int
+    """Bytes of host memory that they take."""
 
 
 @jax.jit
@@ -41,7 +44,8 @@ def copied(leaves: Sequence[Any]) -> list[Any]:
 
 def take(step: int, flat: Flat) -> Snapshot:
     """A snapshot of the arguments of a step, before it runs."""
-    return Snapshot(step, flat._replace(leaves=copied(flat.leaves)))
+    leaves = copied(flat.leaves)
+    return Snapshot(step, flat._replace(leaves=leaves), takes_of_host(leaves))
 
 
 @jax.jit

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxdebug.programs.places import Site
-from jaxdebug.statistics.site_statistics import Statistics
 from jaxdebug.training.layout import Layout, Row
+from jaxdebug.training.recorder.unit_numbers import unit_numbers
 
 COLUMNS = (
     *("count", "nonfinite", "zeros", "mean", "rms", "std", "max", "smallest"),
-    *("ratio", "lost", "confidence"),
+    *("ratio", "lost", "dead", "saturated", "worst", "largest", "unused"),
 )
 """Statistics that are one number for each site and iteration."""
 
 
-def table_of(statistics: Statistics) -> tuple[Layout, np.ndarray]:
+def table_of(
+    measured: Iterable[tuple[Site, Mapping[str, Any]]],
+) -> tuple[Layout, np.ndarray]:
     """Names and numbers; NaN where a statistic is none of a site's.
 
     A site in a scan that has a row for each iteration has one here, as `block[3]`.
-    What is a number for each unit is not part of it.
+    What is a number for each unit is summed up.
+
+    Args:
+        measured: sites with their summaries.
     """
-    rows = list(_rows(statistics))
-    values = np.array([[_number(one, name) for name in COLUMNS] for _, one in rows])
     names: dict[Row, None] = {}
-    for row, _ in rows:
-        names[_unlike(row, names)] = None
-    return Layout(tuple(names), COLUMNS), values.reshape(len(rows), len(COLUMNS))
-
-
-def _rows(statistics: Statistics) -> Iterator[tuple[Row, Mapping[str, Any]]]:
-    for site, numbers in statistics:
-        known = {k: np.asarray(v) for k, v in numbers.items() if k in COLUMNS}
-        shape = np.shape(known.get("rms", known.get("confidence", 0.0)))
-        known = {k: v for k, v in known.items() if v.shape == shape}
-        for index in np.ndindex(shape):
+    values = []
+    for site, numbers in measured:
+        known = unit_numbers(site.kind, numbers)
+        shape = np.shape(known.get("count", 0.0))
+        columns = [known.get(name, np.nan) for name in COLUMNS]
+        for index in np.ndindex(shape) if shape else ((),):
             place = f"[{','.join(map(str, index))}]" if index else ""
             row = Row(f"{site.name}{place}", _direction(site), site.kind)
-            yield row, {name: value[index] for name, value in known.items()}
+            names[_unlike(row, names)] = None
+            values.append([_at(column, shape, index) for column in columns])
+    table = np.array(values, np.float64).reshape(len(values), len(COLUMNS))
+    return Layout(tuple(names), COLUMNS), table
+
+
+def _at(column: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> float:
+    """The number of one iteration; NaN where there is not one for each."""
+    # `np.shape` of a number takes longer than all the rest.
+    if getattr(column, "shape", ()) != shape:
+        return np.nan
+    return column[index] if index else column
 
 
 def _direction(site: Site) -> str:
@@ -52,10 +61,6 @@ def _direction(site: Site) -> str:
         case "update":
             return "update"
     return ""
-
-
-def _number(numbers: Mapping[str, Any], name: str) -> float:
-    return float(numbers.get(name, np.nan))
 
 
 def _unlike(row: Row, others: Mapping[Row, None]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from jaxdebug.reports import Column, Document, Section, Verdict
 
 if TYPE_CHECKING:
     from jaxdebug.training.runs.run import Run
+
+WORDS = 300
+"""Characters of an event that has no message of its own."""
 
 
 def run_document(run: Run) -> Document:
@@ -55,7 +58,9 @@ def _headline(run: Run) -> str:
     last = max(int(steps[-1]) for steps in every)
     count = sum(map(len, sampled))
     end = "closed" if run.finished else "not closed: it runs still, or was killed"
-    found = f"{len(run.findings)} findings" if run.findings else "no findings recorded"
+    number = len(run.findings)
+    found = f"{number or 'no'} {'finding' if number == 1 else 'findings'}"
+    found += "" if number else " recorded"
     return f"{found}; last step {last}, {count} samples; {end}"
 
 
@@ -97,8 +102,18 @@ def _events(run: Run) -> Iterator[Section]:
     counts = Counter(event.kind for event in others)
     counted = ", ".join(f"{kind} {count}" for kind, count in counts.items())
     columns = (Column("step", "number"), Column("event", "path"), Column("what"))
-    rows = [(e.step, e.kind, json.dumps(e.content)) for e in others]
+    rows = [(e.step, e.kind, _in_short(e.content)) for e in others]
     yield Section("Events", (f"{counted}.",), cut(columns, rows))
+
+
+def _in_short(content: Any) -> str:
+    """What an event says first; JSON has all of it."""
+    if isinstance(content, Mapping):
+        for key in ("message", "reason"):
+            if key in content:
+                return str(content[key])
+    text = json.dumps(content)
+    return text if len(text) <= WORDS else f"{text[:WORDS]}…"
 
 
 def _sessions(run: Run) -> Section:

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 
 from jaxdebug.training.bundle import Bundle, read_bundle, write_bundle
-from jaxdebug.training.bundle.tree import leaves_by_path
+from jaxdebug.training.bundle.tree import leaves_by_path, restored
 from jaxdebug.training.errors import BundleError
 
 
@@ -144,3 +144,13 @@ def test_sharded_arrays_are_put_back_where_they_were(tmp_path: Path) -> None:
     spec = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     tree = {"x": jax.device_put(jnp.arange(8.0), spec)}
     assert_same(bundled(tmp_path, tree).restore(tree), tree)
+
+
+def test_a_counter_that_begins_as_a_number_is_an_array_later(tmp_path: Path) -> None:
+    later, first = {"step": jnp.int32(7)}, {"step": 0}
+    for kept, like in ((later, first), (first, later)):
+        again = restored(leaves_by_path(kept), like)
+        assert int(again["step"]) == int(kept["step"])
+        assert isinstance(again["step"], type(kept["step"]))
+    with pytest.raises(BundleError, match="expected float64"):
+        restored(leaves_by_path(later), {"step": 0.0})

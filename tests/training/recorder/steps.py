@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import flax.linen as nn
@@ -14,33 +14,18 @@ import numpy as np
 import optax
 from flax import nnx
 from flax.training.train_state import TrainState
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
-RANDOM = np.random.default_rng(0)
-X, W = RANDOM.normal(size=(8, 4)).astype(np.float32), np.ones((4, 3), np.float32)
-Y = RANDOM.integers(0, 3, 8)
-
-
-class Trained(NamedTuple):
-    """What a training left: the step as it was wrapped, and all arrays of the state."""
-
-    step: Any
-    state: Any
-
-
-def batches(count: int, bad: int | None = None) -> list[Any]:
-    """Batches of host arrays; in a bad one a square overflows."""
-    found = [X * (1 + 0.01 * i) for i in range(count)]
-    if bad is not None:
-        found[bad] = found[bad].copy()
-        found[bad][0] = 3e30
-    return found
-
-
-def objective(logits: Any, x: Any) -> Any:
-    """Cross entropy, and an energy of the inputs that weighs nothing."""
-    entropy = optax.softmax_cross_entropy_with_integer_labels(logits, Y).mean()
-    return entropy + 0.0 * jnp.sum(jnp.square(x))
+from tests.training.recorder.trained import (
+    Train,
+    Trained,
+    W,
+    Wrap,
+    X,
+    Y,
+    objective,
+)
 
 
 def plain(wrap: Wrap, data: Sequence[Any]) -> Trained:
@@ -147,10 +132,144 @@ def equinox_module(wrap: Wrap, data: Sequence[Any]) -> Trained:
     return Trained(step, eqx.filter(model, eqx.is_array))
 
 
-STEPS = {
+def two_optimizers(wrap: Wrap, data: Sequence[Any]) -> Trained:
+    """Two players in turn: a function of Python around two that are compiled."""
+    slow, fast = optax.adam(1e-3), optax.sgd(0.05)
+
+    def score(judge: Any, maker: Any, x: Any) -> Any:
+        return objective(jnp.tanh(x @ maker) @ judge, x)
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def judge_step(judge: Any, state: Any, maker: Any, x: Any) -> Any:
+        value, g = jax.value_and_grad(score)(judge, maker, x)
+        updates, state = fast.update(g, state)
+        return optax.apply_updates(judge, updates), state, value
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def maker_step(maker: Any, state: Any, judge: Any, x: Any) -> Any:
+        value, g = jax.value_and_grad(lambda m: -score(judge, m, x))(maker)
+        updates, state = slow.update(g, state, maker)
+        return optax.apply_updates(maker, updates), state, value
+
+    def step(judge: Any, maker: Any, x: Any) -> Any:
+        *judge, lost = judge_step(*judge, maker[0], x)
+        *maker, won = maker_step(*maker, judge[0], x)
+        return judge, maker, {"judge": lost, "maker": won}
+
+    judge, maker = jnp.asarray(np.eye(3, dtype=np.float32)), jnp.array(W)
+    players = [judge, fast.init(judge)], [maker, slow.init(maker)]
+    step = wrap(step)
+    for x in data:
+        *players, _ = step(*players, x)
+    return Trained(step, players)
+
+
+def skipping(wrap: Wrap, data: Sequence[Any]) -> Trained:
+    """Updates that are not finite are left out, and counted."""
+    optimizer = optax.apply_if_finite(optax.adam(1e-2), 3)
+
+    @jax.jit
+    def step(state: Any, *, x: Any) -> Any:
+        params, own = state["params"], state["optimizer"]
+        loss, g = jax.value_and_grad(lambda p: objective(x @ p, x))(params)
+        updates, own = optimizer.update(g, own, params)
+        params = optax.apply_updates(params, updates)
+        return {"params": params, "optimizer": own}, loss
+
+    state: Any = {"params": jnp.asarray(W), "optimizer": optimizer.init(W)}
+    step = wrap(step)
+    for x in data:
+        state, _ = step(state, x=x)
+    return Trained(step, state)
+
+
+def micro_steps(wrap: Wrap, data: Sequence[Any]) -> Trained:
+    """One call takes several steps, one for each part of the batch."""
+    optimizer = optax.adam(1e-2)
+
+    @partial(jax.jit, static_argnames="parts", donate_argnames="state")
+    def step(state: Any, x: Any, parts: int) -> Any:
+        def one(state: Any, x: Any) -> Any:
+            params, own = state
+            labels = jnp.zeros(len(x), int)
+
+            def loss(p: Any) -> Any:
+                return objective(x @ p, x, labels)
+
+            value, g = jax.value_and_grad(loss)(params)
+            updates, own = optimizer.update(g, own, params)
+            return (optax.apply_updates(params, updates), own), value
+
+        state, losses = jax.lax.scan(one, state, x.reshape(parts, -1, x.shape[-1]))
+        return state, {"loss": losses.mean()}
+
+    params, step = jnp.array(W), wrap(step)
+    state = params, optimizer.init(params)
+    for x in data:
+        state, _ = step(state, x, parts=4)
+    return Trained(step, state)
+
+
+def split_over_devices(wrap: Wrap, data: Sequence[Any]) -> Trained:
+    """The state on a grid of eight devices, the batch split over its rows."""
+    mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    optimizer = optax.adam(1e-2)
+    rows = NamedSharding(mesh, P("data"))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: Any, x: Any) -> Any:
+        params, own = state
+        loss, g = jax.value_and_grad(lambda p: objective(x @ p, x))(params)
+        updates, own = optimizer.update(g, own, params)
+        return (optax.apply_updates(params, updates), own), loss
+
+    params = jax.device_put(W, NamedSharding(mesh, P("model")))
+    state, step = (params, optimizer.init(params)), wrap(step)
+    for x in data:
+        state, _ = step(state, jax.device_put(x, rows))
+    return Trained(step, state)
+
+
+def shards(wrap: Wrap, data: Sequence[Any]) -> Trained:
+    """Each device has its part of the batch, on a mesh that types speak of."""
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Explicit,))
+    optimizer = optax.adam(1e-2)
+    rows = NamedSharding(mesh, P("data"))
+
+    @partial(jax.jit, donate_argnums=0)
+    @partial(
+        jax.shard_map, mesh=mesh, in_specs=(P(), rows.spec, rows.spec), out_specs=P()
+    )
+    def step(state: Any, x: Any, y: Any) -> Any:
+        params, own = state
+
+        def loss(p: Any) -> Any:
+            return jax.lax.pmean(objective(x @ p, x, y), "data")
+
+        value, g = jax.value_and_grad(loss)(params)
+        updates, own = optimizer.update(g, own, params)
+        return (optax.apply_updates(params, updates), own), value
+
+    params = jax.device_put(W, NamedSharding(mesh, P()))
+    state, step = (params, optimizer.init(params)), wrap(step)
+    labels = jax.device_put(Y, rows)
+    for x in data:
+        state, _ = step(state, jax.device_put(x, rows), labels)
+    return Trained(step, state)
+
+
+DEVICES = {"split": 8, "shards": 8}
+"""How many a step wants, if more than one."""
+
+STEPS: dict[str, Train] = {
     "plain": plain,
     "donated": donated,
     "train state": train_state,
     "NNX": nnx_objects,
     "Equinox": equinox_module,
+    "two optimizers": two_optimizers,
+    "skipping": skipping,
+    "micro-steps": micro_steps,
+    "split": split_over_devices,
+    "shards": shards,
 }

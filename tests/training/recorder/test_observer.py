@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.training.recorder import flight as flights
+from jaxdebug.training.recorder import past
 
 X = np.ones((64, 3), np.float32)
 
@@ -56,6 +56,9 @@ def test_less_and_less_is_observed_and_in_the_end_nothing() -> None:
     assert "nothing is observed any more" in said[-1]
     np.testing.assert_array_equal(w, _run(step))
     assert len(watched.history.numbers) == 5
+    # What is needed no more is let go by the scalars alone.
+    (last,) = watched._flight._past.snapshots
+    assert last.step > 0
 
 
 def test_a_mistake_of_the_step_is_raised_and_changes_nothing() -> None:
@@ -73,7 +76,7 @@ def test_what_fails_in_watching_does_not_end_the_training(
     def failing(*_: Any) -> Any:
         raise RuntimeError("mine")
 
-    monkeypatch.setattr(flights, "take", failing)
+    monkeypatch.setattr(past, "take", failing)
     with pytest.warns(RuntimeWarning, match="nothing is watched from step 0 on"):
         w = _run(jd.watch(step))
     np.testing.assert_array_equal(w, _run(step))

@@ -47,8 +47,14 @@ def test_a_batch_that_was_written_to_since_is_noticed(found: list[Any]) -> None:
 
 
 def test_a_budget_that_is_used_up_is_said(found: list[Any]) -> None:
-    watched = jd.watch(step, keep=2 * X.nbytes, on_nonfinite=found.append)
-    assert "more than was allowed" in _incident(watched).unlike
+    copies = 2 * (X.nbytes + 12)
+    watched = jd.watch(step, keep=copies + X.nbytes, on_nonfinite=found.append)
+    assert "batches took more than was allowed" in _incident(watched).unlike
+    watched = jd.watch(step, keep=copies - 1, on_nonfinite=found.append)
+    with pytest.warns(RuntimeWarning, match="no step can be run again") as warned:
+        incident = _incident(watched)
+    assert len(warned) == 1
+    assert "two copies of the arguments take" in incident.unlike
 
 
 def test_a_state_from_elsewhere_begins_a_new_snapshot(found: list[Any]) -> None:

@@ -145,6 +145,7 @@ def read_events(folder: Path) -> list[Any]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")

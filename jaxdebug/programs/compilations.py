@@ -16,9 +16,9 @@ def compilations() -> Iterator[list[str]]:
     """The names of the functions that are compiled inside, in a list that grows."""
     names: list[str] = []
 
-    def heard(event: str, duration: float, **about: Any) -> None:
+    def heard(event: str, duration_secs: float, **kwargs: Any) -> None:
         if event == COMPILED:
-            names.append(str(about.get("fun_name", "")))
+            names.append(str(kwargs.get("fun_name", "")))
 
     jax.monitoring.register_event_duration_secs_listener(heard)
     try:

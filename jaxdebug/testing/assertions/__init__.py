@@ -1,0 +1,1 @@
+"""Assertions on functions: what each raises is a whole report."""

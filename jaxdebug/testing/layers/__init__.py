@@ -1,0 +1,1 @@
+"""Property tests of layers, whatever framework they are written in."""

@@ -1,0 +1,87 @@
+"""All properties of a layer that are told by pairs, in one program for each shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from jaxdebug.reports.error_text import in_one_line
+from jaxdebug.testing.layers.draw import Draw, Usual
+from jaxdebug.testing.layers.gap import Gap, Undecided, Unlike, differing, gaps
+from jaxdebug.testing.layers.layer import Layer
+from jaxdebug.testing.layers.noise import noise_of
+from jaxdebug.testing.layers.property import Noise, Property, Setting
+
+Answer = str | Undecided
+"""What is wrong, empty if nothing is; or why that is not known."""
+
+
+class Measured:
+    """What one program says of a layer at inputs of one shape.
+
+    Args:
+        layer: the layer.
+        properties: that are told by pairs.
+        setting: what is known of the inputs.
+    """
+
+    def __init__(
+        self, layer: Layer, properties: Sequence[Property], setting: Setting
+    ) -> None:
+        self.layer, self.setting = layer, setting
+        self.properties = {one.name: one for one in properties}
+        self.failed: dict[str, str] = {}
+        """What is wrong at all inputs of the shape: seen while it was traced."""
+        self.expected: dict[str, Any] = {}
+        """Shapes and dtypes of what is expected."""
+        self.run = jax.jit(self._run)
+
+    def _run(self, draw: Draw) -> tuple[dict[str, list[Gap]], dict[str, Any]]:
+        found, usual = {}, Usual(self.layer, draw)
+        for name, one in self.properties.items():
+            assert one.pair is not None
+            try:
+                expected, got = one.pair(usual, self.setting)
+                found[name] = gaps(expected, got)
+            except Unlike as error:
+                self.failed[name] = str(error)
+            except Exception as error:  # whatever the user's Python raises
+                said = in_one_line(error)
+                self.failed[name] = f"it raises {said}"
+            else:
+                self.expected[name] = jax.tree.map(jax.typeof, expected)
+        return found, self._noise(usual)
+
+    def _noise(self, usual: Usual) -> dict[str, Any]:
+        """By how much roundings of inputs and parameters change each leaf."""
+        with_gradients = any(
+            one.noise == "gradients" for one in self.properties.values()
+        )
+
+        def made(usual: Usual) -> dict[str, Any]:
+            found = {"outputs": usual.output}
+            return found | ({"gradients": usual.gradients} if with_gradients else {})
+
+        def of(variables: Any, args: Any) -> dict[str, Any]:
+            draw = usual.draw._replace(variables=variables, args=args)
+            return made(Usual(self.layer, draw))
+
+        return noise_of(made(usual), of, usual.draw.variables, usual.draw.args)
+
+    def look(self, draw: Draw) -> tuple[dict[str, Answer], Noise]:
+        """What is wrong with each property, empty if nothing is; and the noise."""
+        found, noise = jax.device_get(self.run(draw))
+        allowed: Noise = noise
+        said: dict[str, Answer] = {**self.failed}
+        for name, its in found.items():
+            one = self.properties[name]
+            own = allowed.get(one.noise, ())
+            if one.noise == "any output":
+                own = [max(allowed["outputs"], default=0.0)]
+            try:
+                said[name] = differing(its, self.expected[name], own, one.words)
+            except Undecided as error:
+                said[name] = error
+        return said, noise

@@ -1,0 +1,1 @@
+"""Properties of layers, a file for each kind."""

@@ -1,0 +1,133 @@
+"""`check_loss`: property tests of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from hypothesis import strategies as st
+
+from jaxdebug.checks.arguments import require_order, require_seed
+from jaxdebug.programs.program import require_function
+from jaxdebug.testing.layers.plain_layer import plain_layer
+from jaxdebug.testing.layers.property import Property
+from jaxdebug.testing.layers.report import LayerReport
+from jaxdebug.testing.layers.trial import Trial
+from jaxdebug.testing.layers.tried import chosen, looked_at, several, tried
+from jaxdebug.testing.losses.masks import Mask, mask_properties
+from jaxdebug.testing.losses.properties import loss_properties
+from jaxdebug.testing.losses.reduction import (
+    EXAMPLES,
+    REDUCTIONS,
+    Reduction,
+    find_reduction,
+)
+
+
+def check_loss(
+    fn: Callable[..., Any],
+    predictions: Any = None,
+    targets: Any = None,
+    *,
+    reduction: Reduction | None = None,
+    mask: Mask | str | None = None,
+    gradient_bound: float | None = None,
+    best: Callable[..., Any] | None = None,
+    declare: Sequence[str] = (),
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    domain: tuple[float, float] | None = None,
+    order: int = 1,
+    examples: int = 24,
+    seed: int = 0,
+) -> LayerReport:
+    """Whether a loss has the properties that any loss should have.
+
+    Args:
+        fn: of predictions and targets; returns a value, or one for each example.
+        predictions: a strategy of them, such as `batches((10,))`, or a tuple of some
+            if `fn` takes several. They are differentiated by. The first axis counts
+            examples; those drawn for different arguments are cut to the fewest.
+        targets: the same of what is not differentiated by; batches of vectors by
+            default, `()` if there are none.
+        reduction: `mean` or `sum` over the examples, `none` if there is a value for
+            each, `whole` if none of these; found and said by default.
+        mask: name of the argument that says which elements count, or a `Mask` that
+            says which axes of the predictions it has, and what it holds.
+        gradient_bound: what no element of an example's gradient may exceed.
+        best: of targets, the predictions at which the loss is least.
+        declare: `non-negative`.
+        only: names of the properties to try; by default all that need no declaration.
+        skip: names of properties not to try.
+        domain: numbers that predictions lie between, if they are no logits: value and
+            gradient are asked to be finite at both instead of at ±10 000.
+        order: 2 to check second derivatives too.
+        examples: how many batches are tried.
+        seed: of keys and examples.
+
+    Returns:
+        A report with a verdict for each property; `raise_if_failed()` in a test.
+
+    Raises:
+        TypeError: if `fn` is no function; whatever it raises when it is called.
+        ValueError: if a name or a reduction is not known.
+
+    Cost:
+        One program for each size of batch, the two of `check_gradients`, and two to
+        find the reduction.
+
+    Limits:
+        A loss that draws random numbers is called with none. Where examples are
+        compared with each other, as in contrastive losses, the reduction is `whole`
+        and no property of single examples is asked.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> def loss(predictions, targets):
+        ...     return jnp.mean((predictions - targets) ** 2)
+        >>> report = check_loss(loss, best=lambda targets: targets, examples=3)
+        >>> report.ok, report.said
+        (True, ('reduction: mean',))
+    """
+    require_function("check_loss", fn)
+    require_seed("check_loss", seed)
+    if reduction is not None and reduction not in REDUCTIONS:
+        raise ValueError(
+            f"check_loss expects reduction to be one of {', '.join(REDUCTIONS)}; "
+            f"found {reduction!r}."
+        )
+    require_order("check_loss", order)
+    count = len(predictions) if isinstance(predictions, tuple) else 1
+    strategy = _cut(predictions, targets)
+    batches: list[tuple[Any, ...]] = []
+    if reduction is None:
+        looked_at(strategy, batches.append, EXAMPLES)
+    found = reduction or find_reduction(fn, batches)
+    layer = plain_layer(fn, None, {})
+    layer = layer._replace(argnums=tuple(range(count)), source=layer.name)
+    known: tuple[Property, ...] = loss_properties(
+        layer, order, found, gradient_bound, best
+    )
+    if mask is not None:
+        mask = Mask(mask) if isinstance(mask, str) else mask
+        known += mask_properties(fn, mask, count, found)
+    properties = chosen("check_loss", known, declare, only, skip)
+    trial = Trial(layer, properties, True, frozenset(declare), domain, seed)
+    said = f"reduction: {found}" + (", declared" if reduction else "")
+    return tried(
+        "check_loss", trial, strategy, examples=examples, seed=seed, said=(said,)
+    )
+
+
+def _cut(predictions: Any, targets: Any) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Predictions and targets of as many examples as each other."""
+    both = st.tuples(several(predictions), several(targets)).map(
+        lambda pair: (*pair[0], *pair[1])
+    )
+
+    def cut(args: tuple[Any, ...]) -> tuple[Any, ...]:
+        rows = min(leaf.shape[0] for leaf in jax.tree.leaves(args))
+        return jax.tree.map(lambda leaf: leaf[:rows], args)
+
+    return both.map(cut)

@@ -1,0 +1,1 @@
+"""Small programs whose gradient is known without JAX."""

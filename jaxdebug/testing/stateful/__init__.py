@@ -1,0 +1,1 @@
+"""State machines of Hypothesis for what is called over and over."""

@@ -1,0 +1,1 @@
+"""Hypothesis strategies of what layers, losses and rules are given."""

@@ -1,0 +1,1 @@
+"""Property tests that are written for layers that are found."""

@@ -1,0 +1,71 @@
+"""From a value that is not finite to the step that made it, and the operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
+from jaxdebug.reports.error_text import in_one_line
+from jaxdebug.training.recorder.arguments import Flat, Flattening, Links
+from jaxdebug.training.recorder.incident import Incident
+from jaxdebug.training.recorder.lookout import Trouble
+from jaxdebug.training.recorder.outside import undone
+from jaxdebug.training.recorder.past import Past
+from jaxdebug.training.recorder.replay import replay
+
+
+class Investigated(NamedTuple):
+    """What is known of a value that is not finite."""
+
+    incident: Incident
+    flat: Flat | None
+    """What the step that made it was given, if it could be run again."""
+
+
+def investigate(
+    function: Callable[..., Any],
+    flattening: Flattening,
+    links: Links | None,
+    past: Past,
+    trouble: Trouble,
+    known: int,
+) -> Investigated:
+    """Run the steps since the last good snapshot again, and take the guilty one apart.
+
+    Args:
+        function: the user's step.
+        flattening: of its arguments.
+        links: which of them the step before left; None if there was none.
+        past: what is kept.
+        trouble: what was seen.
+        known: steps before this one were looked into already.
+    """
+    seen = Incident(trouble.seen, trouble.signs, is_skipped=trouble.is_skipped)
+    try:
+        start = past.last_good(trouble.seen, links)
+        with undone(function):  # what it counts or draws, it does once a step
+            replayed = replay(function, flattening, links, start, past, trouble, known)
+    except LookupError as error:
+        return Investigated(replace(seen, unlike=str(error)), None)
+    report, untraced = None, ""
+    args, kwargs = replayed.flat.call(replayed.flat.leaves)
+    try:
+        with undone(function):
+            report = locate_nonfinite(function)(*args, **kwargs)
+    except Exception as error:  # whatever the user's Python raises in a trace
+        untraced = f"it cannot be traced: {in_one_line(error)}"
+    if trouble.is_skipped and report is not None and not report.findings:
+        untraced = "no gradient that was identified holds it"
+    found = replace(
+        seen,
+        step=replayed.step,
+        started=replayed.started,
+        exact=not replayed.unlike,
+        unlike=replayed.unlike,
+        report=None if untraced else report,
+        untraced=untraced,
+        is_skipped=trouble.is_skipped and not replayed.lasts,
+    )
+    return Investigated(found, replayed.flat)

@@ -1,0 +1,71 @@
+"""Small programs on which a verdict was left open or was once wrong, made minimal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxdebug.testing import SmallProgram
+from jaxdebug.testing.programs.steps import Input, Step
+
+
+class Kept(NamedTuple):
+    """A program and what must be said of it.
+
+    Attributes:
+        program: as its `repr` has it.
+        point: of its arguments.
+        verdict: that it must get.
+        reasons: of what does not pass.
+        order: of the derivatives.
+    """
+
+    program: SmallProgram
+    point: int
+    verdict: str
+    reasons: tuple[str, ...]
+    order: int = 1
+
+
+_X = Input((2, 2), "float32", "random", 359)
+_COARSE = Input((2,), "float32", "coarse", 0)
+_BRANCH = Step("cond", (0, 0), (), (Step("squash", (0,), ("vjp", "")),))
+
+
+def _last(x: Input, *steps: Step) -> SmallProgram:
+    return SmallProgram((x,), steps, (len(steps),))
+
+
+def _where_the_sum_is(x: Input, least: float, most: float) -> int:
+    """The first point where the branch is taken, is not, or is at its jump."""
+    points = (at for at in range(1000) if least <= x.values(at).sum() <= most)
+    return next(points)
+
+
+KEPT: dict[str, Kept] = {
+    "a rule in a branch that is not taken": Kept(
+        _last(_X, _BRANCH),
+        _where_the_sum_is(_X, -8, -1),
+        "inconclusive",
+        ("not-reached",),
+    ),
+    "a rule in a branch that is taken": Kept(
+        _last(_X, _BRANCH), _where_the_sum_is(_X, 1, 8), "pass", ()
+    ),
+    "a branch that is left beside the point": Kept(
+        _last(_COARSE, _BRANCH),
+        _where_the_sum_is(_COARSE, 0, 0),
+        "inconclusive",
+        ("not-differentiable", "not-reached"),
+    ),
+    # It passed: no second derivative of the while loop, and the stop held still.
+    "a second derivative that only a stop_gradient inside the rule takes away": Kept(
+        _last(
+            Input((3, 3), "float32", "random", 12),
+            Step("affine", (0, 0), ("vjp-while", "second")),
+        ),
+        0,
+        "inconclusive",
+        ("not-implemented",),
+        order=2,
+    ),
+}
