@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -233,8 +234,10 @@ def test_a_right_function_passes(name: str) -> None:
 )
 def test_a_wrong_function_is_named(name: str) -> None:
     assertion, message = FAILS[name]
-    with pytest.raises(ReportFailed, match=message) as info:
+    with pytest.raises(ReportFailed) as info:
         assertion()
+    # Where a line breaks depends on how long the folder's name is.
+    assert re.search(message, " ".join(str(info.value).split()))
     # What was raised carries the report, and its text is all of it.
     assert info.value.report.text(width=100) in str(info.value)
     report = info.value.report

@@ -96,7 +96,7 @@ MUTANTS: dict[str, Mutant] = {
 def test_a_mistake_is_caught_by_its_property(name: str) -> None:
     mutant = MUTANTS[name]
     report = check_loss(
-        mutant.loss, TWO, TWO, only=[mutant.breaks], examples=4, **mutant.settings
+        mutant.loss, TWO, TWO, only=[mutant.breaks], examples=8, **mutant.settings
     )
     assert failed(report) == [mutant.breaks], str(report)
 

@@ -19,8 +19,8 @@ from tests.slow import quick_cases
 
 BATCHES = [np.ones((2, 4), np.float32), np.eye(4, dtype=np.float32)[:2]]
 QUICK = settings(
-    max_examples=6,
-    stateful_step_count=6,
+    max_examples=20,
+    stateful_step_count=8,
     deadline=None,
     database=None,
     derandomize=True,
