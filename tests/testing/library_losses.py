@@ -73,8 +73,8 @@ LOSSES: dict[str, Case] = {
     "binary_dice_loss": Case(
         losses.binary_dice_loss, LOGITS, arrays((3, 5), low=0, high=1)
     ),
-    "convex_kl_divergence": Case(
-        losses.convex_kl_divergence, LOG_PROBABILITIES, SOFT, LOGS
+    "generalized_kl_divergence": Case(
+        losses.generalized_kl_divergence, LOG_PROBABILITIES, SOFT, LOGS
     ),
     "cosine_distance": Case(
         lambda p, t: losses.cosine_distance(p, t, epsilon=1e-6), LOGITS, LOGITS
