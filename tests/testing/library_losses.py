@@ -73,9 +73,6 @@ LOSSES: dict[str, Case] = {
     "binary_dice_loss": Case(
         losses.binary_dice_loss, LOGITS, arrays((3, 5), low=0, high=1)
     ),
-    "generalized_kl_divergence": Case(
-        losses.generalized_kl_divergence, LOG_PROBABILITIES, SOFT, LOGS
-    ),
     "cosine_distance": Case(
         lambda p, t: losses.cosine_distance(p, t, epsilon=1e-6), LOGITS, LOGITS
     ),
