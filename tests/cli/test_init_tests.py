@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = """
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -72,6 +73,24 @@ def double(x):
 
 
 double.defjvp(lambda p, t: (2.0 * p[0], 2.0 * t[0]))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 2))
+def steep(depth: int, x, slope: float):
+    return slope * x
+
+
+steep.defvjp(
+    lambda depth, x, slope: (slope * x, None), lambda depth, slope, _, g: (-g,)
+)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def scaled(x, table):
+    return x
+
+
+scaled.defvjp(lambda x, table: (x, None), lambda table, _, g: (g,))
 """
 
 OTHERS = """
@@ -131,7 +150,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def test_what_is_written_can_be_read_and_run(package: Path) -> None:
     made = run(package, "jaxdebug", "init-tests", "pkg.layers")
     assert made.returncode == 0, made.stderr
-    assert "tests/test_layers_properties.py: 6 tests, 1 to fill in" in made.stdout
+    assert "tests/test_layers_properties.py: 8 tests, 2 to fill in" in made.stdout
     assert "tests/test_layers_others_properties.py: 2 tests\n" in made.stdout
     assert "not imported: pkg.layers.broken: ModuleNotFoundError" in made.stderr
 
@@ -144,6 +163,9 @@ def test_what_is_written_can_be_read_and_run(package: Path) -> None:
     assert '@pytest.mark.skip(reason="fill in norm of Normed")' in text
     assert "layer = Mlp(features=(4, 4), act=jnp.tanh)" in text
     assert "layer, (testing.batches((5, 4), sizes=[3])," in " ".join(text.split())
+    assert "testing.check_custom_rule(double, testing.batches((5, 4)))" in text
+    assert "check_custom_rule(steep, (2, testing.batches((5, 4)), 0.5))" in text
+    assert '@pytest.mark.skip(reason="fill in table of scaled")' in text
     assert "Base" not in text
     assert "Attention" not in text
 
@@ -151,10 +173,17 @@ def test_what_is_written_can_be_read_and_run(package: Path) -> None:
         found = run(package, "ruff", *check, "--isolated", "tests")
         assert not found.returncode, found.stdout + found.stderr
 
-    options = ("-q", "-rs", "-p", "no:cacheprovider", "-k", "table or norm or centred")
+    options = (
+        "-q",
+        "-rs",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "table or norm or centred or steep",
+    )
     tests = run(package, "pytest", *options, "tests")
     # The one that mixes its batch fails, by the property that says so.
-    assert "1 failed, 1 passed, 1 skipped, 5 deselected" in tests.stdout, tests.stdout
+    assert "2 failed, 1 passed, 1 skipped, 6 deselected" in tests.stdout, tests.stdout
     assert "fail: rows-independent" in tests.stdout
     assert "_ test_centred _" in tests.stdout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -73,12 +73,9 @@ def guess(found: Found) -> Guess:
         computed.
     """
     if found.kind == "rule":
-        made, missing = found.name, []
-        call: Callable[..., Any] = found.value
-    else:
-        arguments, missing = _arguments(found.value)
-        made = f"{found.name}({', '.join(arguments)})"
-        call = found.value.__call__
+        return _of_rule(found)
+    arguments, missing = _arguments(found.value)
+    made = f"{found.name}({', '.join(arguments)})"
     first = INPUTS[0]
     if missing:
         return Guess(made, first, f"{', '.join(missing)} of {found.name}")
@@ -88,16 +85,53 @@ def guess(found: Found) -> Guess:
     except Exception as error:  # whatever the user's constructor raises
         return Guess(made, first, f"what {found.name} is made with: {_said(error)}")
     # Of a class the first argument is the layer itself.
-    count = _required(call) - (found.kind != "rule")
+    count = max(len(_required(found.value.__call__, (*TRAINING, "key"))) - 1, 1)
+    return _tried(found.name, made, count, {}, lambda args: _trace(layer, args))
+
+
+def _of_rule(found: Found) -> Guess:
+    """Operands that a rule does not differentiate by are guessed as arguments are."""
+    function = found.value
+    operands = _required(function, ())
+    given = {
+        i: _value(operands[i]) for i in function.nondiff_argnums if i < len(operands)
+    }
+    missing = [operands[i].name for i, value in given.items() if value is None]
+    if missing:
+        unknown = f"{', '.join(missing)} of {found.name}"
+        return Guess(found.name, f"({', '.join(['...'] * len(operands))})", unknown)
+    texts = {i: str(value) for i, value in given.items()}
+    values = {i: eval(text, {"jax": jax, "jnp": jnp}) for i, text in texts.items()}
+
+    def call(*moving: Any) -> Any:
+        rest = iter(moving)
+        return function(
+            *(values[i] if i in values else next(rest) for i in range(len(operands)))
+        )
+
+    count = len(operands) - len(values)
+    return _tried(
+        found.name, found.name, count, texts, lambda args: jax.eval_shape(call, *args)
+    )
+
+
+def _tried(
+    name: str,
+    made: str,
+    count: int,
+    fixed: dict[int, str],
+    trace: Callable[[tuple[Any, ...]], None],
+) -> Guess:
+    """The first inputs with which it can be traced."""
     wrong = ""
-    for inputs, args in _inputs(max(count, 1)):
+    for inputs, args in _inputs(count, fixed):
         try:
-            _trace(layer, args)
+            trace(args)
         except Exception as error:  # whatever the user's call raises
             wrong = wrong or _said(error)
         else:
             return Guess(made, inputs, "")
-    return Guess(made, first, f"the inputs of {found.name}: {wrong}")
+    return Guess(made, INPUTS[0], f"the inputs of {name}: {wrong}")
 
 
 def _arguments(cls: type) -> tuple[list[str], list[str]]:
@@ -136,23 +170,32 @@ def _value(parameter: inspect.Parameter) -> str | None:
     return found
 
 
-def _required(function: Callable[..., Any]) -> int:
-    """How many inputs a call needs, besides the mode and a key."""
-    return sum(
-        one.default is one.empty
-        and one.name not in (*TRAINING, "key")
-        and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+def _required(
+    function: Callable[..., Any], but: Collection[str]
+) -> list[inspect.Parameter]:
+    """The inputs that a call needs, but those of some names."""
+    return [
+        one
         for one in inspect.signature(function).parameters.values()
-    )
+        if one.default is one.empty
+        and one.name not in but
+        and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
 
 
-def _inputs(count: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Inputs as Python, and shapes and dtypes that they have."""
+def _inputs(count: int, fixed: dict[int, str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Inputs as Python, and shapes and dtypes that they have.
+
+    Args:
+        count: how many are drawn.
+        fixed: others, as Python, by where they stand.
+    """
     for text, (shape, dtype) in zip(INPUTS, SHAPES, strict=True):
         args = (jax.ShapeDtypeStruct(shape, dtype),) * count
         # Several inputs are drawn by themselves: batches of one size fit together.
         one = text if count == 1 else f"{text[:-1]}, sizes=[{shape[0]}])"
-        yield (one if count == 1 else f"({', '.join([one] * count)})"), args
+        every = [fixed.get(i, one) for i in range(count + len(fixed))]
+        yield (one if len(every) == 1 else f"({', '.join(every)})"), args
 
 
 def _trace(layer: Any, args: tuple[Any, ...]) -> None:

@@ -57,16 +57,12 @@ def _test(found: Found, guessed: Guess) -> str:
         reason = _literal(f"fill in {guessed.unknown}")
         lines += _call("@pytest.mark.skip", [f"reason={reason}"], 0)
     lines.append(f"def test_{_snake(found.name)}() -> None:")
-    made = found.name
-    if found.kind != "rule":
-        lines += _made(guessed.made)
-        made = "layer"
-    arguments = [made, guessed.inputs]
-    one = f"    report = testing.check_layer({', '.join(arguments)})"
-    if len(one) <= WIDTH:
-        lines.append(one)
+    if found.kind == "rule":
+        check, made = "check_custom_rule", found.name
     else:
-        lines += _call("report = testing.check_layer", arguments, 4)
+        check, made = "check_layer", "layer"
+        lines += _made(guessed.made)
+    lines += _call(f"report = testing.{check}", [made, guessed.inputs], 4)
     lines += ["    report.raise_if_failed()", ""]
     return "\n".join(lines)
 
