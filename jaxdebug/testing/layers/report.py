@@ -128,13 +128,11 @@ def layer_report(
 def _sections(report: LayerReport) -> Iterator[Section]:
     for one in report.properties:
         if one.verdict is not Verdict.PASS:
-            lines = [f"{one.reason}."]
-            lines += [f"At inputs {one.inputs}"] if one.inputs else []
+            lines = [f"Expected: {one.says}.", f"Found: {one.reason}."]
+            if one.inputs and one.inputs not in one.reproduce:
+                lines.append(f"At inputs {one.inputs}")
             lines += [f"Reproduce: {one.reproduce}"] if one.reproduce else []
-            title = f"{one.verdict}: {one.name}: not so that {one.says}"
-            if one.verdict is Verdict.INCONCLUSIVE:
-                title = f"{one.verdict}: {one.name}: {one.says}"
-            yield Section(title, tuple(lines))
+            yield Section(f"{one.verdict}: {one.name}", tuple(lines))
     columns = (
         Column("property", "path"),
         Column("", "status"),

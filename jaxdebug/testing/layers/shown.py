@@ -29,11 +29,12 @@ def _shown(arg: Any) -> str:
     if array.size > MOST:
         return jax.typeof(arg).str_short()
     text = np.array2string(
-        array.astype(np.float64) if array.dtype.kind in "fV" else array,
+        # The short floats of ml_dtypes are no floats to NumPy.
+        array.astype(np.float32) if array.dtype.kind == "V" else array,
         separator=", ",
         threshold=MOST,
         max_line_width=10**6,
-        floatmode="unique",
+        formatter={"float_kind": str},
     )
     text = text.replace("\n", "").replace("nan", "jnp.nan").replace("inf", "jnp.inf")
     return f"jnp.array({' '.join(text.split())}, {array.dtype.name!r})"

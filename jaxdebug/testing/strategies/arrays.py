@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,10 +125,9 @@ def arrays(
         float(np.float32(low)), float(np.float32(high)), width=32, allow_subnormal=False
     )
     # What Hypothesis draws is simple and often repeats a number, so that much holds of
-    # it by chance; every other array is of ordinary numbers, which it cannot shrink.
+    # it by chance; every other array is of ordinary numbers.
     drawn = shapes.flatmap(lambda s: hnp.arrays(np.float32, s, elements=elements))
-    ordinary = st.builds(_ordinary(low, high), shapes, st.integers(0, 2**32 - 1))
-    numbers = drawn | ordinary
+    numbers = drawn | shapes.flatmap(lambda s: _ordinary(s, low, high))
     gap = (high - low) / 1000
 
     def made(array: np.ndarray, kind: str) -> Any:
@@ -140,9 +140,21 @@ def arrays(
     return st.builds(made, numbers, st.sampled_from(list(kinds)))
 
 
-def _ordinary(low: float, high: float) -> Callable[[Shape, int], np.ndarray]:
-    """Makes arrays of a shape and a seed whose numbers spread evenly over a range."""
-    return lambda shape, seed: np.random.default_rng(seed).uniform(low, high, shape)
+def _ordinary(shape: Shape, low: float, high: float) -> st.SearchStrategy[np.ndarray]:
+    """Arrays whose elements spread over a range, and shrink towards zero."""
+    size = 2 * math.prod(shape)
+    nearest = min(max(0.0, low), high)
+
+    def made(drawn: bytes) -> np.ndarray:
+        # Two bytes an element: one draw of Hypothesis, however large the array is.
+        steps = np.frombuffer(drawn, ">u2").reshape(shape).astype(np.float64)
+        if low < 0.0 < high:
+            ends = np.where(steps % 2, low, high)
+        else:
+            ends = high if nearest == low else low
+        return nearest + (ends - nearest) * steps / 2**16
+
+    return st.binary(min_size=size, max_size=size).map(made)
 
 
 def _shapes(shape: Any) -> st.SearchStrategy[Shape]:
