@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +15,14 @@ from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.losses.check_loss import check_loss
 from jaxdebug.testing.losses.masks import Mask
 from jaxdebug.testing.strategies.arrays import arrays, batches
+from tests.checks.json_schema import problems
 from tests.slow import quick_cases
 from tests.testing.library_losses import LOSSES
 from tests.testing.mutant import with_rule
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/layer-1.json").read_text("utf-8")
+)
 TWO = arrays((3, 4))
 
 
@@ -99,6 +105,7 @@ def test_a_mistake_is_caught_by_its_property(name: str) -> None:
         mutant.loss, TWO, TWO, only=[mutant.breaks], examples=8, **mutant.settings
     )
     assert failed(report) == [mutant.breaks], str(report)
+    assert not problems(json.loads(report.to_json()), SCHEMA, SCHEMA)
 
 
 @pytest.mark.parametrize(
