@@ -177,7 +177,9 @@ def watch(
     Limits:
         What is not an argument, such as a model the step closes over, is part of
         the program. A state that something else than the step changes between two
-        calls begins a new snapshot. Three incidents are looked into.
+        calls begins a new snapshot. Three incidents are looked into. Of a step that
+        asks for the value of an array, as `float(loss)` does, layers are observed up to
+        there, and that is said.
 
     Example:
         >>> import jax, jax.numpy as jnp
