@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, wraps
@@ -32,6 +32,7 @@ from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.frameworks.step_flow import step_flow
 from jaxdebug.frameworks.until_concrete import until_concrete
+from jaxdebug.programs._jax import ir
 from jaxdebug.programs._jax.concrete import MADE_CONCRETE
 from jaxdebug.programs._jax.memory import ran_out
 from jaxdebug.programs.coverage import unseen
@@ -81,7 +82,8 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         A function with the arguments of `fn` that returns a `NonfiniteReport`.
 
     Raises:
-        TypeError: if `fn` is no function; when called, if it is given an iterator.
+        TypeError: if `fn` is no function; when called, if it is given an iterator, or
+            is called inside a trace.
 
     Cost:
         While all is finite one compilation of `fn` and one run, of which one bit
@@ -141,13 +143,27 @@ def _locator(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         started = time.perf_counter()
         arguments = hold_static(fn, args, kwargs)
         (args, kwargs), _ = modules.take_apart(arguments, other=take)
+        paths = map(field_name, path_names((args, kwargs)))
+        _require_arrays(zip(paths, jax.tree.leaves((args, kwargs)), strict=True))
         require_constants("locate_nonfinite", (args, kwargs))
         made = plan(*args, **kwargs)
+        _require_arrays((f"what {name} closes over", each) for each in made.constants)
         # Explicit, so that it is allowed under any transfer guard.
         leaves = jax.device_put(jax.tree.leaves((args, kwargs)))
         return made.report(leaves, name, started)
 
     return locate
+
+
+def _require_arrays(named: Iterable[tuple[str, Any]]) -> None:
+    for name, leaf in named:
+        if ir.is_traced(leaf):
+            raise TypeError(
+                "locate_nonfinite expects to be called with arrays, outside of jit, "
+                "grad and scan, since it looks at values; found a tracer, "
+                f"{leaf.aval.str_short()}, in {name}. Call locate_nonfinite(step)(...) "
+                "where step, the jitted function, is called; inside of it, use probe."
+            )
 
 
 class Plan:
