@@ -140,7 +140,7 @@ def test_a_state_that_is_put_back_is_watched_again() -> None:
     assert len(found) == MOST
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("told", quick_cases([True, False], [False]))
 def test_the_cause_stands_before_the_parameters_it_spoilt(
     told: bool, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
+from tests.slow import quick_cases
 
 X = np.ones((4, 3), np.float32)
 HERE = "test_until_concrete.py"
@@ -76,7 +77,7 @@ def _train(
     return watched, found, str(said[0].message), w
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", quick_cases(STEPS, ["updated_before"]))
 def test_layers_and_the_operation_are_named(name: str) -> None:
     # The gradient of sqrt(0) is infinite, and the loss is not.
     watched, found, said, _ = _train(STEPS[name], lambda i: X * (i != 3))

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdebug as jd
-from tests.slow import quick_cases
 from tests.training.trends.trainings import X, of_trends
 
 Key = Callable[[Any], Any]
@@ -43,7 +42,7 @@ def _linen(key_of: Key) -> Any:
     params = model.init({"params": jax.random.key(0), "dropout": jax.random.key(0)}, X)
 
     def loss(params: Any, x: Any, key: Any) -> Any:
-        out = model.apply(params, x, rngs={"dropout": key})
+        out: Any = model.apply(params, x, rngs={"dropout": key})
         return jnp.mean((out - 1.0) ** 2)
 
     @jax.jit
@@ -74,7 +73,8 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", quick_cases(MODELS, ["Equinox"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("folded", [False, True])
 def test_the_layer_that_draws_the_same_is_named(name: str, folded: bool) -> None:
     make, layer = MODELS[name]
