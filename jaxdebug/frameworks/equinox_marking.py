@@ -21,7 +21,7 @@ import equinox as eqx
 import jax
 
 from jaxdebug.programs.markers import mark_outputs
-from jaxdebug.programs.scopes import ModulePath
+from jaxdebug.programs.scopes import WITHIN, ModulePath
 
 _OWN = "_jaxdebug_class"
 """Where a class of ours keeps the class it stands for."""
@@ -140,7 +140,8 @@ def _marking_class(own: type, path: ModulePath) -> type:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         users: Any = super(marking_class, self)
-        outputs = users.__call__(*args, **kwargs)
+        with jax.named_scope(WITHIN + "/".join(path)):
+            outputs = users.__call__(*args, **kwargs)
         return mark_outputs(outputs, path, _is_no_output, of_parameters=True)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:

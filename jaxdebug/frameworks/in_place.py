@@ -113,6 +113,8 @@ class Changes(NamedTuple):
     """Whether a trainable array is a new one."""
     needed: bool
     """Whether anything is to be done to the objects of the user."""
+    optimiser: bool = False
+    """Whether one of them has arrays of which none is trained, as an optimiser."""
 
 
 def changes_of(
@@ -128,8 +130,9 @@ def changes_of(
     numbered = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
     before = dict(zip(inputs, graph.inputs, strict=True))
     names = path_names(numbered)
-    kept, changed, steps = [], False, False
+    kept, changed, steps, optimiser = [], False, False, False
     for taken in numbered.objects:
+        optimiser = optimiser or bool(taken.arrays and not any(taken.form.trainable))
         for output, trainable in zip(taken.arrays, taken.form.trainable, strict=True):
             node = graph.outputs[output]
             if node is not None and source(graph, node) == before.get(names[output]):
@@ -138,7 +141,7 @@ def changes_of(
                 changed, steps = True, steps or trainable
     structure = numbered.structure
     needed = changed or structure.restructured or structure.returned
-    return Changes(tuple(kept), steps, needed)
+    return Changes(tuple(kept), steps, needed, optimiser)
 
 
 def result_of(stepped: Stepped, objects: Any, needed: bool) -> Any:

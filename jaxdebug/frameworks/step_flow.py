@@ -17,6 +17,7 @@ from jaxdebug.programs.parameters.leaves import (
     state_leaves,
 )
 from jaxdebug.programs.program import Program
+from jaxdebug.programs.scopes import Direction
 
 
 class StepFlow(NamedTuple):
@@ -54,10 +55,16 @@ def step_flow(program: Program, arguments: Any) -> StepFlow:
     results = jax.tree.unflatten(program.out_tree, range(len(graph.outputs)))
     outputs = path_names(results)
     changes = changes_of(program, graph, inputs)
-    if not changes.steps:
+    if not (changes.steps or _is_to_train(graph, changes)):
         # Only a train step has parameters, some of which it leaves as they are.
         for output in changes.kept:
             graph.outputs[output] = None
     leaves = state_leaves(inputs, outputs, graph)
     trained = leaf_gradients(graph, leaves)
     return StepFlow(graph, inputs, outputs, trained, changes, leaves)
+
+
+def _is_to_train(graph: Graph, changes: Changes) -> bool:
+    """Whether it derives, and was given an optimiser that it may have forgotten."""
+    backward = (step.direction is Direction.BACKWARD for step in graph.steps)
+    return changes.optimiser and any(backward)

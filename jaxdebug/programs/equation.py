@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from jaxdebug.programs._jax import ir, source
+from jaxdebug.programs.scopes import module_around
 
 Address = tuple[int, ...]
 """Index of the equation, then for each enclosing level outside in:
@@ -43,6 +44,11 @@ class Equation:
             again = source.name_stack(around.raw)
             own = own[len(again) :] if own[: len(again)] == again else own
         return around.stack + own
+
+    @property
+    def module(self) -> str:
+        """Path of the module around it that is known by no layer; or ""."""
+        return module_around(self.stack)
 
     @cached_property
     def line(self) -> source.Line | None:

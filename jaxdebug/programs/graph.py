@@ -42,6 +42,11 @@ class Step:
     def address(self) -> Address:
         return self.equation.address
 
+    def layer(self, shared: tuple[str, ...] = ()) -> str:
+        """Its path; where no scope but `shared` ones tells it, the module; or ""."""
+        own = [scope for scope in self.path if not scope.startswith(shared)]
+        return "/".join(own) or self.equation.module or "/".join(self.path)
+
 
 _N = TypeVar("_N")
 

@@ -14,6 +14,10 @@ RECOMPUTED_SCOPE = "rematted_computation"
 EINSUM_SCOPE = re.compile(r"[\w.,]*->[\w.]*")
 """jax.numpy.einsum opens a scope named after its subscripts: no layer of anyone's."""
 
+WITHIN = "jaxdebug, within "
+"""Begins the name of a scope in which a module was called whose framework opens none:
+it names no layer, which is called after its parameters, but what no layer holds."""
+
 ModulePath = tuple[str, ...]
 
 
@@ -44,4 +48,11 @@ def path_of(stack: Sequence[Scope]) -> ModulePath:
         if not scope.transform
         and scope.name != RECOMPUTED_SCOPE
         and not EINSUM_SCOPE.fullmatch(scope.name)
+        and not scope.name.startswith(WITHIN)
     )
+
+
+def module_around(stack: Sequence[Scope]) -> str:
+    """Path of the innermost module that a framework without scopes called, or ""."""
+    names = (s.name for s in reversed(stack) if s.name.startswith(WITHIN))
+    return next(names, "").removeprefix(WITHIN)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -109,9 +110,7 @@ def probe(
     """
 
     require_function("probe", fn)
-    asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
-    _require_known(asked)
-
+    asked = require_statistics("probe", statistics)
     take = hold_leaf(fn)
 
     @by_signature
@@ -237,10 +236,24 @@ def _probe_sites(
     return Probed(traced.program, measured, layout)
 
 
-def _require_known(statistics: Sequence[str | Statistic]) -> None:
-    for statistic in statistics:
-        if not isinstance(statistic, Statistic) and statistic not in BUILT_IN:
-            raise ValueError(
-                f"probe expects statistics to be some of {', '.join(BUILT_IN)} or a "
-                f"jaxdebug.Statistic; found {statistic!r}"
-            )
+def require_statistics(tool: str, statistics: Any) -> tuple[str | Statistic, ...]:
+    """Refuse what is no statistic; one may stand alone.
+
+    Raises:
+        TypeError: if it is no name, no `Statistic`, and no sequence of them.
+        ValueError: if a name is not known.
+    """
+    several = isinstance(statistics, Iterable) and not isinstance(statistics, str)
+    asked: tuple[Any, ...] = tuple(statistics) if several else (statistics,)
+    for one in asked:
+        if isinstance(one, Statistic) or (isinstance(one, str) and one in BUILT_IN):
+            continue
+        kind, hint = TypeError, ""
+        if isinstance(one, str):
+            kind, near = ValueError, difflib.get_close_matches(one, BUILT_IN, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise kind(
+            f"{tool} expects statistics to be some of {', '.join(BUILT_IN)} or a "
+            f"jaxdebug.Statistic; found {one!r:.60}.{hint}"
+        )
+    return asked

@@ -16,6 +16,7 @@ from jaxdebug.programs.program import require_function
 from jaxdebug.training.bundle.keep import new_bundle
 from jaxdebug.training.bundle.read import read_bundle
 from jaxdebug.training.bundle.tree import leaves_by_path
+from jaxdebug.training.paths import require_path
 from jaxdebug.training.recorder.arguments import Flat, flattening
 from jaxdebug.training.recorder.incident import Incident
 
@@ -55,7 +56,7 @@ def replay(
         `NonfiniteReport`.
 
     Raises:
-        TypeError: if `step` is no function.
+        TypeError: if `step` is no function, or `bundle` no path.
         BundleError: if the bundle is damaged; when called, if its leaves are not those
             of the arguments; lists which.
 
@@ -66,7 +67,8 @@ def replay(
         What the step closes over is not part of a bundle.
     """
     require_function("replay", step)
-    read = read_bundle(bundle)
+    folder = require_path("replay", "bundle", bundle, "a folder in bundles of a run")
+    read = read_bundle(folder)
 
     @wraps(step, updated=())
     def replayed(*args: Any, **kwargs: Any) -> NonfiniteReport:

@@ -14,13 +14,20 @@ import jax
 from jaxdebug.checks.declarations import frozen_patterns, require_declarations
 from jaxdebug.programs.program import require_function
 from jaxdebug.statistics.histogram import THINNED
+from jaxdebug.statistics.probe import require_statistics
 from jaxdebug.statistics.statistic import Statistic
 from jaxdebug.training.crash import bundle_incident
+from jaxdebug.training.paths import require_path
 from jaxdebug.training.recorder.flight import Flight
 from jaxdebug.training.recorder.history import History
 from jaxdebug.training.recorder.incident import Incident, NonFiniteError
 from jaxdebug.training.recorder.interrupts import chained, require_signals
 from jaxdebug.training.recorder.report import WatchReport, watch_report
+from jaxdebug.training.recorder.settings import (
+    require_flag,
+    require_number,
+    require_sinks,
+)
 from jaxdebug.training.recorder.status import Status, to_stderr
 from jaxdebug.training.sinks.sink import Sink
 from jaxdebug.training.store.writer import open_run
@@ -157,8 +164,8 @@ def watch(
 
     Raises:
         ValueError: if an argument is not one of what it may be.
-        TypeError: if `step` is no function; when called, if it is called inside a
-            trace.
+        TypeError: if `step` is no function, or an argument of another type; when
+            called, if it is called inside a trace.
         RunError: if the folder is in use, or holds a run and `resume` is false.
 
     Cost:
@@ -170,7 +177,9 @@ def watch(
     Limits:
         What is not an argument, such as a model the step closes over, is part of
         the program. A state that something else than the step changes between two
-        calls begins a new snapshot. Three incidents are looked into.
+        calls begins a new snapshot. Three incidents are looked into. Of a step that
+        asks for the value of an array, as `float(loss)` does, layers are observed up to
+        there, and that is said.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -186,27 +195,34 @@ def watch(
         (2, True, 'log')
     """
     require_function("watch", step)
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ValueError(
-            f"watch expects every to be a number of steps from 1 on; found {every!r}."
-        )
+    every = require_number("every", every, 1, "steps", "Write every=50.")
     if not callable(on_nonfinite) and on_nonfinite not in ("warn", "raise"):
         raise ValueError(
             "watch expects on_nonfinite to be 'warn', 'raise' or a function; found "
-            f"{on_nonfinite!r}."
+            f"{on_nonfinite!r}. Write on_nonfinite='warn'."
         )
     signals = require_signals(handle_signals)
     frozen = frozen_patterns(require_declarations("watch", declare))
-    if (
-        isinstance(histograms, bool)
-        or not isinstance(histograms, int)
-        or histograms < 0
-    ):
-        raise ValueError(
-            "watch expects histograms to be a number of samples, or 0 for none; found "
-            f"{histograms!r}."
+    histograms = require_number(
+        "histograms", histograms, 0, "samples", "Write histograms=5, or 0 for none."
+    )
+    keep = require_number("keep", keep, 0, "bytes", "Write keep=2**30 for 1 GiB.")
+    if memory is not None:
+        memory = require_number(
+            "memory", memory, 0, "bytes", "Write memory=2**30 for 1 GiB, or leave it."
         )
-    asked = (statistics,) if isinstance(statistics, str) else tuple(statistics)
+    bundle, resume = require_flag("bundle", bundle), require_flag("resume", resume)
+    if not callable(progress):
+        progress = require_flag("progress", progress)
+    sinks = require_sinks(sinks)
+    if run_dir is not None:
+        run_dir = require_path("watch", "run_dir", run_dir, "a folder")
+    elif resume:
+        raise ValueError(
+            "watch expects run_dir with resume=True; found none. Give run_dir, the "
+            "folder of the run that is to be taken up again, or leave resume."
+        )
+    asked = require_statistics("watch", statistics)
     if histograms and (run_dir is not None or sinks) and "histogram" not in asked:
         asked = (*asked, THINNED)
 

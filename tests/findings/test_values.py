@@ -61,6 +61,16 @@ def test_a_parameter_comes_before_what_it_causes() -> None:
     assert codes(measured) == {"nonfinite-parameter:layer2/bias": "error"}
 
 
+def test_parameters_that_one_mistake_spoilt_are_one_finding() -> None:
+    measured = network({"output Net/layer2": bad(), **GRADIENT})
+    for name in "abcde":
+        measured += leaf(name, core(1.0) if name == "b" else bad(1), core(1.0))
+    finding = only(measured)
+    assert finding.where == "a, c, d and 1 more"
+    assert "in 4 of 5 parameters" in finding.message
+    assert finding.evidence["parameters"] == ["a", "c", "d", "e"]
+
+
 def test_an_infinite_input_is_none_of_ours() -> None:
     assert codes([(site("mask", "input"), bad()), *network({})]) == {}
 

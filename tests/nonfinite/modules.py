@@ -174,13 +174,16 @@ def equinox() -> tuple[Any, ...]:
     return EqxUnit(eqx.nn.Linear(3, 4, use_bias=False, key=jax.random.key(0))), X
 
 
-@MODULES.add("div", make=equinox, source=EqxUnit, reason="the norm of a zero vector")
+@MODULES.add(
+    "div", make=equinox, source=EqxUnit, layer="EqxUnit",
+    reason="the norm of a zero vector",
+)  # fmt: skip
 def equinox_unit_vectors(model: Any, x: Any) -> Any:
     return jax.vmap(model)(x).sum()
 
 
 @MODULES.add(
-    "div", make=equinox, source=EqxUnit,
+    "div", make=equinox, source=EqxUnit, layer="EqxUnit",
     through=lambda f: eqx.filter_jit(eqx.filter_value_and_grad(f)),
 )  # fmt: skip
 def equinox_gradient(model: Any, x: Any) -> Any:

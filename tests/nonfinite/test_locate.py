@@ -218,3 +218,18 @@ def test_what_is_no_function_is_refused() -> None:
     wrong: Any = 3
     with pytest.raises(TypeError, match="locate_nonfinite expects a function"):
         jd.locate_nonfinite(wrong)
+
+
+def test_a_call_inside_a_trace_is_refused_and_one_of_a_jitted_function_is_not() -> None:
+    def fn(w: Any) -> Any:
+        return jnp.log(w["a"])
+
+    inside = jax.jit(lambda w: jd.locate_nonfinite(fn)(w).ok)
+    with pytest.raises(
+        TypeError, match=r"a tracer, float32\[2\], in argument 0, field a"
+    ):
+        inside({"a": jnp.zeros(2)})
+    closed = jax.jit(lambda y: jd.locate_nonfinite(lambda x: x / y)(np.zeros(2)).ok)
+    with pytest.raises(TypeError, match="in what <lambda> closes over"):
+        closed(jnp.zeros(2))
+    assert not jd.locate_nonfinite(jax.jit(fn))({"a": jnp.zeros(2)}).ok

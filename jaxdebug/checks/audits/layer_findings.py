@@ -16,6 +16,7 @@ Measured = tuple[Site, Mapping[str, Any]]
 EXPLAINED = {
     "nonfinite-layer": {"nonfinite-loss", "nonfinite-parameter", "nonfinite-data"},
     "nonfinite-gradient": {"nonfinite-loss", "nonfinite-parameter", "nonfinite-data"},
+    "nonfinite-parameter": {"nonfinite-parameter"},
 }
 """Findings that say nothing new next to others, wherever those are."""
 

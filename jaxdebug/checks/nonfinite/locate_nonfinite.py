@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, wraps
 from typing import Any
 
@@ -23,11 +25,15 @@ from jaxdebug.checks.nonfinite.result import (
 )
 from jaxdebug.checks.nonfinite.search import Start, outputs_of, search
 from jaxdebug.checks.settings import undisturbed
+from jaxdebug.checks.untraced import why_untraced
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
 from jaxdebug.frameworks.in_place import returning_changes
 from jaxdebug.frameworks.observed import Observed, observed, trace_observed
 from jaxdebug.frameworks.step_flow import step_flow
+from jaxdebug.frameworks.until_concrete import until_concrete
+from jaxdebug.programs._jax import ir
+from jaxdebug.programs._jax.concrete import MADE_CONCRETE
 from jaxdebug.programs._jax.memory import ran_out
 from jaxdebug.programs.coverage import unseen
 from jaxdebug.programs.graph import build_graph
@@ -76,7 +82,8 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         A function with the arguments of `fn` that returns a `NonfiniteReport`.
 
     Raises:
-        TypeError: if `fn` is no function; when called, if it is given an iterator.
+        TypeError: if `fn` is no function; when called, if it is given an iterator, or
+            is called inside a trace.
 
     Cost:
         While all is finite one compilation of `fn` and one run, of which one bit
@@ -89,7 +96,9 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         callback is called again, several times; `io_callback` twice. Of each output
         three elements are followed that are NaN, or 32 that are infinite. On the
         second run operations round one by one: where only the compiled function is
-        not finite, nothing is identified, and that is said.
+        not finite, nothing is identified, and that is said. Of a function that asks
+        for the value of an array, as `float(loss)` does, what comes before is looked
+        at; if nothing is found there, JAX's error is raised.
 
     Example:
         >>> import jax.numpy as jnp
@@ -98,6 +107,29 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         ('log', (0,), 'log of -1, which is negative')
     """
     require_function("locate_nonfinite", fn)
+    locate = _locator(fn)
+    locate_beginning = _locator(until_concrete(fn))
+
+    @wraps(fn, updated=())
+    def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
+        # What these settings raise is what is looked for.
+        with undisturbed((args, kwargs)), jax.disable_jit(False):
+            try:
+                return locate(*args, **kwargs)
+            except MADE_CONCRETE as error:
+                with suppress(Exception):
+                    report = locate_beginning(*args, **kwargs)
+                    if report.findings:
+                        note = (
+                            f"what comes later is not seen into: {why_untraced(error)}"
+                        )
+                        return replace(report, notes=(*report.notes, note))
+                raise
+
+    return located
+
+
+def _locator(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     take = hold_leaf(fn)
     name = getattr(fn, "__name__", "function")
 
@@ -111,19 +143,27 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         started = time.perf_counter()
         arguments = hold_static(fn, args, kwargs)
         (args, kwargs), _ = modules.take_apart(arguments, other=take)
+        paths = map(field_name, path_names((args, kwargs)))
+        _require_arrays(zip(paths, jax.tree.leaves((args, kwargs)), strict=True))
         require_constants("locate_nonfinite", (args, kwargs))
         made = plan(*args, **kwargs)
+        _require_arrays((f"what {name} closes over", each) for each in made.constants)
         # Explicit, so that it is allowed under any transfer guard.
         leaves = jax.device_put(jax.tree.leaves((args, kwargs)))
         return made.report(leaves, name, started)
 
-    @wraps(fn, updated=())
-    def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
-        # What these settings raise is what is looked for.
-        with undisturbed((args, kwargs)), jax.disable_jit(False):
-            return locate(*args, **kwargs)
+    return locate
 
-    return located
+
+def _require_arrays(named: Iterable[tuple[str, Any]]) -> None:
+    for name, leaf in named:
+        if ir.is_traced(leaf):
+            raise TypeError(
+                "locate_nonfinite expects to be called with arrays, outside of jit, "
+                "grad and scan, since it looks at values; found a tracer, "
+                f"{leaf.aval.str_short()}, in {name}. Call locate_nonfinite(step)(...) "
+                "where step, the jitted function, is called; inside of it, use probe."
+            )
 
 
 class Plan:

@@ -12,11 +12,12 @@ from jaxdebug.checks.nonfinite.carriers import POINTWISE, Kind, Trial
 from jaxdebug.checks.nonfinite.frames import Frame
 from jaxdebug.checks.nonfinite.reasons import value_of
 from jaxdebug.checks.nonfinite.trace_back import Made
+from jaxdebug.frameworks.modules import shared_scopes
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs.equation import Address
 from jaxdebug.programs.graph import Graph, Step
 from jaxdebug.programs.places import is_inexact
-from jaxdebug.programs.scopes import Direction, ModulePath
+from jaxdebug.programs.scopes import Direction
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def describe(made: Made, kind: Kind, sites: Sites, reason: str) -> Origin:
     pointwise = made.raw.primitive.name in POINTWISE
     return Origin(
         step.equation.primitive,
-        "/".join(step.path) or "(top)",
+        step.layer(shared_scopes()) or "(top)",
         direction,
         "" if line is None else str(line),
         _forward_line(made, sites) if direction == "backward" else "",
@@ -272,8 +273,3 @@ def _forward_line(made: Made, sites: Sites) -> str:
         seen.update(fresh)
         queue += fresh
     return ""
-
-
-def layer_of(path: ModulePath) -> str:
-    """The path as the framework spells it."""
-    return "/".join(path) or "(top)"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jaxdebug.findings.finding import Finding, found
+from jaxdebug.findings.parts import listed
 from jaxdebug.findings.rules.reading import (
     Measured,
     Numbers,
@@ -22,18 +25,10 @@ def nonfinite_findings(measured: Measured) -> list[Finding]:
         measured: outputs in the order of the forward pass, cotangents in that of
             the backward pass.
     """
-    broken = [
-        found(
-            "nonfinite-parameter",
-            site.name,
-            f"{_share(numbers)} values are not finite",
-            evidence=_evidence(numbers),
-        )
-        for site, numbers in parameters(measured)
-        if whole(numbers, "nonfinite")
-    ]
+    every = parameters(measured)
+    broken = [(site, n) for site, n in every if whole(n, "nonfinite")]
     if broken:
-        return broken
+        return [_parameters(broken, len(every))]
     reaches = any(
         whole(numbers, "nonfinite")
         for _, numbers in of_kind(measured, "gradient", "update")
@@ -49,7 +44,8 @@ def nonfinite_findings(measured: Measured) -> list[Finding]:
                         code,
                         site.name,
                         f"the first layer whose {noun} is not finite"
-                        f"{at(site)}: {_share(numbers)} values; {_REACH[reaches]}",
+                        f"{at(site)}: {_share(_evidence(numbers))} values; "
+                        f"{_REACH[reaches]}",
                         severity=Severity.ERROR if reaches else Severity.INFO,
                         line=site.line,
                         evidence={**_evidence(numbers), "reaches_gradient": reaches},
@@ -58,14 +54,25 @@ def nonfinite_findings(measured: Measured) -> list[Finding]:
     return []
 
 
+def _parameters(broken: Measured, of: int) -> Finding:
+    """One finding, however many there are: one NaN spoils them all within a step."""
+    names = [site.name for site, _ in broken]
+    counts = [_evidence(numbers) for _, numbers in broken]
+    sums = {name: sum(count[name] for count in counts) for name in counts[0]}
+    message = f"{_share(sums)} values are not finite"
+    if len(names) > 1:
+        message += f", in {len(names)} of {of} parameters"
+    evidence = {**sums, "parameters": names}
+    return found("nonfinite-parameter", listed(names), message, evidence=evidence)
+
+
 _REACH = {
     True: "gradients are not finite either",
     False: "no gradient or update that was measured is affected",
 }
 
 
-def _share(numbers: Numbers) -> str:
-    counts = _evidence(numbers)
+def _share(counts: Mapping[str, int]) -> str:
     return f"{format_number(counts['nonfinite'])} of {format_number(counts['count'])}"
 
 

@@ -45,10 +45,10 @@ def new_bundle(
     if keep < 1:
         raise ValueError(f"expected keep of at least 1; found {keep}")
     folder = Path(run_dir) / FOLDER
-    last = max((number for number, _ in _bundles(folder)), default=0)
+    last = max((number for number, _ in bundles_in(folder)), default=0)
     name = f"{last + 1:06d}-step-{step}"
     path = write_bundle(folder / name, leaves, {"step": step, **manifest})
-    first, *others = [path for _, path in _bundles(folder)]
+    first, *others = [path for _, path in bundles_in(folder)]
     excess = max(0, 1 + len(others) - keep)
     # With room for one only, the latest would be the one that a user looks for.
     surplus = others[:excess] if keep > 1 else [first, *others[:-1]][:excess]
@@ -57,8 +57,8 @@ def new_bundle(
     return path
 
 
-def _bundles(folder: Path) -> list[tuple[int, Path]]:
-    """Bundles in the order they were written."""
+def bundles_in(folder: Path) -> list[tuple[int, Path]]:
+    """Number and folder of each bundle, in the order they were written."""
     if not folder.is_dir():
         return []
     found = [

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxdebug.reports import show_name
 from jaxdebug.training.arrays import dtype_named, from_raw
+from jaxdebug.training.bundle.keep import FOLDER, bundles_in
 from jaxdebug.training.bundle.leaf import (
     ARRAYS,
     MANIFEST,
@@ -27,6 +28,8 @@ from jaxdebug.training.bundle.leaf import (
     stored_dtype,
 )
 from jaxdebug.training.errors import BundleError
+from jaxdebug.training.paths import require_path
+from jaxdebug.training.store.schema import FILE
 
 _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
@@ -90,20 +93,33 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     Raises:
         BundleError: if it is none, is of a newer jaxdebug, or was cut off or changed;
             names the leaf.
+        TypeError: if `folder` is no path.
     """
-    folder = Path(folder)
+    folder = require_path("read_bundle", "folder", folder, "the folder of a bundle")
     try:
         text = (folder / MANIFEST).read_text("ascii")
         file = (folder / ARRAYS).open("rb")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(
             f"expected the folder of a crash bundle, with {MANIFEST} and {ARRAYS}; "
-            f"found {show_name(str(folder))}: {error}"
+            f"found {show_name(str(folder))}: {error}.{_hint(folder)}"
         ) from None
     with file:
         entries, content = _manifest(text, folder)
         leaves = _leaves(file, entries, folder)
     return Bundle(folder, MappingProxyType(leaves), MappingProxyType(content))
+
+
+def _hint(folder: Path) -> str:
+    """Where bundles are, if a run was given in their stead."""
+    near = folder if folder.is_dir() else folder.parent
+    found = bundles_in(near / FOLDER) or bundles_in(near)
+    if found:
+        names = ", ".join(show_name(str(path)) for _, path in found)
+        return f" Give a bundle of the run: {names}."
+    if near.joinpath(FILE).is_file():
+        return " It is the folder of a run in which no step was bundled."
+    return f" Give one of the folders in {FOLDER}, in the run_dir of a training."
 
 
 def _manifest(text: str, folder: Path) -> tuple[list[Entry], dict[str, Any]]:

@@ -240,12 +240,12 @@ class Flight:
         while self._watching and (wait or has_arrived(self._watching[0].packed)):
             step, packed, observation = self._watching.popleft()
             reading = observation.read(*received([packed]))
-            self.history.sample(step, reading)
             spoilt = reading.spoilt()
             if spoilt and not self._lookout.is_spoilt:
                 # They know the step; told after it, they were trouble of their own.
                 self._arrive_scalars(True)
             self._investigate(self._lookout.parameters(step, spoilt))
+            self.history.sample(step, reading)  # what came of it, after its cause
             # Where scalars are missing, what went before is known by the parameters.
             known = self._lookout.finite_before >= step or not self._signals.found
             if known and not spoilt:

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from jaxdebug.checks.arguments import field_name
 from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
-from jaxdebug.reports.error_text import in_one_line
+from jaxdebug.checks.nonfinite.report import NonfiniteReport
+from jaxdebug.checks.untraced import why_untraced
+from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.training.recorder.arguments import Flat, Flattening, Links
 from jaxdebug.training.recorder.incident import Incident
 from jaxdebug.training.recorder.lookout import Trouble
 from jaxdebug.training.recorder.outside import undone
 from jaxdebug.training.recorder.past import Past
 from jaxdebug.training.recorder.replay import replay
+from jaxdebug.training.recorder.snapshots import finite
 
 
 class Investigated(NamedTuple):
@@ -49,13 +53,7 @@ def investigate(
             replayed = replay(function, flattening, links, start, past, trouble, known)
     except LookupError as error:
         return Investigated(replace(seen, unlike=str(error)), None)
-    report, untraced = None, ""
-    args, kwargs = replayed.flat.call(replayed.flat.leaves)
-    try:
-        with undone(function):
-            report = locate_nonfinite(function)(*args, **kwargs)
-    except Exception as error:  # whatever the user's Python raises in a trace
-        untraced = f"it cannot be traced: {in_one_line(error)}"
+    report, untraced = _located(function, replayed.flat)
     if trouble.is_skipped and report is not None and not report.findings:
         untraced = "no gradient that was identified holds it"
     found = replace(
@@ -69,3 +67,18 @@ def investigate(
         is_skipped=trouble.is_skipped and not replayed.lasts,
     )
     return Investigated(found, replayed.flat)
+
+
+def _located(
+    function: Callable[..., Any], flat: Flat
+) -> tuple[NonfiniteReport | None, str]:
+    """Which operation of a step made it, or why that is not known."""
+    args, kwargs = flat.call(flat.leaves)
+    try:
+        with undone(function):
+            return locate_nonfinite(function)(*args, **kwargs), ""
+    except Exception as error:  # whatever the user's Python raises in a trace
+        why = why_untraced(error)
+    named = zip(path_names(flat.apart(flat.leaves)), finite(flat.leaves), strict=True)
+    given = [field_name(path) for path, is_finite in named if not is_finite]
+    return None, why + (f"; not finite already: {', '.join(given[:3])}" * bool(given))

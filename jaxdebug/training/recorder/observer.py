@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxdebug.checks.untraced import why_untraced
+from jaxdebug.frameworks.until_concrete import until_concrete
 from jaxdebug.programs._jax import ir
 from jaxdebug.programs._jax.arrival import send
+from jaxdebug.programs._jax.concrete import MADE_CONCRETE
 from jaxdebug.programs._jax.memory import ran_out
-from jaxdebug.reports.error_text import in_one_line
 from jaxdebug.training.recorder.arguments import Flat
 from jaxdebug.training.recorder.observation import Observation, make_observation
 from jaxdebug.training.recorder.outside import undone
@@ -50,13 +52,16 @@ class Observer:
         note: Callable[[str], None],
     ) -> None:
         self.function, self.statistics = function, statistics
+        self.traced = function
+        """What is traced: the step, or its beginning."""
         self.memory, self.note = memory, note
         self.part = 1
         """One in how many examples is observed; 0 for the arguments alone."""
         self.is_off = False
+        self._is_cut = False
         self.needs = 0
         """Bytes that the last observation takes, about as many as the step."""
-        self._doubt = ""
+        self._doubt: Exception | None = None
         self._made: dict[Hashable, Observation] = {}
 
     def observe(
@@ -69,16 +74,16 @@ class Observer:
             flat: its arguments.
             given: which of them the step before did not leave, if that is known.
         """
-        self._doubt = ""
+        self._doubt = None
         while not self.is_off:
             cut = _part_of(flat, given or (), self.part) if self.part > 1 else flat
             try:
                 observation = self._at(cut)
             except Exception as error:  # whatever the user's Python raises in a trace
-                self._doubt = f"it cannot be traced: {in_one_line(error)}"
+                self._doubt = error
                 if self.part == 1:
                     return None
-                self._fall_back(self._doubt, 0)
+                self._give_up(error)
                 continue
             self.needs = observation.memory
             needed = observation.memory + takes(cut.leaves)
@@ -102,17 +107,26 @@ class Observer:
 
     def ran(self) -> None:
         """That the step itself ran: what raised in its trace was no mistake of it."""
-        if self._doubt:
-            self._fall_back(self._doubt, 0)
+        if self._doubt is not None:
+            self._give_up(self._doubt)
 
     def arguments_alone(self, why: str) -> None:
         """Trace the step no more."""
         if self.part:
             self._fall_back(why, 0)
 
+    def _give_up(self, error: Exception) -> None:
+        """Trace only the beginning of the step, if it has one, or nothing of it."""
+        self._doubt = None
+        if isinstance(error, MADE_CONCRETE) and not self._is_cut:
+            self._is_cut, self.traced = True, until_concrete(self.function)
+            self.note(f"not all of the step is observed: {why_untraced(error)}")
+        else:
+            self._fall_back(why_untraced(error), 0)
+
     def _fall_back(self, why: str, part: int) -> None:
         """Observe less from now on."""
-        self._doubt = ""
+        self._doubt = None
         if part == self.part:
             self.is_off = True
             self.note(f"nothing is observed any more: {why}")
@@ -126,7 +140,7 @@ class Observer:
         avals = tuple(map(jax.typeof, flat.leaves))
         key = self.part, flat.tree, avals, shardings, ir.trace_key()
         if key not in self._made:
-            function = self.function if self.part else _nothing
+            function = self.traced if self.part else _nothing
             args, kwargs = flat.apart(flat.leaves)
             with undone(self.function):  # the user calls it too
                 made = make_observation(function, args, kwargs, self.statistics)

@@ -11,6 +11,9 @@ _ORDER = list(Severity)
 
 _FLEETING = ("nonfinite-layer", "nonfinite-cotangent")
 
+_SPREADING = ("nonfinite-parameter",)
+"""Told once, wherever it is: more places have it from one sample to the next."""
+
 
 class Sightings:
     """What was found at which place, and how bad it was at the worst."""
@@ -74,4 +77,4 @@ def passed_over(finding: Finding) -> Finding:
 
 def place_of(finding: Finding) -> tuple[str, str]:
     """What a finding is one of, however its numbers change."""
-    return finding.code, finding.where
+    return finding.code, "" if finding.code in _SPREADING else finding.where

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -126,14 +127,19 @@ def compare_runs(
 
     Raises:
         RunError: if one of them cannot be read.
-        ValueError: if `rtol` is not a number from 0 to 1.
+        ValueError: if `rtol` is not from 0 to 1.
+        TypeError: if `rtol` is no number, or `left` or `right` no run and no path.
 
     Limits:
         Says where a difference is seen first, which may be later than where it began:
         between two sampled steps only scalars are recorded.
     """
-    if not 0 <= rtol <= 1:
-        raise ValueError(f"expected rtol from 0 to 1; found {rtol!r}")
+    is_number = isinstance(rtol, Real) and not isinstance(rtol, bool)
+    if not is_number or not 0 <= rtol <= 1:
+        raise (ValueError if is_number else TypeError)(
+            f"compare_runs expected rtol from 0 to 1, a number; found {rtol!r:.60}. "
+            "Write rtol=1e-6, or leave it to compare exactly."
+        )
     runs = [run if isinstance(run, Run) else load_run(run) for run in (left, right)]
     one, two = (_quantities(run) for run in runs)
     common = [

@@ -46,6 +46,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
     Raises:
         RunError: if there is no run, if it is of a newer jaxdebug, or damaged.
+        TypeError: if `path` is no path.
 
     Cost:
         Memory for the whole run. While it is read, a live run's writer waits.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jaxdebug.reports import show_name
 from jaxdebug.training.errors import RunError
+from jaxdebug.training.paths import require_path
 from jaxdebug.training.store.schema import FILE, check, connect
 
 # What SQLite says where it would have to write in order to read: a transaction that a
@@ -35,8 +36,9 @@ def find_file(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         RunError: if there is none.
+        TypeError: if it is no path.
     """
-    given = Path(path)
+    given = require_path("load_run", "path", path, "the run_dir of a watched training")
     file = given / FILE if given.is_dir() else given
     if file.is_file():
         return file

@@ -90,6 +90,12 @@ def check(connection: sqlite3.Connection, file: Path) -> None:
     """
     shown = show_name(str(file))
     (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION and is_empty(connection):
+        size = file.stat().st_size
+        raise RunError(
+            f"expected the file of a run; {shown} holds no tables and is {size} bytes "
+            "long: it was cut off, or is none. Give the run_dir of a watched training."
+        )
     if application != APPLICATION:
         raise RunError(
             f"expected the file of a run; {shown} is a SQLite file of another kind. "

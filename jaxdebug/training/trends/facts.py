@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from jaxdebug.frameworks.modules import shared_scopes
 from jaxdebug.frameworks.step_flow import StepFlow
 from jaxdebug.programs.draws import noise_draws
 from jaxdebug.programs.graph import Graph, Step
@@ -44,6 +45,8 @@ class Noise(NamedTuple):
     roots: tuple[Path, ...]
     """Arguments that their key depends on."""
     line: str | None
+    layer: str
+    """The layer that draws them; empty if none is known."""
 
 
 class Facts(NamedTuple):
@@ -83,7 +86,11 @@ def facts_of(flow: StepFlow) -> Facts:
         reason = "" if found.place is not None else found.reason
         parameters[ways[found.leaf.input]] = Parameter(reason, found.is_frozen, waits)
     noise = (
-        Noise(tuple(ways[i] for i in draw.roots), _line(draw.step))
+        Noise(
+            tuple(ways[i] for i in draw.roots),
+            _line(draw.step),
+            draw.step.layer(shared_scopes()),
+        )
         for draw in noise_draws(graph, [f.leaf.input for f in trained])
     )
     handed_on = [f.leaf.input for f in trained if f.reason == UNCHANGED]

@@ -31,14 +31,16 @@ class State:
             facts: what the program says of the arguments.
             changes: which of them changed until now.
         """
-        constant: list[str | None] = [n.line for n in facts.draws if not n.roots]
         if changes.is_long:
             yield from self._unwritten(facts, changes)
-            for roots, line in facts.draws:
-                if roots and len(changes.still(roots)) == len(roots):
-                    yield from self._repeated(roots, [line], changes)
-        if constant:
-            yield from self._repeated((), constant, changes)
+        layers: dict[tuple[tuple[Path, ...], str | None], list[str]] = defaultdict(list)
+        for roots, line, layer in facts.draws:
+            layers[roots, line].append(layer)
+        for (roots, line), drawing in layers.items():
+            still = changes.is_long and len(changes.still(roots)) == len(roots)
+            if line not in self._drawn and (still or not roots):
+                self._drawn.add(line)
+                yield _repeated(roots, line, [*filter(None, drawing)], changes.span)
 
     def _unwritten(self, facts: Facts, changes: Changes) -> Iterator[Finding]:
         still = set(changes.still(one.path for one in facts.dropped)) - self._told
@@ -62,25 +64,22 @@ class State:
                     evidence={"leaves": names, "form": form},
                 )
 
-    def _repeated(
-        self, roots: Sequence[Path], lines: Sequence[str | None], changes: Changes
-    ) -> Iterator[Finding]:
-        fresh = [line for line in dict.fromkeys(lines) if line not in self._drawn]
-        self._drawn.update(fresh)
-        names = ["/".join(path) for path in roots]
-        for line in fresh:
-            why = "their key is made inside of the step and depends on no argument"
-            if names:
-                have = "have" if len(names) > 1 else "has"
-                why = (
-                    f"their key depends on {listed(names)} alone, which {have} not "
-                    f"changed {changes.span}"
-                )
-            yield found(
-                "repeated-randomness",
-                listed(names) if names else "step",
-                f"the random numbers at {line or 'an unknown line'} are the same at "
-                f"every step: {why}",
-                line=line,
-                evidence={"roots": names},
-            )
+
+def _repeated(
+    roots: Sequence[Path], line: str | None, layers: Sequence[str], span: str
+) -> Finding:
+    why = "their key is made inside of the step and depends on no argument"
+    names = ["/".join(path) for path in roots]
+    if names:
+        have = "have" if len(names) > 1 else "has"
+        why = f"their key depends on {listed(names)} alone, which {have} not changed"
+        why += f" {span}"
+    whose = f" of {listed(layers)}" if layers else ""
+    return found(
+        "repeated-randomness",
+        listed(names or layers or ["step"]),
+        f"the random numbers{whose} at {line or 'an unknown line'} are the same at "
+        f"every step: {why}",
+        line=line,
+        evidence={"roots": names, "layers": layers},
+    )

@@ -141,7 +141,8 @@ def _nothing_moves(paths: Sequence[Path], sizes: Sizes, span: str) -> Finding:
     else:
         why = (
             "gradients are computed, but the step returns the parameters as they are: "
-            "apply the updates, and return what optax.apply_updates gives"
+            "apply the updates, and return what optax.apply_updates gives; of NNX, "
+            "call optimizer.update(model, gradients)"
         )
     return found(
         "unchanged-parameter",

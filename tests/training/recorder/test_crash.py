@@ -62,8 +62,14 @@ def test_a_bundle_of_other_arguments_is_refused(watched: Any) -> None:
     (incident,) = watched[0].incidents
     with pytest.raises(BundleError, match=r"expected float32\[2, 4\], found"):
         jd.replay(incident.bundle, step)(STATE, np.zeros((2, 4), np.float32))
-    with pytest.raises(BundleError, match="crash bundle"):
-        jd.replay(Path(incident.bundle).parent, step)
+
+
+def test_a_run_given_for_a_bundle_names_its_bundles(watched: Any) -> None:
+    (incident,) = watched[0].incidents
+    bundles = Path(incident.bundle).parent
+    for near in (bundles, bundles.parent, bundles.parent / "run.sqlite"):
+        with pytest.raises(BundleError, match=f"a bundle of.*{incident.bundle}"):
+            jd.replay(near, step)
 
 
 def test_the_command_replays_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -137,3 +138,27 @@ def test_a_state_that_is_put_back_is_watched_again() -> None:
     again = [event for event in watched.history.events if "again" in event.kind]
     assert [event.step for event in again] == [37]
     assert len(found) == MOST
+
+
+@pytest.mark.parametrize("told", quick_cases([True, False], [False]))
+def test_the_cause_stands_before_the_parameters_it_spoilt(
+    told: bool, tmp_path: Path
+) -> None:
+    @jax.jit
+    def applied(w: Any, x: Any) -> Any:
+        value, g = jax.value_and_grad(lambda w: _loss(w["a"] * w["b"] - w["c"], x))(w)
+        w = jax.tree.map(lambda p, g: p - 1e-3 * g, w, g)
+        return w, {"loss": value} if told else {}
+
+    w = {"a": jnp.ones(3), "b": jnp.ones(3), "c": jnp.zeros(3)}
+    found: list[jd.Incident] = []
+    with jd.watch(
+        applied, every=2, run_dir=tmp_path, histograms=0, on_nonfinite=found.append
+    ) as watched:
+        for i in range(8):
+            w, _ = watched(w, X * (i != 3))
+    assert len(found) == 1
+    for findings in (watched.report().findings, jd.load_run(tmp_path).findings):
+        errors = [(one.code, one.where) for one in findings if one.severity == "error"]
+        assert errors[0][0] == "nonfinite-step"
+        assert errors[1:] == [("nonfinite-parameter", "a, b, c")]

@@ -132,7 +132,8 @@ def test_pandas_is_optional(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"", "SQLite file of another kind"),
+        (b"", "holds no tables and is 0 bytes long"),
+        (b"x", "holds no tables and is 1 bytes long: it was cut off"),
         (b"SQLite format 3\0" + bytes(84), "is damaged, or none|of another kind"),
         (b"\x89PNG" * 1000, "is damaged, or none: file is not a database"),
     ],

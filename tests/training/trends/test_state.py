@@ -236,7 +236,10 @@ PLANTED: Mapping[str, tuple[Callable[[], list[Finding]], list[tuple[str, str]]]]
     ),
     "an average of parameters": (lambda: _linen(average=False), [(OLD, "average")]),
     "one key": (lambda: _linen(key="same"), [(KEY, "key")]),
-    "a constant key": (lambda: _linen(key="constant"), [(KEY, "step")]),
+    "a constant key": (
+        lambda: _linen(key="constant"),
+        [(KEY, "Model/Dropout_0")],
+    ),
     "a key folded with a step that stands still": (
         lambda: _linen(key="fold, not counted"),
         [(KEY, "key, step")],
