@@ -146,13 +146,15 @@ def _ordinary(shape: Shape, low: float, high: float) -> st.SearchStrategy[np.nda
     nearest = min(max(0.0, low), high)
 
     def made(drawn: bytes) -> np.ndarray:
-        # Two bytes an element: one draw of Hypothesis, however large the array is.
-        steps = np.frombuffer(drawn, ">u2").reshape(shape).astype(np.float64)
+        # Two bytes an element: one draw of Hypothesis, however large the array is. What
+        # it shrinks to are simple parts of the range: none of it, half, a quarter.
+        bits = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(-1, 16)
+        parts = (bits[:, :0:-1] @ 0.5 ** np.arange(1, 16)).reshape(shape)
         if low < 0.0 < high:
-            ends = np.where(steps % 2, low, high)
+            ends: Any = np.where(bits[:, 0].reshape(shape), low, high)
         else:
             ends = high if nearest == low else low
-        return nearest + (ends - nearest) * steps / 2**16
+        return nearest + (ends - nearest) * parts
 
     return st.binary(min_size=size, max_size=size).map(made)
 

@@ -28,8 +28,12 @@ def _others(out: Any) -> Any:
 def _independent(usual: Usual, setting: Setting) -> Pair:
     args, others = usual.draw.args, usual.draw.others
     own = _others(usual.output)
-    changed = first_from(args, others), first_missing(args)
-    return [own, own], [_others(usual.of(one)) for one in changed]
+    changed = {
+        "output beside another example": first_from(args, others),
+        "output beside an example of NaN": first_missing(args),
+    }
+    found = {name: _others(usual.of(one)) for name, one in changed.items()}
+    return dict.fromkeys(changed, own), found
 
 
 def _picked(usual: Usual, which: Any) -> Pair:
