@@ -7,7 +7,7 @@ import pytest
 
 
 def quick_cases(
-    names: Iterable[Any], quick: Iterable[Any], *, slice_of: int = 1
+    names: Iterable[Any], quick: Iterable[Any], *, slice_of: int = 3
 ) -> list[Any]:
     """Every name, marked slow unless it is one of the quick ones.
 

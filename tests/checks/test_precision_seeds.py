@@ -11,7 +11,7 @@ from tests.slow import quick_cases
 SEEDS = (100, 101)
 
 
-@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=6))
+@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=12))
 def test_losses_are_found_at_their_line(name: str) -> None:
     at = planted(name)
     assert [at(seed) for seed in SEEDS] == [(True, True)] * len(SEEDS)
@@ -20,7 +20,7 @@ def test_losses_are_found_at_their_line(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "dtype"),
     quick_cases(
-        [(name, dtype) for name in MODELS for dtype in DTYPES], [], slice_of=14
+        [(name, dtype) for name in MODELS for dtype in DTYPES], [], slice_of=28
     ),
 )
 def test_healthy_models_are_quiet(name: str, dtype: str) -> None:

@@ -42,7 +42,7 @@ def compared(name: str) -> tuple[Any, Arrays, Arrays, bool]:
     return found, by_name(sites), dict(wanted), all(jax.tree.leaves(same))
 
 
-@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"], slice_of=3))
+@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"], slice_of=9))
 def test_every_layer_is_flax_own(name: str) -> None:
     _, found, wanted, same = compared(name)
     assert_same(found, wanted)

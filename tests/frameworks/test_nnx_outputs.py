@@ -51,7 +51,7 @@ def wanted(name: str) -> Arrays:
 
 
 @pytest.mark.parametrize("way", quick_cases(WAYS, [*WAYS][:1]))
-@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"], slice_of=3))
+@pytest.mark.parametrize("name", quick_cases(MODELS, ["nested"], slice_of=9))
 def test_every_layer_is_flax_own(name: str, way: str) -> None:
     """Models given as objects, merged from a definition, or built inside."""
     definition, state = drawn(name)

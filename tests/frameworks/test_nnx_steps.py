@@ -43,7 +43,7 @@ def without_statistics(step: Any) -> Any:
     return nnx.jit(lambda *args: core(step)(*args)[0])
 
 
-@pytest.mark.parametrize("name", quick_cases(STEPS, QUICK, slice_of=3))
+@pytest.mark.parametrize("name", quick_cases(STEPS, QUICK, slice_of=9))
 def test_three_steps_leave_the_same_objects(name: str) -> None:
     case = STEPS[name]
     alone, probed = case.make(), case.make()
@@ -59,7 +59,7 @@ def largest(array: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    "name", quick_cases([n for n, case in STEPS.items() if case.loss], [], slice_of=3)
+    "name", quick_cases([n for n, case in STEPS.items() if case.loss], [], slice_of=9)
 )
 def test_every_leaf_has_its_gradient_and_its_update(name: str) -> None:
     """Against nnx.grad, and against the parameters before and after."""

@@ -74,7 +74,7 @@ def test_a_certificate_refuses_a_wrong_gradient() -> None:
     assert {leaf.reason for leaf in report.leaves} == {"not-looked-at"}
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_more_than_a_certificate_names_the_leaf() -> None:
     for budget in ("standard", "exhaustive", 400):
         report = jd.check_gradients(_loss(1.001), budget=budget)(PARAMS, X)

@@ -18,7 +18,7 @@ QUICK = ["value of the rule"]
 @pytest.mark.parametrize(
     "precision", quick_cases(["float64", "float32"], ["float32"], slice_of=2)
 )
-@pytest.mark.parametrize("name", quick_cases(CASES, QUICK, slice_of=20))
+@pytest.mark.parametrize("name", quick_cases(CASES, QUICK, slice_of=40))
 def test_the_verdict_is_right(name: str, precision: str) -> None:
     case = CASES[name]
     with working_in(precision) as dtype:

@@ -30,7 +30,7 @@ def test_there_are_thirty_and_a_seed_is_data() -> None:
         assert not all(same[0])
 
 
-@pytest.mark.parametrize("name", quick_cases(PROGRAMS, QUICK, slice_of=5))
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, QUICK, slice_of=10))
 def test_right_gradients_pass(name: str) -> None:
     program = PROGRAMS[name]()
     check = jd.check_gradients(program.function)

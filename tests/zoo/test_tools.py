@@ -15,7 +15,7 @@ from tests.zoo import PROGRAMS
 
 
 # Every twelfth one keeps the quick tests quick; the others are slow or rarer.
-@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [*PROGRAMS][::24], slice_of=6))
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [*PROGRAMS][::24], slice_of=12))
 def test_probe_traces_every_step_and_finds_its_parameters(name):
     """Same outputs, and each trained parameter has a gradient or a reason."""
     program = PROGRAMS[name]()
@@ -31,7 +31,7 @@ def test_probe_traces_every_step_and_finds_its_parameters(name):
     assert unnamed <= len(layout.unidentified) + len(layout.frozen)
 
 
-@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=9))
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=18))
 def test_probe_does_not_change_a_step(name):
     """The probed step gives the plain step's results, to rounding."""
     program = PROGRAMS[name]()
@@ -53,7 +53,7 @@ def test_probe_does_not_change_a_step(name):
             )
 
 
-@pytest.mark.parametrize("name", quick_cases([*PROGRAMS][::-1], [], slice_of=9))
+@pytest.mark.parametrize("name", quick_cases([*PROGRAMS][::-1], [], slice_of=18))
 def test_audit_does_not_fail_a_healthy_program(name):
     """No audit raises, and none calls a right gradient wrong."""
     program = PROGRAMS[name]()

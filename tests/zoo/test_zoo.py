@@ -24,7 +24,7 @@ def _equal(old, new) -> bool:
     return np.array_equal(old, new)
 
 
-@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=5))
+@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=10))
 def test_program_trains(name):
     """Loss, gradient and two steps are finite, and the parameters move."""
     program = PROGRAMS[name]()

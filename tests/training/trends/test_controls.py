@@ -28,7 +28,7 @@ from tests.training.trends.trainings import (
 )
 
 
-@pytest.mark.parametrize("name", quick_cases(CONTROLS, [], slice_of=8))
+@pytest.mark.parametrize("name", quick_cases(CONTROLS, [], slice_of=16))
 def test_healthy_models(name: str) -> None:
     init, step, _ = programs(name)
     random = np.random.default_rng(0)
