@@ -103,6 +103,7 @@ def test_a_parameter_that_is_not_finite(bad: float) -> None:
     assert not report.ok
 
 
+@pytest.mark.slow
 def test_a_stopped_gradient_is_lost_and_its_twin_is_not() -> None:
     def loss(params: Any, x: jax.Array) -> jax.Array:
         stopped = jax.lax.stop_gradient(params["stopped"])

@@ -131,6 +131,7 @@ def loss_fn(params, batch):
 """
 
 
+@pytest.mark.slow
 def test_a_wrong_rule_is_named_with_the_leaf_behind_it(audit: Audit) -> None:
     (finding,) = audit.findings(WRONG_RULE + HEALTHY)
     assert (finding["code"], finding["severity"]) == ("wrong-rule", "error")
@@ -169,6 +170,7 @@ def test_a_nan_in_the_data_names_the_field(audit: Audit) -> None:
     assert "index [2]" in data["message"]
 
 
+@pytest.mark.slow
 def test_a_loss_with_aux_and_extra_arguments(audit: Audit) -> None:
     said = audit(
         """
@@ -273,6 +275,7 @@ def test_a_file_without_a_workload(audit: Audit) -> None:
 # As a program
 
 
+@pytest.mark.slow
 def test_as_a_program(tmp_path: Path) -> None:
     """The one test of a process: streams and exit status are the system's own."""
     (tmp_path / "net.py").write_text(HEAD + WRONG_RULE + HEALTHY + "print('mine')\n")

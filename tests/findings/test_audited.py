@@ -11,10 +11,9 @@ from tests.slow import quick_cases
 
 SEEDS = (100,)
 """A slice; `python -m benchmarks findings` takes every case at 20 seeds."""
-QUICK = ("hidden units that are one",)
 
 
-@pytest.mark.parametrize("name", quick_cases(CASES, QUICK))
+@pytest.mark.parametrize("name", quick_cases(CASES, []))
 def test_audited_faults_and_their_twins(name: str) -> None:
     if CASES[name].code:
         assert all(detected(name, seed) for seed in SEEDS)

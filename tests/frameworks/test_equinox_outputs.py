@@ -109,6 +109,7 @@ def net() -> Net:
     return Net(jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_every_module_has_its_output_and_cotangent(net: Net) -> None:
     found = found_in(eqx.filter_value_and_grad(loss), net, X)
     check_same(found, told_of(told_net, net, X))

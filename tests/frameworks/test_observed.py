@@ -245,6 +245,7 @@ def test_no_framework_is_imported() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_function_that_marks_would_break_is_traced_without() -> None:
     """Layers stacked as pytrees must be of one class; the reason is told."""
     model = Nested(nnx.Rngs(0))

@@ -81,7 +81,7 @@ def test_what_is_not_the_same_twice_is_inconclusive(name: str, precision: str) -
 
 @pytest.mark.parametrize(
     ("declared", "verdict"),
-    quick_cases([(1e-5, "pass"), (1e-9, None)], [(1e-5, "pass")]),
+    quick_cases([(1e-5, "pass"), (1e-9, None)], [], slice_of=1),
 )
 def test_jitter_that_is_declared_passes(declared: float, verdict: str | None) -> None:
     check = jd.check_gradients(_with_jitter(1e-6), jitter=declared)

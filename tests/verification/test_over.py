@@ -49,6 +49,7 @@ def found() -> jd.GradientReports:
     return OVER(W, X)
 
 
+@pytest.mark.slow
 def test_the_examples_with_a_wrong_gradient_are_named(
     found: jd.GradientReports,
 ) -> None:

@@ -78,8 +78,10 @@ WRONG: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("precision", quick_cases(["float32", "float64"], ["float32"]))
-@pytest.mark.parametrize("name", quick_cases(WRONG, ["stale cosine"], slice_of=8))
+@pytest.mark.parametrize(
+    "precision", quick_cases(["float32", "float64"], [], slice_of=2)
+)
+@pytest.mark.parametrize("name", quick_cases(WRONG, [], slice_of=8))
 def test_a_rule_that_is_wrong_twice_is_named(name: str, precision: str) -> None:
     rule, reason = WRONG[name]
     with working_in(precision) as dtype:
