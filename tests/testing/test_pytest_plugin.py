@@ -164,6 +164,8 @@ def test_reports_are_told_worst_first(
     if workers is None:
         # In this process, which may have the plugin from its own entry point.
         own = ["-p", "no:jaxdebug", "-p", "jaxdebug.pytest_plugin", "-n", "0"]
+        # This process has imported it already, of which pytest 8 warns.
+        own += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         result = pytester.runpytest_inprocess(*arguments, *own)
     else:
         result = run(pytester, *arguments, "-n", workers)
