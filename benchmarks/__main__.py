@@ -54,6 +54,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help=f"how many: {', '.join(SEEDED)}")
     parser.add_argument("--count", type=int, help="of random_programs: how many")
     parser.add_argument("--seed", type=int, help="of random_programs")
+    parser.add_argument(
+        "--resume", metavar="PATH", help="of random_programs: its verdicts so far"
+    )
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)
     unknown = sorted(set(names) - set(BENCHMARKS))
@@ -65,7 +68,7 @@ def main() -> int:
     for name in names:
         options = {"seeds": given.seeds} if given.seeds and name in SEEDED else {}
         if name == "random_programs":
-            asked = {"count": given.count, "seed": given.seed}
+            asked = {"count": given.count, "seed": given.seed, "journal": given.resume}
             options = {key: one for key, one in asked.items() if one is not None}
         results[name] = BENCHMARKS[name](**options)
         print_table(name, results[name])

@@ -6,12 +6,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 import jaxdebug as jd
+from benchmarks import random_journal
+from benchmarks.random_check import Check
 from benchmarks.result import Row
 from jaxdebug.testing.programs.drawing import random_program
 from jaxdebug.testing.programs.expected import Expected, expected
@@ -29,42 +32,6 @@ RIGHT_POINTS = 6
 
 SECOND = 8
 """One in so many is checked to order 2."""
-
-
-class Check(NamedTuple):
-    """One verdict.
-
-    Attributes:
-        program: what was checked; printed, it can be built again.
-        point: of its arguments.
-        order: of the derivatives.
-        known: what its gradient is.
-        verdict: of `check_gradients`; `raised` if it raised.
-        reasons: of what does not pass.
-    """
-
-    program: SmallProgram
-    point: int
-    order: int
-    known: Expected
-    verdict: str
-    reasons: tuple[str, ...]
-
-    @property
-    def mistake(self) -> str:
-        """Kind of the mistake in its rule; empty if there is none."""
-        return "".join(rule.settings[1] for rule in self.program.rules())
-
-    @property
-    def wrong(self) -> bool:
-        """Whether the verdict is not what the gradient is."""
-        forbidden = {Expected.RIGHT: "fail", Expected.WRONG: "pass"}
-        raised = self.verdict == "raised"
-        return raised or self.verdict == forbidden.get(self.known)
-
-    def __str__(self) -> str:
-        reasons = ", ".join(self.reasons)
-        return f"{self.program!r} at {self.point}: {self.verdict} ({reasons})"
 
 
 class Family(NamedTuple):
@@ -129,7 +96,8 @@ def checks_of(found: Family, order: int) -> Iterator[Check]:
             if known is Expected.UNSAID:
                 continue
             verdict, reasons = said(check, arguments)
-            yield Check(program, point, order, known, verdict, reasons)
+            text = repr(program)
+            yield Check(text, mistake, point, order, known, verdict, reasons)
 
 
 def said(check: Any, arguments: Any) -> tuple[str, tuple[str, ...]]:
@@ -161,34 +129,48 @@ def cheap_compilation() -> Iterator[None]:
         jax.config.update(name, before)
 
 
-def run_checks(count: int, seed: int) -> Iterator[Check]:
+def run_checks(
+    count: int, seed: int, journal: str | Path | None = None
+) -> Iterator[Check]:
     """Verdicts on so many programs.
 
     Args:
         count: of programs.
         seed: of the run.
+        journal: a file of verdicts that were made already, and are not made again; new
+            ones are appended, family by family.
     """
+    done = {} if journal is None else random_journal.read(journal, seed)
     number, seen = 0, 0
     with cheap_compilation():
         while seen < count:
-            order = 2 if number % SECOND == SECOND - 1 else 1
-            found = family(seed, number, order)
-            found = found._replace(mistakes=found.mistakes[: count - seen])
-            yield from checks_of(found, order)
-            seen, number = seen + len(found.mistakes), number + 1
-            if number % 50 == 0:
-                jax.clear_caches()
+            made = done.get(number)
+            if made is None or made.programs > count - seen:
+                order = 2 if number % SECOND == SECOND - 1 else 1
+                found = family(seed, number, order)
+                wanted = found._replace(mistakes=found.mistakes[: count - seen])
+                checks = [*checks_of(wanted, order)]
+                made = random_journal.Entry(len(wanted.mistakes), checks)
+                if journal is not None and wanted == found:
+                    random_journal.append(journal, seed, number, made)
+                if number % 50 == 49:
+                    jax.clear_caches()
+            yield from made.checks
+            seen, number = seen + made.programs, number + 1
 
 
-def measure(count: int = COUNT, seed: int = 0) -> list[Row]:
+def measure(
+    count: int = COUNT, seed: int = 0, journal: str | Path | None = None
+) -> list[Row]:
     """That no verdict is wrong, and how many are left open.
 
     Args:
         count: of programs.
         seed: of the run.
+        journal: where an interrupted run goes on.
     """
     start = time.perf_counter()
-    checks = list(run_checks(count, seed))
+    checks = list(run_checks(count, seed, journal))
     return rows_of(checks, time.perf_counter() - start)
 
 
@@ -201,7 +183,7 @@ def rows_of(checks: Sequence[Check], seconds: float) -> list[Row]:
     """
     wrong = [check for check in checks if check.wrong]
     programs = {check.program for check in checks}
-    plain = {program.right() for program in programs}
+    plain = {check.program for check in checks if not check.mistake}
     rows = [
         Row(
             what=f"{len(programs)} programs ({len(plain)} without their mistakes), "

@@ -64,6 +64,8 @@ class Gaps(NamedTuple):
     """How far outside its one-sided slopes the rule's slope is, at the operands."""
     silent: Float[Any, " operands"]
     """1 where the rule gives zero to every coordinate."""
+    undefined: Float[Any, ""]
+    """Part of the function's values that are not finite: outside its domain."""
     second: Coordinates | None = None
     """Derivatives of both derivatives, at displaced operands, if that was asked."""
     loop: Loop | None = None
@@ -156,6 +158,8 @@ def call_gaps(
         near,
         _lawless(call, point, body, first, pulled, seed + 4),
         jnp.stack([jnp.all(p == 0).astype(jnp.float64) for p in pulled]),
+        sum((jnp.sum(~jnp.isfinite(b)) for b in body), start=jnp.zeros(()))
+        / max(sum(b.size for b in body), 1),
         None if order == 1 else second_or_refused(*again),
     )
 

@@ -27,6 +27,8 @@ class Leaf(NamedTuple):
     """Of primitives that keep their native dtype, relative to the largest element."""
     within: float = 0.0
     """The largest gap of a rule on its way that counts as agreement."""
+    cancels: bool = False
+    """Whether it goes through a call whose own derivative is nothing but rounding."""
 
 
 class Seen(NamedTuple):

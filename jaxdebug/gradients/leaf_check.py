@@ -45,9 +45,9 @@ class LeafCheck:
         reason: `agrees`, `certified`, `within-jitter`, `stopped`, `kink`, `edge`,
             `expected`, `negligible`, `no-effect`, `flat`, `empty`; `disagrees`,
             `lost-gradient`, `not-finite`, `differentiable-here`; `not-converged`,
-            `too-noisy`, `iterates`, `not-differentiable`, `nondeterministic`,
-            `gauge`, `silent-rule`, `not-implemented`, `not-looked-at` or
-            `contradictory`.
+            `too-noisy`, `iterates`, `cancels`, `not-differentiable`,
+            `nondeterministic`, `gauge`, `silent-rule`, `not-implemented`,
+            `not-looked-at` or `contradictory`.
         witness: which one decided: `coordinates` (against the gradient without
             custom rules), `differences` (`certificate`, if only of all leaves
             together) or `values`.
@@ -210,13 +210,16 @@ def _decide(
     found = judge_near(index, evidence, seen, whole)
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
-    if found.reason == "agrees" and (given or near):
+    if found.reason == "agrees" and (given or near) and not leaf.cancels:
         found = found._replace(reason="kink")
     if found.verdict is Verdict.PASS and seen.plain is not None:
         found = found._replace(reason="stopped")
     gap = abs(float(slopes[1]) - seen.near.central.slope)
     if leaf.iterates and found.verdict is Verdict.FAIL and gap <= SOLVED * whole:
         found = Judgement(Verdict.INCONCLUSIVE, "iterates")
+    if leaf.cancels and found.verdict is Verdict.FAIL:
+        # Where a derivative is rounding, so are differences of its function.
+        found = Judgement(Verdict.INCONCLUSIVE, "cancels")
     return found.verdict, found.reason, "differences"
 
 

@@ -32,6 +32,15 @@ steps of 1e-6 resolve."""
 NOT_REACHED = "not-reached"
 """Of a call that did not run: of a branch not taken, or a loop of no iterations."""
 
+UNDEFINED = "undefined"
+"""Of a call none of whose values is finite: it says as little."""
+
+SILENT = (NOT_REACHED, UNDEFINED)
+"""Of calls that say nothing of their rule."""
+
+CANCELS = "cancels"
+"""Of a call whose gap is rounding: one of the two derivatives cancels."""
+
 SOLVED = 1e-2
 """A body that iterates to a tolerance has a derivative only up to it, and so has one
 that keeps its own precision, a kernel or a host function."""
@@ -49,9 +58,9 @@ class RuleVerdict:
         verdict: pass, fail or inconclusive.
         reason: `agrees`, `kink`, `expected`, `value-differs`, `not-linear`,
             `disagrees`, `unlawful-at-kink`, `not-finite`, `iterates`, `native`,
-            `not-reached`, `rounded` (agrees where it is traced in float64),
-            `nondeterministic`; of second derivatives also `second-derivative` or
-            `no-second-derivative`.
+            `not-reached`, `undefined`, `cancels`, `nondeterministic`, `rounded` (agrees
+            where it is traced in float64); of second derivatives also
+            `second-derivative` or `no-second-derivative`.
         error: the gap that decided.
         operand: position of the operand whose derivative it is; -1 for none.
         index: flat index of its coordinate; -1 for none.
@@ -187,7 +196,7 @@ def judge_rules(judged: Mapping[CallSite, Judged]) -> tuple[RuleVerdict, ...]:
     verdicts = []
     for key, members in groups.items():
         of_calls = [judged[site] for site in members]
-        ran = [each for each in of_calls if each.reason != NOT_REACHED]
+        ran = [each for each in of_calls if each.reason not in SILENT]
         worst = max(ran or of_calls, key=_rank)
         lines = dict.fromkeys(str(s.equation.line) for s in members if s.equation.line)
         verdicts.append(RuleVerdict(*key, tuple(lines), *worst))
@@ -220,7 +229,8 @@ def _judge_call(site: CallSite, gaps: Gaps, tolerance: float, expected: bool) ->
         row = _row(gaps, tuple(place))
         judged = _judge_row(site, row, tolerance)
         found.append(judged._replace(iteration=_iteration(row, place)))
-    worst = max(found, key=_rank)._replace(ends=_ends(gaps, reached))
+    said = [judged for judged in found if judged.reason != UNDEFINED]
+    worst = max(said or found, key=_rank)._replace(ends=_ends(gaps, reached))
     if expected and worst.verdict is not Verdict.PASS:
         return worst._replace(verdict=Verdict.PASS, reason="expected")
     return worst
@@ -254,7 +264,11 @@ def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
         if site.body == "forward" and row.linear <= SOLVED:
             return Judged(Verdict.INCONCLUSIVE, "iterates", float(row.linear))
         return Judged(Verdict.FAIL, "not-linear", float(row.linear))
-    if row.at.broken.any():
+    if row.undefined == 1:
+        return Judged(Verdict.INCONCLUSIVE, UNDEFINED, 0.0)
+    # Of what lies outside its domain no derivative is known: if one that is not finite
+    # comes through to a gradient, that is seen there.
+    if row.at.broken.any() and not row.undefined:
         operand = int(np.argmax(row.at.broken))
         return Judged(Verdict.FAIL, "not-finite", np.inf, operand)
     bar = ALONG if site.body == "differences" else AGREEMENT
@@ -272,7 +286,8 @@ def _judge_row(site: CallSite, row: Gaps, tolerance: float) -> Judged:
         if row.lawless <= LAWFUL:
             return Judged(Verdict.PASS, "kink", 0.0, *place)
         return Judged(Verdict.FAIL, "unlawful-at-kink", float(row.lawless), *place)
-    if site.body != "reverse" and gap <= SOLVED:
+    # Of such a body nearly equal slopes on both sides say nothing of the point itself.
+    if site.body != "reverse" and min(gap, near) <= SOLVED:
         reason = "iterates" if site.body == "forward" else "native"
         return Judged(Verdict.INCONCLUSIVE, reason, gap, *place)
     return Judged(Verdict.FAIL, "disagrees", gap, *place)

@@ -4,7 +4,7 @@ from jaxdebug.reports.document import Column, Document, Section, Table
 from jaxdebug.reports.html import render_html
 from jaxdebug.reports.json_text import json_value, render_json
 from jaxdebug.reports.literal import show_name
-from jaxdebug.reports.numbers import format_number
+from jaxdebug.reports.numbers import format_apart, format_number
 from jaxdebug.reports.save import save_report
 from jaxdebug.reports.text import render_text
 from jaxdebug.reports.verdict import WORST_FIRST, Verdict, worst
@@ -16,6 +16,7 @@ __all__ = [
     "Section",
     "Table",
     "Verdict",
+    "format_apart",
     "format_number",
     "json_value",
     "render_html",

@@ -39,3 +39,19 @@ def format_number(
         # A float would overflow on counts above 1.8e308; a decimal does not.
         return f"{decimal.Decimal(count):.3e}"
     return f"{float(value):.4g}"
+
+
+def format_apart(one: float, other: float) -> tuple[str, str]:
+    """Spell two numbers with as many digits as tell them apart, four at least.
+
+    Example:
+        >>> format_apart(2.0, 3.0), format_apart(1.0, 1.00000012)
+        (('2', '3'), ('1', '1.0000001'))
+        >>> format_apart(float("nan"), 1.0), format_apart(0.5, 0.5)
+        (('nan', '1'), ('0.5', '0.5'))
+    """
+    for digits in range(4, 18):
+        texts = f"{float(one):.{digits}g}", f"{float(other):.{digits}g}"
+        if texts[0] != texts[1]:
+            return texts
+    return format_number(float(one)), format_number(float(other))

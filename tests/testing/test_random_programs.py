@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import jaxdebug as jd
+from benchmarks.random_check import Check
+from benchmarks.random_journal import Entry, append, read
 from benchmarks.random_programs import (
-    Check,
     cheap_compilation,
     checks_of,
     family,
@@ -36,7 +38,7 @@ def checked(program: SmallProgram, order: int = 1) -> Check:
             program.arguments()
         )
     known = expected(program, order=order)
-    return Check(program, 0, order, known, report.verdict.value, ())
+    return Check(repr(program), "", 0, order, known, report.verdict.value, ())
 
 
 def assert_right(checks: list[Check]) -> None:
@@ -130,13 +132,26 @@ def test_a_gradient_that_is_handed_in_is_judged_by_what_is_true(number: int) -> 
 
 
 def test_a_wrong_verdict_is_counted_and_shown() -> None:
-    program = SmallProgram((), (), ())
+    program = repr(SmallProgram((), (), ()))
     for known, verdict in ((Expected.RIGHT, "fail"), (Expected.WRONG, "pass")):
-        check = Check(program, 0, 1, known, verdict, ("reason",))
+        check = Check(program, "", 0, 1, known, verdict, ("reason",))
         first, *_ = rows_of([check], 1.0)
         assert first.held is False
         assert "SmallProgram" in first.note
     for known in Expected:
-        lawful = Check(program, 0, 1, known, "inconclusive", ())
+        lawful = Check(program, "", 0, 1, known, "inconclusive", ())
         assert not lawful.wrong
-        assert Check(program, 0, 1, known, "raised", ()).wrong
+        assert lawful._replace(verdict="raised").wrong
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    made = Check("program", "sign", 1, 2, Expected.WRONG, "fail", ("disagrees",))
+    append(path, 5, 0, Entry(3, [made]))
+    with path.open("a") as file:
+        file.write('\n{"seed": 5, "numb')  # it broke off here
+    append(path, 5, 1, Entry(2, [made, made]))
+    append(path, 6, 2, Entry(1, [made]))
+    assert read(path, 5) == {0: Entry(3, [made]), 1: Entry(2, [made, made])}
+    assert list(run_checks(5, 5, path)) == [made] * 3  # nothing is checked again
+    assert read(tmp_path / "none", 5) == {}

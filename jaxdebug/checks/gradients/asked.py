@@ -69,6 +69,10 @@ class Asked(NamedTuple):
         """How many gradients in float64 this took."""
         return self.points * self.plan.witnesses.gradients
 
+    def around(self, displacements: Sequence[float]) -> list[Evidence]:
+        """What the witnesses say at more points; one gradient in float64 for each."""
+        return self.plan.programs.evidence(self.given, displacements, self.device)
+
     @property
     def evidences(self) -> Sequence[Evidence]:
         """Of the one example there is."""

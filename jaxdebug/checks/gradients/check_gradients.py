@@ -138,9 +138,10 @@ def check_gradients(
         jit. Two compilations for each signature, whatever the arguments; one more for
         each of: a stop_gradient that makes differences of the plain function useless,
         a leaf that is wrong, digits that are lost; and all of it again in float64 if a
-        rule differs by no more than some roundings of its dtype. With `order=2` the
-        same again for a function that costs as much as the gradient. With `over` the
-        programs are compiled once for as many examples as fit.
+        rule differs by no more than some roundings of its dtype; 16 gradients in
+        float64 where a rule or forward mode differs. With `order=2` the same again
+        for a function that costs as much as the gradient. With `over` the programs
+        are compiled once for as many examples as fit.
 
     Limits:
         A rule that a derivative inside `fn` has used already is not isolated. A

@@ -14,7 +14,7 @@ from jaxdebug.findings import Finding, found
 from jaxdebug.findings.parts import listed
 from jaxdebug.gradients.leaf_check import LeafCheck
 from jaxdebug.gradients.rule_verdict import RuleVerdict
-from jaxdebug.reports import Verdict, format_number
+from jaxdebug.reports import Verdict, format_apart, format_number
 
 PRECISION = 0.1
 """Relative error of the native gradient above which its digits count as lost."""
@@ -55,12 +55,12 @@ def wrong_gradients(
 
 def wrong_whole(known: Contradiction) -> Finding:
     """That the gradient is wrong, where it is not known in which leaf."""
+    slope, difference = format_apart(known.slope, known.difference)
     return found(
         "wrong-gradient",
         "gradient",
-        f"along a random direction of all parameters its slope is "
-        f"{format_number(known.slope)}, that of the function is "
-        f"{format_number(known.difference)} ± {format_number(known.bar)}; "
+        f"along a random direction of all parameters its slope is {slope}, that of "
+        f"the function is {difference} ± {format_number(known.bar)}; "
         "budget='standard' names the parameter",
         evidence=known._asdict(),
     )
@@ -139,9 +139,10 @@ def _wrong_rule(rule: RuleVerdict, behind: Sequence[str]) -> Finding:
         "unlawful-at-kink",
         "second-derivative",
     ):
+        by_rule, by_body = format_apart(rule.by_rule, rule.by_body)
         message += (
             f"; at element {rule.index} of operand {rule.operand} it gives "
-            f"{format_number(rule.by_rule)} for {format_number(rule.by_body)}"
+            f"{by_rule} for {by_body}"
         )
     message += ")"
     if rule.iteration and rule.ends:
@@ -176,16 +177,16 @@ def _wrong_leaf(leaf: LeafCheck) -> Finding:
         return _nonfinite(leaf)
     where = "the function is differentiable here, and " if _at_point(leaf) else ""
     if np.isfinite(leaf.bar):
+        slope, difference = format_apart(leaf.slope, leaf.difference)
         numbers = (
-            f"the gradient gives a slope of {format_number(leaf.slope)}, differences "
-            f"in float64 give {format_number(leaf.difference)} ± "
-            f"{format_number(leaf.bar)}"
+            f"the gradient gives a slope of {slope}, differences in float64 give "
+            f"{difference} ± {format_number(leaf.bar)}"
         )
     else:  # the leaf was not looked at alone
         element = f" at [{', '.join(map(str, leaf.index))}]" if leaf.index else ""
+        value, plain = format_apart(leaf.found, leaf.expected)
         numbers = (
-            f"the gradient is {format_number(leaf.found)}{element}, without custom "
-            f"rules it is {format_number(leaf.expected)}"
+            f"the gradient is {value}{element}, without custom rules it is {plain}"
         )
     return found(
         "wrong-gradient",

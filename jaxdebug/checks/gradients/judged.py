@@ -12,17 +12,15 @@ from jaxdebug.checks.gradients.answers import STANDARD, Budget, looked_at
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.differences import CERTAIN, Contradiction, Looked
 from jaxdebug.checks.gradients.known import Above, Known, known_of
+from jaxdebug.checks.gradients.modes import MODES, modes_disagree
 from jaxdebug.checks.gradients.search import Search, located
 from jaxdebug.checks.gradients.ways import with_ways
-from jaxdebug.findings import Finding, Severity, found
+from jaxdebug.findings import Finding, Severity
 from jaxdebug.gradients.certificate import Certificate
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf_check import LeafCheck, check_leaf
 from jaxdebug.gradients.rule_verdict import RuleVerdict, judge_rules
-from jaxdebug.reports import Verdict, format_number, worst
-
-MODES = 1e-7
-"""Relative gap up to which forward and reverse mode agree in float64."""
+from jaxdebug.reports import Verdict, worst
 
 Check = RuleVerdict | LeafCheck
 
@@ -79,9 +77,8 @@ class Judged(NamedTuple):
         known, largest = self.contradiction, most * self.evidence.norm(1)
         if known is not None and abs(known.slope - known.difference) <= largest:
             known = None
-        return self._replace(
-            whole=_modes(self.evidence, max(MODES, most)), contradiction=known
-        )
+        whole = modes_disagree(self.evidence, most=max(MODES, most))
+        return self._replace(whole=whole if self.whole else (), contradiction=known)
 
 
 Shown = tuple[Known, Looked, int]
@@ -116,7 +113,7 @@ def judge_gradient(
         asked, ((seen, values),) = looked_at(asked, [known.leaves], budget)
     else:
         known, seen, values = shown
-    calls, leaves = known
+    calls, leaves = known.calls, known.leaves
     evidence = asked.evidence
     certified = seen.certificate.error <= CERTAIN
     checks = [
@@ -129,28 +126,10 @@ def judge_gradient(
     return Judged(
         tuple(checks),
         judge_rules(calls),
-        _modes(evidence),
+        modes_disagree(evidence, known.around),
         seen.contradiction,
         seen.certificate,
         evidence,
         values + search.values + asked.points,
-        asked.gradients,
+        asked.gradients + len(known.around) * asked.plan.witnesses.gradients,
     )
-
-
-def _modes(evidence: Evidence, most: float = MODES) -> tuple[Finding, ...]:
-    """Whether forward and reverse mode give one slope, up to a relative gap."""
-    if evidence.forward is None:
-        return ()
-    for point, (forward, reverse) in enumerate(evidence.forward.tolist()):
-        gap, whole = abs(forward - reverse), evidence.norm(point)
-        if np.isfinite(reverse) and not gap <= most * whole:
-            differ = found(
-                "modes-disagree",
-                "gradient",
-                f"along one direction forward mode gives {format_number(forward)}, "
-                f"reverse mode {format_number(reverse)}",
-                evidence={"forward": forward, "reverse": reverse, "point": point},
-            )
-            return (differ,)
-    return ()

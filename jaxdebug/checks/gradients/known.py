@@ -9,16 +9,18 @@ import jax
 
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.expected import is_expected
+from jaxdebug.checks.gradients.modes import modes_disagree
 from jaxdebug.checks.gradients.plan import GradientPlan
+from jaxdebug.gradients.cancelled import DISPLACEMENTS, cancels, pullback_cancels
 from jaxdebug.gradients.custom_calls import CallSite
 from jaxdebug.gradients.evidence import Evidence
 from jaxdebug.gradients.leaf import Leaf
+from jaxdebug.gradients.rule_verdict import CANCELS, SILENT, judge_calls, rule_name
 from jaxdebug.gradients.rule_verdict import Judged as JudgedCall
-from jaxdebug.gradients.rule_verdict import judge_calls, rule_name
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.reports import Verdict
 
-PLAIN = ("agrees", "not-reached")
+PLAIN = ("agrees", *SILENT)
 """Calls of which no more is to be said; the others may differ from their function."""
 
 
@@ -35,6 +37,8 @@ class Known(NamedTuple):
 
     calls: dict[CallSite, JudgedCall]
     leaves: list[Leaf]
+    around: Sequence[Evidence] = ()
+    """What the witnesses say on a line nearby, if a gap may be rounding."""
 
 
 def known_of(
@@ -48,9 +52,13 @@ def known_of(
         above: what the first derivative says, if it is the second that is asked about.
     """
     calls = _judged_calls(asked.plan, asked.evidence, expected)
+    around: Sequence[Evidence] = ()
+    if any(map(_may_cancel, calls.values())) or modes_disagree(asked.evidence):
+        around = asked.around(DISPLACEMENTS)
+        calls = _without_cancelled(calls, around)
     leaves = _known_leaves(asked.plan, calls, expected)
     if above is None:
-        return Known(calls, leaves)
+        return Known(calls, leaves, around)
     behind = _behind(above.first.plan, above.calls)
     # A kink on the way of one leaf is a jump of its gradient, in which all others meet.
     kinked = any(leaf.kinked for leaf in known_of(above.first, expected).leaves)
@@ -58,7 +66,7 @@ def known_of(
         leaf._replace(wrong=(*wrong, *leaf.wrong), kinked=leaf.kinked or kinked)
         for leaf, wrong in zip(leaves, behind, strict=True)
     ]
-    return Known({**above.calls, **calls}, leaves)
+    return Known({**above.calls, **calls}, leaves, around)
 
 
 def _known_leaves(
@@ -86,6 +94,7 @@ def _known_leaves(
                     (calls[site].error for site in mine if _agrees(calls[site])),
                     default=0.0,
                 ),
+                any(calls[site].reason == CANCELS for site in mine),
             )
         )
     return leaves
@@ -112,6 +121,27 @@ def _judged_calls(
     return judge_calls(
         sites, evidence.rules, tolerances, meant, plan.witnesses.rounding
     )
+
+
+def _may_cancel(call: JudgedCall) -> bool:
+    return call.verdict is Verdict.FAIL and call.reason in ("disagrees", "not-linear")
+
+
+def _without_cancelled(
+    calls: dict[CallSite, JudgedCall], around: Sequence[Evidence]
+) -> dict[CallSite, JudgedCall]:
+    """What the calls say, without gaps that are rounding of what they are held against.
+
+    Args:
+        calls: the calls, in the order of the evidence.
+        around: what the witnesses say on a line nearby.
+    """
+    found = dict(calls)
+    for index, (site, each) in enumerate(calls.items()):
+        gaps = [one.rules[index] for one in around]
+        if _may_cancel(each) and pullback_cancels(gaps) and cancels(gaps):
+            found[site] = each._replace(verdict=Verdict.INCONCLUSIVE, reason=CANCELS)
+    return found
 
 
 def _value_tolerance(site: CallSite) -> float:

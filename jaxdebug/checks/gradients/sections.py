@@ -31,6 +31,8 @@ REASONS = {
     "has another slope",
     "empty": "has no elements",
     "iterates": "behind a loop that stops at a tolerance, which may explain the gap",
+    "cancels": "the two derivatives differ by rounding: the function's own one is a "
+    "difference of nearly equal numbers here, which a rule may lawfully avoid",
     "native": "its function is a kernel or runs on the host, in a precision of its "
     "own, which may explain the gap",
     "not-differentiable": "at a jump or a cusp, where there is no derivative",
@@ -46,6 +48,7 @@ REASONS = {
     "gauge": "depends on the phases of eigenvectors or singular vectors, which are "
     "arbitrary: make the function independent of them to decide",
     "not-implemented": "goes through something that JAX cannot differentiate",
+    "undefined": "none of its function's values is finite at what it was called with",
     "not-reached": "no call of it ran on these arguments",
 }
 
