@@ -79,7 +79,11 @@ class Measured:
         compiled as for anybody: XLA is not right of all numbers there.
         """
         said, noise = self._said(self.quick, draw)
-        if any(said[name] for name in said.keys() - self.failed.keys()):
+        if any(
+            isinstance(one, str) and one and not self.properties[name].once
+            for name, one in said.items()
+            if name not in self.failed
+        ):
             return self._said(self.run, draw)
         return said, noise
 
