@@ -10,6 +10,8 @@ from benchmarks import (
     findings,
     gradient_checkers,
     gradient_seeds,
+    layer_checks,
+    layer_mutants,
     lines,
     locate_nonfinite,
     moments,
@@ -40,10 +42,12 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "watch_overhead": watch_overhead.measure,
     "watch_beside": watch_beside.measure,
     "train_steps": train_steps.measure,
+    "layer_checks": layer_checks.measure,
+    "layer_mutants": layer_mutants.measure,
     "plugin_startup": plugin_startup.measure,
     "lines": lines.measure,
 }
-SEEDED = ("gradient_seeds", "precision_seeds")
+SEEDED = ("gradient_seeds", "precision_seeds", "layer_mutants")
 """Those that take a number of seeds."""
 
 

@@ -195,7 +195,8 @@ def _decide(
     if not np.isfinite(seen_numbers).all() or broken.any():
         return Verdict.FAIL, "not-finite", "values"
     given, near = (gap.counts for gap in gaps)
-    if (given or near) and (leaf.wrong or not leaf.kinked):
+    rounding = not leaf.wrong and _is_negligible(index, evidence, seen, whole, gaps)
+    if (given or near) and (leaf.wrong or not leaf.kinked) and not rounding:
         return Verdict.FAIL, "disagrees", "coordinates"
     if leaf.meant:
         if near:
@@ -221,6 +222,22 @@ def _decide(
         # Where a derivative is rounding, so are differences of its function.
         found = Judgement(Verdict.INCONCLUSIVE, "cancels")
     return found.verdict, found.reason, "differences"
+
+
+def _is_negligible(
+    index: int,
+    evidence: Evidence,
+    seen: Seen | None,
+    whole: float,
+    gaps: Sequence[Gap],
+) -> bool:
+    """Whether a gap that no rule makes is of terms that cancel to zero.
+
+    The rounding of such terms is of their size, which the gradient does not show.
+    """
+    if seen is None or max(gap.absolute for gap in gaps) > NEGLIGIBLE * whole:
+        return False
+    return judge_near(index, evidence, seen, whole).reason == "negligible"
 
 
 _BESIDE_CONSTANT = Judgement(Verdict.INCONCLUSIVE, "not-differentiable")

@@ -19,6 +19,8 @@ class Gap(NamedTuple):
     expected: float
     counts: bool
     """Whether it is more than rounding."""
+    absolute: float
+    """In the leaf's scale."""
 
     @staticmethod
     def of(
@@ -46,6 +48,7 @@ class Gap(NamedTuple):
             float(each.found[point, leaf]),
             float(each.expected[point, leaf]),
             relative > COORDINATE and absolute > rounded,
+            absolute,
         )
 
 

@@ -58,6 +58,7 @@ def look(
     others: float = 0.0,
     precision: float = 0.0,
     iterates: bool = False,
+    gap: float = 0.0,
 ) -> LeafCheck:
     """The verdict on a gradient along a direction of length one.
 
@@ -69,15 +70,17 @@ def look(
         others: typical slope of a second leaf, which agrees.
         precision: relative error of the native gradient.
         iterates: whether the leaf goes through a loop of open length.
+        gap: to the gradient without custom rules, of another sign.
     """
     points = (point, point + near)
     slopes = np.array([[gradient(x), others] for x in points])
     none: Any = [np.zeros((2, 2), type(part)) for part in NO_GAP]
+    gaps = np.array([[gap, 0.0]] * 2)
     evidence = Evidence(
         np.array([function(x) for x in points]),
         np.repeat(slopes[:, None], DIRECTIONS, 1),
         np.abs(slopes),
-        Coordinates(*none),
+        Coordinates(*none)._replace(gap=2.0 * (gaps > 0), absolute=gaps),
         (),
         None,
         np.repeat([[precision, 0.0]], 2, 0),

@@ -85,6 +85,18 @@ def test_a_gradient_that_is_only_rounding_is_negligible() -> None:
     assert outcome(look(rounding, lambda x: 1e-9, 0.3)) == (FAIL, "disagrees")
 
 
+@pytest.mark.parametrize(("gap", "passes"), [(1e-9, True), (1e-4, False)])
+def test_a_gap_of_what_cancels_is_rounding(gap: float, passes: bool) -> None:
+    """A bias in front of a batch norm: the terms of its gradient are large."""
+    leaf = look(lambda x: 2.0, lambda x: 1e-12, 0.3, others=1e3, gap=gap)
+    assert outcome(leaf) == ((PASS, "negligible") if passes else (FAIL, "disagrees"))
+
+
+def test_a_gap_of_a_gradient_that_is_not_zero_fails() -> None:
+    leaf = look(np.sin, np.cos, 0.3, others=1e3, gap=1e-9)
+    assert outcome(leaf) == (FAIL, "disagrees")
+
+
 def test_a_kink_at_the_point_passes() -> None:
     def derivative(x: float) -> float:
         return float(x > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -61,6 +62,12 @@ def _ctc_forward(logits: Any, labels: Any) -> Any:
     )[0]
 
 
+def _convex_kl_divergence(logs: Any, targets: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return losses.convex_kl_divergence(logs, targets)
+
+
 def _logsumexp(scores: Any) -> Any:
     return jax.nn.logsumexp(scores)
 
@@ -69,10 +76,20 @@ def _ntxent(embeddings: Any) -> Any:
     return losses.ntxent(embeddings, jnp.array([0, 0, 1, 1]))
 
 
+OTHERS = {"smooth_labels"}
+"""What is no loss."""
+
+FOUND = {
+    name
+    for name, found in vars(losses).items()
+    if callable(found) and not name.startswith("_")
+} - OTHERS
+
 LOSSES: dict[str, Case] = {
     "binary_dice_loss": Case(
         losses.binary_dice_loss, LOGITS, arrays((3, 5), low=0, high=1)
     ),
+    "convex_kl_divergence": Case(_convex_kl_divergence, LOG_PROBABILITIES, SOFT, LOGS),
     "cosine_distance": Case(
         lambda p, t: losses.cosine_distance(p, t, epsilon=1e-6), LOGITS, LOGITS
     ),
@@ -100,7 +117,7 @@ LOSSES: dict[str, Case] = {
     ),
     "l2_loss": Case(losses.l2_loss, LOGITS, LOGITS, SELF),
     "log_cosh": Case(losses.log_cosh, LOGITS, LOGITS, {**SELF, "gradient_bound": 1.0}),
-    "fenchel_young_loss": Case(
+    "make_fenchel_young_loss": Case(
         losses.make_fenchel_young_loss(_logsumexp),
         arrays((5,)),
         one_hot((), 5),

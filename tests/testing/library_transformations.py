@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from functools import partial
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +37,16 @@ def _deprecated(alias: Any) -> Any:
 
 
 STILL: dict[str, Any] = {"declare": ["still"]}
+MODULE = inspect.getmodule(optax.adam)
+FOUND = {
+    name
+    for name, found in vars(optax).items()
+    if isinstance(found, FunctionType | partial)
+    and not name.startswith("_")
+    and vars(MODULE).get(name) is found
+}
+"""Those that stand where Adam does."""
+
 ALIASES: dict[str, Case] = {
     "adabelief": Case(optax.adabelief(1e-3), STILL),
     "adadelta": Case(optax.adadelta(1e-3), STILL),
@@ -50,6 +63,8 @@ ALIASES: dict[str, Case] = {
     "lars": Case(optax.lars(1e-3), STILL),
     "lbfgs": Case(optax.lbfgs(1e-1), {"extra": _searched}, ("one-program",)),
     "lion": Case(optax.lion(1e-3, weight_decay=0.0), STILL),
+    "nadam": Case(optax.nadam(1e-3), STILL),
+    "nadamw": Case(optax.nadamw(1e-3), {}),
     "noisy_sgd": Case(optax.noisy_sgd(1e-3, key=jax.random.key(0)), {}),
     "novograd": Case(optax.novograd(1e-3), STILL),
     "optimistic_adam": Case(_deprecated(optax.optimistic_adam), STILL),

@@ -110,6 +110,41 @@ def where_rule_swapped(x: Any) -> Any:
     )(x)
 
 
+@mutant("gradients")
+def second_order_of_another_sign(x: Any) -> Any:
+    slope = with_rule(jnp.cos, lambda x, dx: jnp.sin(x) * dx)
+    return with_rule(jnp.sin, lambda x, dx: slope(x) * dx)(x)
+
+
+@mutant("gradients")
+def second_order_of_twice_the_size(x: Any) -> Any:
+    slope = with_rule(jax.nn.sigmoid, lambda x, dx: 2 * _slope(x) * dx)
+    return with_rule(jax.nn.softplus, lambda x, dx: slope(x) * dx)(x)
+
+
+def _slope(x: Any) -> Any:
+    return jax.nn.sigmoid(x) * (1 - jax.nn.sigmoid(x))
+
+
+@right()
+def softplus(x: Any) -> Any:
+    slope = with_rule(jax.nn.sigmoid, lambda x, dx: _slope(x) * dx)
+    return with_rule(jax.nn.softplus, lambda x, dx: slope(x) * dx)(x)
+
+
+@mutant("gradients")
+def cumulative_rule_not_transposed(x: Any) -> Any:
+    run = partial(jnp.cumsum, axis=-1)
+    return with_vjp(run, lambda res, ct: (run(ct),))(x)
+
+
+@right()
+def cumulative(x: Any) -> Any:
+    run = partial(jnp.cumsum, axis=-1)
+    back = lambda ct: run(ct[..., ::-1])[..., ::-1]  # noqa: E731
+    return with_vjp(run, lambda res, ct: (back(ct),))(x)
+
+
 # Rules of dense layers.
 
 
@@ -153,6 +188,20 @@ def dense_rule_of_the_first_row(p: Any, x: Any) -> Any:
 def bias_rule_is_a_mean(p: Any, x: Any) -> Any:
     add = with_vjp(lambda y, b: y + b, lambda res, ct: (ct, ct.mean(0)))
     return add(x @ p["w"], p["b"])
+
+
+@mutant("gradients", DENSE)
+def dense_rule_of_another_sign(p: Any, x: Any) -> Any:
+    rule = _dense(lambda res, ct: (-res[1].T @ ct, ct @ res[0].T))
+    return rule(p["w"], x) + p["b"]
+
+
+@mutant("gradients", DENSE)
+def bias_rule_over_the_wrong_axis(p: Any, x: Any) -> Any:
+    def backward(res: Any, ct: Any) -> Any:
+        return ct, jnp.broadcast_to(ct.sum(), res[1].shape)
+
+    return with_vjp(lambda y, b: y + b, backward)(x @ p["w"], p["b"])
 
 
 # Rules of normalisation.

@@ -17,7 +17,7 @@ from jaxdebug.testing.losses.masks import Mask
 from jaxdebug.testing.strategies.arrays import arrays, batches
 from tests.checks.json_schema import problems
 from tests.slow import quick_cases
-from tests.testing.library_losses import LOSSES
+from tests.testing.library_losses import FOUND, LOSSES
 from tests.testing.mutant import with_rule
 
 SCHEMA = json.loads(
@@ -142,6 +142,10 @@ def test_a_right_masked_mean_passes() -> None:
         **ROWS,
     )
     assert report.verdict is Verdict.PASS, str(report)
+
+
+def test_every_loss_of_optax_is_tried() -> None:
+    assert set(LOSSES) >= FOUND, "a new release has more: add a case"
 
 
 @pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=6))

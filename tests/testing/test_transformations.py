@@ -14,7 +14,7 @@ from jaxdebug.reports import Verdict
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.transformations.check_transformation import check_transformation
 from tests.slow import quick_cases
-from tests.testing.library_transformations import ALIASES
+from tests.testing.library_transformations import ALIASES, FOUND
 
 
 class Mutant(NamedTuple):
@@ -119,6 +119,10 @@ def test_a_mistake_is_caught_by_its_property(name: str) -> None:
 def test_a_right_one_passes() -> None:
     report = check_transformation(_sums(), declare=["still"], examples=6)
     assert report.ok, str(report)
+
+
+def test_every_alias_of_optax_is_tried() -> None:
+    assert set(ALIASES) >= FOUND, "a new release has more: add a case"
 
 
 @pytest.mark.parametrize("name", quick_cases(ALIASES, [], slice_of=6))

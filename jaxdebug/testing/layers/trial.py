@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxdebug.programs._jax.compiling import quick_options
 from jaxdebug.reports import Verdict
 from jaxdebug.testing.layers.draw import Draw, off_the_start
 from jaxdebug.testing.layers.gap import Undecided
@@ -133,7 +134,8 @@ class Trial:
         return self.shapes[key]
 
     def _new(self, drawn: Drawn) -> Shape:
-        start = jax.jit(self.layer.init)(self.key, drawn.args)
+        init = jax.jit(self.layer.init, compiler_options={**quick_options()})
+        start = init(self.key, drawn.args)
         variables, args = jax.eval_shape(lambda *given: given, start, drawn.args)
         setting = Setting(
             self.layer,

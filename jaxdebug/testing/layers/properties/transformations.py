@@ -40,13 +40,17 @@ def _remade(usual: Usual, setting: Setting) -> Pair:
 
 def _eager(layer: Layer, setting: Setting) -> HostCheck:
     compiled = jax.jit(lambda draw: output(layer, draw))
+    first = iter([True])
 
     def check(draw: Draw, noise: Noise) -> str:
         expected = on_host(compiled(draw))
-        once, twice = (on_host(output(layer, draw)) for _ in range(2))
-        if wrong := differing(gaps(once, twice, np), expected, (), in_words):
-            return f"called twice with the same inputs, {wrong}"
-        found = gaps(expected, once, np)
+        found = on_host(output(layer, draw))
+        # Once, since each call of a scan outside of jit is compiled anew.
+        if next(first, False):
+            again = on_host(output(layer, draw))
+            if wrong := differing(gaps(found, again, np), expected, (), in_words):
+                return f"called twice with the same inputs, {wrong}"
+        found = gaps(expected, found, np)
         return differing(found, expected, noise["outputs"], in_words)
 
     return check

@@ -1,0 +1,45 @@
+"""What is wrong as XLA compiles quickly is asked again as it compiles for anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdebug.testing.layers.draw import Draw
+from jaxdebug.testing.layers.layer import Variables
+from jaxdebug.testing.layers.plain_layer import plain_layer
+from jaxdebug.testing.layers.program import Measured
+from jaxdebug.testing.layers.properties.batches import BATCHES
+from jaxdebug.testing.layers.property import Setting
+
+ALONE = next(one for one in BATCHES if one.name == "batch-of-one")
+
+
+def _look(function: Any) -> tuple[str, str]:
+    """What is said of a batch of one, and with a quick program that is wrong."""
+    layer, args = plain_layer(function, None, {}), (jnp.arange(3.0),)
+    setting = Setting(layer, args, Variables({}, {}), 3, frozenset(), None)
+    draw = Draw(Variables({}, {}), jnp.uint32(0), jnp.uint32(0), args, args)
+    measured = Measured(layer, [ALONE], setting)
+    right, _ = measured.look(draw)
+    run = measured.run
+
+    def quick(draw: Draw) -> Any:
+        found, noise = run(draw)
+        (gap,) = found["batch-of-one"]
+        return {"batch-of-one": [gap._replace(worst=gap.worst + 1)]}, noise
+
+    measured.quick = jax.jit(quick)
+    again, _ = measured.look(draw)
+    return str(right["batch-of-one"]), str(again["batch-of-one"])
+
+
+def test_what_only_quick_compilation_makes_wrong_is_no_failure() -> None:
+    assert _look(lambda x: 2.0 * x) == ("", "")
+
+
+def test_what_is_wrong_both_ways_is_a_failure() -> None:
+    right, again = _look(lambda x: x - x.mean())
+    assert right == again == "output[0] is 0, not -1"
