@@ -31,7 +31,9 @@ class Measured:
     def __init__(
         self, layer: Layer, properties: Sequence[Property], setting: Setting
     ) -> None:
-        self.layer, self.setting = layer, setting
+        # Traced once for all properties, of which most call it with the same shapes.
+        apply = jax.jit(layer.apply, static_argnums=3)
+        self.layer, self.setting = layer._replace(apply=apply), setting
         self.properties = {one.name: one for one in properties}
         self.failed: dict[str, str] = {}
         """What is wrong at all inputs of the shape: seen while it was traced."""

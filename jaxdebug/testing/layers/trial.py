@@ -18,7 +18,7 @@ from jaxdebug.testing.layers.report import PropertyResult
 from jaxdebug.testing.layers.rows import count_rows
 from jaxdebug.testing.layers.shown import reproduction, shown
 
-BY_HOST = 8
+BY_HOST = 4
 """On how many inputs of a shape a property is tried that runs programs of its own."""
 
 
@@ -99,10 +99,10 @@ class Trial:
 
     def _most(self, name: str, shape: Shape) -> int:
         """How often a property is tried that runs programs of its own."""
+        if name != "gradients":
+            return BY_HOST
         # The two programs of a gradient check are compiled for one shape only.
-        if name == "gradients" and shape is not next(iter(self.shapes.values())):
-            return 0
-        return BY_HOST
+        return 2 * BY_HOST if shape is next(iter(self.shapes.values())) else 0
 
     def wrong(self, name: str, drawn: Drawn) -> str:
         """What is wrong with one property; empty if nothing is."""
@@ -134,8 +134,7 @@ class Trial:
         return self.shapes[key]
 
     def _new(self, drawn: Drawn) -> Shape:
-        init = jax.jit(self.layer.init, compiler_options={**quick_options()})
-        start = init(self.key, drawn.args)
+        start = self._start(drawn.args)
         variables, args = jax.eval_shape(lambda *given: given, start, drawn.args)
         setting = Setting(
             self.layer,
@@ -151,6 +150,15 @@ class Trial:
             lambda d: self.layer.apply(d.variables, d.key, d.args, False), draw
         )
         return Shape(self.layer, self.properties, setting, start)
+
+    def _start(self, args: tuple[Any, ...]) -> Variables:
+        """What it begins with: the same for inputs of another shape, if it fits."""
+        avals = jax.eval_shape(self.layer.init, self.key, args)
+        for shape in self.shapes.values():
+            if jax.eval_shape(lambda start: start, shape.start) == avals:
+                return shape.start
+        init = jax.jit(self.layer.init, compiler_options={**quick_options()})
+        return init(self.key, args)
 
     def results(
         self, simplest: Callable[[str, Drawn], Drawn], seed: int, check: str
