@@ -33,6 +33,7 @@ from jaxdebug.training.recorder.outside import Outside
 from jaxdebug.training.recorder.past import Past
 from jaxdebug.training.recorder.replay import Known
 from jaxdebug.training.recorder.signals import Signals
+from jaxdebug.training.recorder.snapshots import finite
 
 WAITING = 16
 """Samples that may be on their way to the host."""
@@ -91,8 +92,6 @@ class Flight:
         steps = (self._follow, now), (self._arrive, False), (self._look, now)
         if all(self._guarded(*each) for each in steps):
             self._now = now
-            if self.step < 2:  # the first call may only set up what the others change
-                self._guarded(self._look_outside)
         self._tell()
 
     def gives_way(self, error: Exception) -> bool:
@@ -158,10 +157,6 @@ class Flight:
         self.history.event(self.step, "fallback", {"message": message})
         self._untold.append(message)
 
-    def _follow(self, now: Call) -> None:
-        # First of all: of what has arrived it says which of it is the state.
-        self._is_next = self._goes_on(now)
-
     def _look(self, now: Call) -> None:
         if self.step % self.every == 0 or not self._is_next or self._again:
             with jax.transfer_guard("allow"):  # the user's is for the user's program
@@ -169,9 +164,8 @@ class Flight:
         # A sampled step too, where the device is so far behind that none was copied.
         if self._links is not None and not self._past.begins_at(self.step):
             self._past.keep(self.step, self._links, now)
-
-    def _look_outside(self) -> None:
-        self._outside = Outside(self.function)
+        if self.step < 2:  # the first call may only set up what the others change
+            self._outside = Outside(self.function)
 
     def _refuse_outside(self, before: Outside) -> None:
         """Run nothing again of a step whose state is not among its arguments."""
@@ -182,23 +176,28 @@ class Flight:
         self._past.close(why)
         self.observer.arguments_alone(why)
 
-    def _goes_on(self, now: Call) -> bool:
-        """Whether a call gets the state that the one before left."""
+    def _follow(self, now: Call) -> None:
+        """Find out whether a call gets the state that the one before left."""
         # Not held on to while the step runs: it keeps the last state alive.
         before, self._before = self._before, None
+        self._is_next = before is not None
         if before is None:
-            return False
+            return
         if self._links is None:
             self._links = find_links(self._flattening, *before, now)
-            return True
-        if self._links.hold(*before, now):
-            return True
+        elif not self._links.hold(*before, now):
+            self._begin_anew(now)
+
+    def _begin_anew(self, now: Call) -> None:
         # What is on its way may need the copies that are let go now.
         self._arrive(True)
         self.history.event(self.step, "state-replaced", {"message": REPLACED})
-        self._links, self._lookout.is_spoilt = None, False
+        self._links, self._is_next = None, False
         self._past.clear()
-        return False
+        if self._lookout.is_spoilt:  # part of the state may have stayed as it was
+            with jax.transfer_guard("allow"):
+                given = finite(self._flattening.of(*now).leaves)
+            self._lookout.is_spoilt = not all(given)
 
     def _sample(self, now: Call) -> None:
         flat = self._flattening.of(*now)

@@ -93,14 +93,13 @@ def replay(
             unlike = (
                 unlike or f"the scalars of step {step} are others than the first time"
             )
-        spoilt = _spoilt(links, left, before)
+        spoilt, lasts = _left(links, flat.leaves, left, before)
         bad = any(
             not math.isfinite(x) for n, x in numbers.items() if n not in known.names
         )
         skipped = trouble.is_skipped and step == trouble.seen
         if spoilt or (step >= known.before and (bad or skipped)):
             idle = not spoilt and _unchanged(links, flat.leaves, left, trained)
-            lasts = None if links is None else spoilt
             harmless = [
                 each.path for each in signals.found or () if each.name in known.names
             ]
@@ -118,13 +117,20 @@ def _next(links: Links, left: list[Any], given: Mapping[int, Any]) -> list[Any]:
     ]
 
 
-def _spoilt(links: Links | None, left: list[Any], before: list[bool]) -> bool:
-    """Whether something that the next step gets is no longer finite."""
+def _left(
+    links: Links | None, before: Sequence[Any], left: Sequence[Any], was: Sequence[bool]
+) -> tuple[bool, bool | None]:
+    """Whether something of the state is no longer finite, and whether something is not.
+
+    An infinity that stays as it was is meant, as the best loss before the first one.
+    """
     if links is None:
-        return False
+        return False, None
     pairs = [(i, s) for i, s in enumerate(links.sources) if s is not None]
-    after = finite([left[source] for _, source in pairs])
-    return any(before[i] and not ok for (i, _), ok in zip(pairs, after, strict=True))
+    now = finite([left[source] for _, source in pairs])
+    bad = [i for (i, _), is_finite in zip(pairs, now, strict=True) if not is_finite]
+    spoilt = any(was[i] for i in bad)
+    return spoilt, spoilt or not (not bad or _unchanged(links, before, left, bad))
 
 
 def _unchanged(

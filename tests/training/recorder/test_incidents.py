@@ -191,6 +191,22 @@ def test_a_metric_that_is_never_a_number_hides_nothing() -> None:
 
 
 @pytest.mark.slow
+def test_a_state_of_which_part_is_put_back_says_nothing_new() -> None:
+    @jax.jit
+    def follow(w: Any, target: Any, x: Any) -> Any:
+        value, g = jax.value_and_grad(lambda w: _loss(w, x) + (w @ target) ** 2)(w)
+        return w - 1e-3 * g, value
+
+    watched, found = _watched(follow)
+    w = target = jnp.ones(3)
+    for i in range(24):
+        w, _ = watched(w, target, X * (i != 7))
+        target = w + 0 if i % 4 == 3 else target
+    watched.close()
+    assert [one.step for one in found] == [7]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("returned", [True, False])
 def test_micro_steps_that_optax_leaves_out_are_passed_over(returned: bool) -> None:
     optimizer = optax.MultiSteps(
