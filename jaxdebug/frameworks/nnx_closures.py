@@ -43,7 +43,8 @@ def unharmed(function: Callable[..., Any]) -> Iterator[None]:
             "found that it changes one that it closes over, or hands one to nnx.grad "
             f"or the like: {_roots(found)}. Make it an argument of the function that "
             "jaxdebug is given. In place of probe(nnx.cached_partial(step, model)) "
-            "write nnx.cached_partial(nnx.jit(probe(step)), model)."
+            "write nnx.cached_partial(nnx.jit(probe(step)), model); likewise "
+            "nnx.cached_partial(watch(nnx.jit(step)), model)."
         ) from error
 
 

@@ -28,5 +28,12 @@ def warn(message: str, stacklevel: int = 3) -> None:
         print(f"RecordingWarning: {message}", file=sys.stderr)
 
 
+WATCHED_INSIDE = (
+    "expected a watched step to be called with arrays; found tracers. Watch the "
+    "outermost function, which is called once for each step, not one that is called "
+    "inside jit, grad or scan."
+)
+
+
 class NoCallError(TypeError):
     """A watched step was called inside a trace; the message is complete."""

@@ -21,6 +21,7 @@ from jaxdebug.checks.nonfinite.report import NonfiniteReport
 from jaxdebug.checks.report import ReportFailed
 from jaxdebug.programs.compilations import compilations
 from tests.nonfinite.forward import f32
+from tests.slow import quick_cases
 
 X = np.array([1, 0.5, -2], np.float32)
 
@@ -122,6 +123,31 @@ def test_an_input_is_named_with_its_index() -> None:
     assert report.failed is None
     assert (report.given.name, report.given.index) == ("argument 0, field b", (1,))
     assert report.findings[0].code == "nonfinite-input"
+
+
+def _masked_norm(x: Any) -> Any:
+    return jnp.sqrt(jnp.sum(jnp.where(jnp.arange(3) == 1, 0.0, 1.0) * x**2))
+
+
+FIRST_REMEDY = {
+    # A where that only makes a mask takes no branch away.
+    "norm": (jax.grad(_masked_norm), f32(0, 0, 0), "small number inside the root"),
+    "branch": (
+        jax.grad(lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0))),
+        f32(0, 1),
+        "the branch that is not taken",
+    ),
+    "scale": (lambda x: x.astype(jnp.float16), f32(1e5), "float32 or bfloat16"),
+    "log": (jax.grad(lambda x: jnp.log(x[0])), f32(0), "zeros out of the log"),
+}
+
+
+@pytest.mark.parametrize("name", quick_cases(FIRST_REMEDY, ["norm"]))
+def test_what_helps_most_is_said_first(name: str) -> None:
+    function, x, words = FIRST_REMEDY[name]
+    report = located(function, x)
+    assert words in report.remedies[0]
+    assert words in report.findings[0].remedies[0]
 
 
 def test_what_a_callback_made_is_said_to_be_made_there() -> None:

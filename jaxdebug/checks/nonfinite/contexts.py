@@ -117,13 +117,23 @@ _MAKING = _MOVING | {
 }  # fmt: skip
 
 
-def is_unselected(frame: Frame, atom: Any) -> bool:
-    """Whether a cotangent is zero because a `where` took the other branch."""
+def is_unselected(graph: Graph, frame: Frame, atom: Any) -> bool:
+    """Whether a cotangent is zero because a `where` took the other branch.
+
+    A mask that is multiplied with has zeros too, which take nothing away.
+    """
     return any(
         raw.primitive.name == "select_n"
+        and _is_backward(graph, here, raw)
         and any(_is_zero(here, case) for case in raw.invars[1:])
         for here, raw in equations_behind(frame, atom, _SCALING - {"select_n"})
     )
+
+
+def _is_backward(graph: Graph, frame: Frame, raw: ir.JaxprEqn) -> bool:
+    index, _ = frame.made_by[raw.outvars[0]]
+    step = graph.step_at(frame.equation(index).address)
+    return step.direction is Direction.BACKWARD
 
 
 def _is_zero(frame: Frame, atom: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, wraps
@@ -58,10 +58,11 @@ READ_FROM_A_REFERENCE = (
     "it was read from a mutable reference (jax.new_ref), which is not followed"
 )
 
+Paths = Collection[tuple[str, ...]]
+
 
 def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     """Which equation made the first NaN or infinity that reaches an output, and why.
-
 
     The function is compiled and run once. If every output is finite, that is all. If
     not, it is run again and every value is kept. From an element of an output that is
@@ -107,8 +108,20 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
         ('log', (0,), 'log of -1, which is negative')
     """
     require_function("locate_nonfinite", fn)
-    locate = _locator(fn)
-    locate_beginning = _locator(until_concrete(fn))
+    return locate_beside(fn, ())
+
+
+def locate_beside(
+    fn: Callable[..., Any], known: Paths
+) -> Callable[..., NonfiniteReport]:
+    """The same, of outputs other than those that are known to be not finite.
+
+    Args:
+        fn: the function.
+        known: paths of the outputs to look past.
+    """
+    locate = _locator(fn, known)
+    locate_beginning = _locator(until_concrete(fn), known)
 
     @wraps(fn, updated=())
     def located(*args: Any, **kwargs: Any) -> NonfiniteReport:
@@ -129,7 +142,7 @@ def locate_nonfinite(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     return located
 
 
-def _locator(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
+def _locator(fn: Callable[..., Any], known: Paths) -> Callable[..., NonfiniteReport]:
     take = hold_leaf(fn)
     name = getattr(fn, "__name__", "function")
 
@@ -137,7 +150,7 @@ def _locator(fn: Callable[..., Any]) -> Callable[..., NonfiniteReport]:
     def plan(*args: Any, **kwargs: Any) -> Plan:
         require_rules("locate_nonfinite")
         function = returning_changes(observed(fn))
-        return Plan(trace_observed(function, *args, **kwargs), (args, kwargs))
+        return Plan(trace_observed(function, *args, **kwargs), (args, kwargs), known)
 
     def locate(*args: Any, **kwargs: Any) -> NonfiniteReport:
         started = time.perf_counter()
@@ -169,8 +182,8 @@ def _require_arrays(named: Iterable[tuple[str, Any]]) -> None:
 class Plan:
     """A traced function, and the programs that look at it."""
 
-    def __init__(self, traced: Observed, arguments: Any) -> None:
-        self.traced = traced
+    def __init__(self, traced: Observed, arguments: Any, known: Paths) -> None:
+        self.traced, self.known = traced, known
         self.program = traced.program
         self.arguments = jax.tree.map(jax.typeof, arguments)
         self.inexact = [is_inexact(aval) for aval in self.program.jaxpr.out_avals]
@@ -197,7 +210,7 @@ class Plan:
         parameters = find_parameters(graph, inputs, outputs, trained)
         graph = build_graph(self.program.jaxpr)
         named = with_parameter_paths(graph, parameters, modules.shared_scopes())
-        return sites_of(named.graph)
+        return sites_of(named.graph, [leaf.output for leaf in self.flow.leaves])
 
     def report(
         self, leaves: Sequence[Any], name: str, started: float
@@ -215,7 +228,10 @@ class Plan:
         names = path_names(
             jax.tree.unflatten(self.program.out_tree, range(len(results)))
         )
-        kept = [r if i else None for r, i in zip(results, self.inexact, strict=True)]
+        kept = [
+            result if inexact and name not in self.known else None
+            for result, inexact, name in zip(results, self.inexact, names, strict=True)
+        ]
         outputs = tuple(
             output
             for result, path in zip(kept, names, strict=True)

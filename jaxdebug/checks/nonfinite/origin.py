@@ -117,8 +117,13 @@ class Sites:
         )
 
 
-def sites_of(graph: Graph) -> Sites:
-    """Work out which equations belong to the update."""
+def sites_of(graph: Graph, state: Sequence[int]) -> Sites:
+    """Work out which equations belong to the update.
+
+    Args:
+        graph: of the program.
+        state: indices of the outputs that are new values of arguments.
+    """
     lines = {str(s.equation.line) for s in graph.steps if s.direction is _FORWARD}
     backward = [
         s
@@ -137,6 +142,8 @@ def sites_of(graph: Graph) -> Sites:
         if operand is not None
         for node in graph.before(operand)
     }
+    ends = [node for i in state if (node := graph.outputs[i]) is not None]
+    leading = {*ends, *(node for end in ends for node in graph.before(end))}
     first = min(step.address for step in backward)
     updates = {
         step.address
@@ -150,6 +157,8 @@ def sites_of(graph: Graph) -> Sites:
                 step.address > first
                 and step.address not in of_others
                 and not needed.intersection(step.results)
+                # A metric of the batch alone leads to no state.
+                and not (leading and leading.isdisjoint(step.results))
             )
         )
     }

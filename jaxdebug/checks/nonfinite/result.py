@@ -31,14 +31,22 @@ from jaxdebug.findings import Severity
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.reports import Verdict
 
+_NARROW = (
+    "Compute this part in float32 or bfloat16, which reach to 1e38, or lower the loss "
+    "scale."
+)
+_LOG = (
+    "Keep zeros out of the log: log_softmax of the logits, jax.scipy.special.xlogy, "
+    "or a small number added inside."
+)
 MASK_HINTS = {
-    "overflow in float16": "Compute this part in float32 or bfloat16, which reach to "
-    "1e38, or lower the loss scale.",
+    "overflow in float16": _NARROW,
+    "does not fit float16": _NARROW,
     "overflow": "Bring the operands down before: subtract the largest before exp, as "
     "jax.nn.softmax and logsumexp do. Where they are huge already, values grew before: "
     "lower the learning rate, or clip the gradient.",
-    "log of 0": "Keep zeros out of the log: log_softmax of the logits, "
-    "jax.scipy.special.xlogy, or a small number added inside.",
+    "log of 0": _LOG,
+    "0, in the derivative of log": _LOG,
     "division by 0": "Add a small number to the divisor, or divide by a harmless one "
     "where it is zero: jnp.where(d == 0, 1, d).",
     "negative": "Keep the operand inside the domain: clip it, or look for the "
@@ -181,7 +189,7 @@ def _failure(found: Found, sites: Sites, forward: Forward) -> tuple[str, list[Co
     if backward:
         operation = forward.operation(sites.step(made))
         of = f" in the derivative of {operation}" if operation else ""
-        if any(is_unselected(made.frame, atom) for atom in zeros):
+        if any(is_unselected(sites.graph, made.frame, atom) for atom in zeros):
             contexts.append(Context.WHERE)
         elif operation and found.cause is None and name == "div":
             contexts.append(Context.DERIVATIVE)

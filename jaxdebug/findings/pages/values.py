@@ -145,13 +145,15 @@ PAGES = (
     ),
     Page(
         "skipped-step",
-        "A step was passed over because its gradient was not finite",
+        "A step was passed over because something in it was not finite",
         Severity.WARNING,
         "The state is as it was, and the training goes on; what the batch had to teach "
         "is lost. Many in a row mean that something is wrong with the model.",
-        "What optax.apply_if_finite counts is read at every step. A step at which it "
-        "rises is run again, and its gradients are taken apart by locate_nonfinite.",
-        "Never while the counter stands still.",
+        "What optax.apply_if_finite and optax.skip_not_finite count is read at every "
+        "step. One at which it rises, and one with a scalar that is not finite, is run "
+        "again and taken apart by locate_nonfinite. Without a counter a step was "
+        "passed over if its state is finite and every trained parameter is as it was.",
+        "Never while the counters stand still and the scalars are finite.",
         (
             "Look for log, sqrt or division at zero, or exp of a large value.",
             "Look at the batch of this step.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 import warnings
 from collections import deque
@@ -17,7 +16,7 @@ from jaxdebug.programs._jax.arrival import has_arrived, is_donated, received
 from jaxdebug.programs._jax.memory import ran_out
 from jaxdebug.reports.error_text import in_one_line
 from jaxdebug.statistics.statistic import Statistic
-from jaxdebug.training.errors import BundleError, NoCallError
+from jaxdebug.training.errors import WATCHED_INSIDE, BundleError, NoCallError
 from jaxdebug.training.recorder.arguments import (
     Call,
     Flat,
@@ -32,15 +31,9 @@ from jaxdebug.training.recorder.lookout import Lookout, Trouble
 from jaxdebug.training.recorder.observer import Observer, Watching
 from jaxdebug.training.recorder.outside import Outside
 from jaxdebug.training.recorder.past import Past
+from jaxdebug.training.recorder.replay import Known
 from jaxdebug.training.recorder.signals import Signals
-
-TRACED = (
-    "expected a watched step to be called with arrays; found tracers. Watch the "
-    "outermost function, which is called once for each step, not one that is called "
-    "inside jit, grad or scan."
-)
-MOST = 3
-"""Incidents that are looked into; an event says that there was another."""
+from jaxdebug.training.recorder.snapshots import finite
 
 WAITING = 16
 """Samples that may be on their way to the host."""
@@ -92,14 +85,13 @@ class Flight:
         self._watching = deque[Watching]()
         self._past = Past(self._flattening, keep, self._note)
         self._lookout = Lookout()
-        self._is_enough = False
+        self._is_enough = self._is_next = False
 
     def before(self, now: Call) -> None:
         """Before a call: look at what has arrived, then observe or keep."""
-        if self._guarded(self._arrive, False) and self._guarded(self._look, now):
+        steps = (self._follow, now), (self._arrive, False), (self._look, now)
+        if all(self._guarded(*each) for each in steps):
             self._now = now
-            if self.step < 2:  # the first call may only set up what the others change
-                self._guarded(self._look_outside)
         self._tell()
 
     def gives_way(self, error: Exception) -> bool:
@@ -166,16 +158,14 @@ class Flight:
         self._untold.append(message)
 
     def _look(self, now: Call) -> None:
-        goes_on = self._goes_on(now)
-        if self.step % self.every == 0 or not goes_on or self._again:
+        if self.step % self.every == 0 or not self._is_next or self._again:
             with jax.transfer_guard("allow"):  # the user's is for the user's program
                 self._sample(now)
         # A sampled step too, where the device is so far behind that none was copied.
         if self._links is not None and not self._past.begins_at(self.step):
             self._past.keep(self.step, self._links, now)
-
-    def _look_outside(self) -> None:
-        self._outside = Outside(self.function)
+        if self.step < 2:  # the first call may only set up what the others change
+            self._outside = Outside(self.function)
 
     def _refuse_outside(self, before: Outside) -> None:
         """Run nothing again of a step whose state is not among its arguments."""
@@ -186,32 +176,37 @@ class Flight:
         self._past.close(why)
         self.observer.arguments_alone(why)
 
-    def _goes_on(self, now: Call) -> bool:
-        """Whether a call gets the state that the one before left."""
+    def _follow(self, now: Call) -> None:
+        """Find out whether a call gets the state that the one before left."""
         # Not held on to while the step runs: it keeps the last state alive.
         before, self._before = self._before, None
+        self._is_next = before is not None
         if before is None:
-            return False
+            return
         if self._links is None:
             self._links = find_links(self._flattening, *before, now)
-            return True
-        if self._links.hold(*before, now):
-            return True
+        elif not self._links.hold(*before, now):
+            self._begin_anew(now)
+
+    def _begin_anew(self, now: Call) -> None:
         # What is on its way may need the copies that are let go now.
         self._arrive(True)
         self.history.event(self.step, "state-replaced", {"message": REPLACED})
-        self._links, self._lookout.is_spoilt = None, False
+        self._links, self._is_next = None, False
         self._past.clear()
-        return False
+        if self._lookout.is_spoilt:  # part of the state may have stayed as it was
+            with jax.transfer_guard("allow"):
+                given = finite(self._flattening.of(*now).leaves)
+            self._lookout.is_spoilt = not all(given)
 
     def _sample(self, now: Call) -> None:
         flat = self._flattening.of(*now)
         if any(map(ir.is_traced, flat.leaves)):
-            raise NoCallError(TRACED)
-        given = None
-        if self._links is not None:
-            sources = enumerate(self._links.sources)
-            given = [i for i, source in sources if source is None]
+            raise NoCallError(WATCHED_INSIDE)
+        links = self._links
+        given = links and [
+            i for i, source in enumerate(links.sources) if source is None
+        ]
         watching = self.observer.observe(self.step, flat, given)
         if not self._lookout.is_spoilt:  # what comes of it says nothing new
             self._past.snapshot(self.step, flat, self.observer.needs)
@@ -261,32 +256,36 @@ class Flight:
             self._investigate(self._lookout.scalars(step, numbers))
 
     def _investigate(self, trouble: Trouble | None) -> None:
+        lookout = self._lookout
         if trouble is None:
             return
-        if len(self.incidents) == MOST:
-            self._lookout.looked_into(trouble, lasts=False)
+        if lookout.is_enough(trouble):
+            lookout.looked_into(trouble, lasts=False)
             if not self._is_enough:
                 self._is_enough = True
                 self.history.event(trouble.seen, "nonfinite-again", trouble._asdict())
             return
-        known = self._lookout.known_before
         with jax.transfer_guard("allow"):
+            known = Known(lookout.known_before, frozenset(lookout.known))
             incident, flat = investigate(
-                self.function, self._flattening, self._links, self._past, trouble, known
+                self.function,
+                self._flattening,
+                self._links,
+                self._past,
+                trouble,
+                known,
+                self.observer.trained,
             )
         if incident.report is not None and not incident.report.findings:
-            self._lookout.is_meant(trouble)
+            lookout.is_meant(trouble)
             return
-        self._lookout.looked_into(trouble, lasts=not incident.is_skipped)
+        lookout.met(trouble, lasts=incident.lasts, skipped=incident.is_skipped)
         if flat is not None:
             incident = replace(incident, bundle=self._bundled(incident, flat))
         self.incidents.append(incident)
         self._untold.append(incident)
-        self.history.finding(trouble.seen, incident.finding)
-        if incident.report is not None:
-            report = json.loads(incident.report.to_json())
-            self.history.event(trouble.seen, "nonfinite", report)
-        if not incident.is_skipped:
+        self.history.incident(incident)
+        if lookout.is_spoilt:
             self._past.clear()
 
     def _bundled(self, incident: Incident, flat: Flat) -> str:

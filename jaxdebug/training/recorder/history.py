@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from jaxdebug.findings.rules.all_rules import rules
 from jaxdebug.training.layout import Layout
 from jaxdebug.training.recorder.arguments import Call
 from jaxdebug.training.recorder.histograms import histograms_of
+from jaxdebug.training.recorder.incident import Incident
 from jaxdebug.training.recorder.observation import Reading
 from jaxdebug.training.recorder.sightings import Sightings
 from jaxdebug.training.recorder.table import table_of
@@ -95,6 +97,13 @@ class History:
         """Something that was found."""
         self.findings.append(finding)
         self.writer.write_finding(step, finding)
+
+    def incident(self, incident: Incident) -> None:
+        """A value that was not finite."""
+        self.finding(incident.seen, incident.finding)
+        if incident.report is not None:
+            report = json.loads(incident.report.to_json())
+            self.event(incident.seen, "nonfinite", report)
 
     def event(self, step: int, kind: str, content: Any) -> None:
         """Something that happened."""

@@ -28,6 +28,8 @@ class Incident:
         bundle: folder with what the step was given, for `jd.replay`; empty if there
             is none.
         is_skipped: whether the step passed over it, and the state is finite.
+        lasts: whether the state that the step left is not finite; None if that is not
+            known.
     """
 
     seen: int
@@ -40,6 +42,7 @@ class Incident:
     untraced: str = ""
     bundle: str = ""
     is_skipped: bool = False
+    lasts: bool | None = None
 
     @property
     def finding(self) -> Finding:
@@ -62,7 +65,7 @@ class Incident:
             code,
             made.layer if made else where,
             f"{self._steps()}: {report.reason or 'what made it was not found'}; first "
-            f"seen in {signs}",
+            f"seen in {signs}{self._left()}",
             remedies=remedies or None,
             line=made.line if made else None,
             evidence=evidence,
@@ -73,6 +76,9 @@ class Incident:
             return f"at step {self.seen}, and could not be replayed: {self.unlike}"
         how = "exactly" if self.exact else f"but not exactly: {self.unlike}"
         return f"in step {self.step}, replayed from step {self.started} {how}"
+
+    def _left(self) -> str:
+        return "; the state that the step left is finite" * (self.lasts is False)
 
     def __str__(self) -> str:
         said = self.finding

@@ -49,6 +49,15 @@ class Observation(NamedTuple):
     facts: Facts = NO_FACTS
     """What the program says of its arguments."""
 
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """Which flat arguments are parameters that every step changes."""
+        paths, parameters = self.facts.paths, self.facts.parameters
+        found = [parameters.get(paths.get(name, ())) for name in self.inputs]
+        return tuple(
+            i for i, one in enumerate(found) if one and not (one.frozen or one.waits)
+        )
+
     def read(self, packed: np.ndarray) -> Reading:
         """What the numbers say."""
         core, extras, sums = self.packing.unpack(packed)

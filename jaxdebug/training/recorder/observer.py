@@ -61,6 +61,8 @@ class Observer:
         self._is_cut = False
         self.needs = 0
         """Bytes that the last observation takes, about as many as the step."""
+        self.trained: tuple[int, ...] = ()
+        """Which flat arguments every step changes, by the last observation."""
         self._doubt: Exception | None = None
         self._made: dict[Hashable, Observation] = {}
 
@@ -85,7 +87,7 @@ class Observer:
                     return None
                 self._give_up(error)
                 continue
-            self.needs = observation.memory
+            self.needs, self.trained = observation.memory, observation.trained
             needed = observation.memory + takes(cut.leaves)
             if needed <= self._free(cut.leaves):
                 try:

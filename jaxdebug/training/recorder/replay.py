@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import jax.numpy as jnp
 
 from jaxdebug.training.recorder.arguments import Flat, Flattening, Links
 from jaxdebug.training.recorder.lookout import Trouble
@@ -26,8 +28,22 @@ class Replayed(NamedTuple):
     """Its arguments."""
     unlike: str
     """What differs from the first time; empty if the replay is exact."""
-    lasts: bool
-    """Whether the state that the step left is not finite."""
+    lasts: bool | None
+    """Whether the state that the step left is not finite; None if it is not known what
+    of its results is its state."""
+    known: tuple[tuple[str, ...], ...]
+    """Paths of those results that are known to be not finite without harm."""
+    is_idle: bool
+    """Whether the state is finite, and every trained parameter as it was."""
+
+
+class Known(NamedTuple):
+    """What was looked into already."""
+
+    before: int
+    """Scalars of steps before this one."""
+    names: frozenset[str]
+    """Scalars that are not finite without harm."""
 
 
 def replay(
@@ -37,7 +53,8 @@ def replay(
     snapshot: Snapshot,
     past: Past,
     trouble: Trouble,
-    known: int,
+    known: Known,
+    trained: Sequence[int],
 ) -> Replayed:
     """Run the steps from a snapshot again, until one makes what is not finite.
 
@@ -48,7 +65,8 @@ def replay(
         snapshot: where to begin.
         past: what was new in each step, and its scalars.
         trouble: what was seen, at the last step to run.
-        known: steps before this one were looked into already.
+        known: what was looked into already.
+        trained: which flat arguments every step changes.
 
     Raises:
         LookupError: if that cannot be done; says why.
@@ -75,11 +93,19 @@ def replay(
             unlike = (
                 unlike or f"the scalars of step {step} are others than the first time"
             )
-        lasts = _spoilt(links, left, before)
-        bad = lasts or not all(map(math.isfinite, numbers.values()))
+        spoilt, lasts = _left(links, flat.leaves, left, before)
+        bad = any(
+            not math.isfinite(x) for n, x in numbers.items() if n not in known.names
+        )
         skipped = trouble.is_skipped and step == trouble.seen
-        if step >= known and (bad or skipped):
-            return Replayed(step, snapshot.step, flat, unlike, lasts)
+        if spoilt or (step >= known.before and (bad or skipped)):
+            idle = not spoilt and _unchanged(links, flat.leaves, left, trained)
+            harmless = [
+                each.path for each in signals.found or () if each.name in known.names
+            ]
+            return Replayed(
+                step, snapshot.step, flat, unlike, lasts, tuple(harmless), idle
+            )
     raise LookupError("run again, every step is finite: it is not the same twice")
 
 
@@ -91,13 +117,38 @@ def _next(links: Links, left: list[Any], given: Mapping[int, Any]) -> list[Any]:
     ]
 
 
-def _spoilt(links: Links | None, left: list[Any], before: list[bool]) -> bool:
-    """Whether something that the next step gets is no longer finite."""
+def _left(
+    links: Links | None, before: Sequence[Any], left: Sequence[Any], was: Sequence[bool]
+) -> tuple[bool, bool | None]:
+    """Whether something of the state is no longer finite, and whether something is not.
+
+    An infinity that stays as it was is meant, as the best loss before the first one.
+    """
     if links is None:
-        return False
+        return False, None
     pairs = [(i, s) for i, s in enumerate(links.sources) if s is not None]
-    after = finite([left[source] for _, source in pairs])
-    return any(before[i] and not ok for (i, _), ok in zip(pairs, after, strict=True))
+    now = finite([left[source] for _, source in pairs])
+    bad = [i for (i, _), is_finite in zip(pairs, now, strict=True) if not is_finite]
+    spoilt = any(was[i] for i in bad)
+    return spoilt, spoilt or not (not bad or _unchanged(links, before, left, bad))
+
+
+def _unchanged(
+    links: Links | None,
+    before: Sequence[Any],
+    left: Sequence[Any],
+    which: Sequence[int],
+) -> bool:
+    """Whether a step left all of some arguments as they were, if there are any."""
+    if links is None or not which:
+        return False
+    sources = [links.sources[i] for i in which]
+    after = [left[source] for source in sources if source is not None]
+    if len(after) < len(which):
+        return False
+    # One after the other: of a step that trains the first differs already.
+    now = (before[i] for i in which)
+    return all(bool(jnp.array_equal(a, b)) for a, b in zip(now, after, strict=True))
 
 
 def _same(first: Numbers, again: Numbers) -> bool:

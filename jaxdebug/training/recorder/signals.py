@@ -17,6 +17,11 @@ from jaxdebug.programs.parameters.leaves import path_names, short_paths
 SKIPPED, SKIPPED_NOW = "total_notfinite", "notfinite_count"
 """What `optax.apply_if_finite` counts: steps, and those in a row up to this one."""
 
+LEFT_OUT, LEFT_OUT_NOW = "num_not_finite", "should_skip"
+"""What `optax.skip_not_finite` says of the last step of `optax.MultiSteps`."""
+
+_COUNTERS = frozenset({SKIPPED, SKIPPED_NOW, LEFT_OUT, LEFT_OUT_NOW})
+
 _MOVED = (KeyError, IndexError, AttributeError, TypeError)
 """What a reader raises where a result has another structure than the first."""
 
@@ -25,13 +30,16 @@ class Signal(NamedTuple):
     """One scalar of a result."""
 
     name: str
+    path: tuple[str, ...]
+    """Of it in the result."""
     read: Callable[[Any], Any]
     """From a result: a result of many leaves is not flattened at every step."""
 
 
 def find_signals(out: Any) -> tuple[Signal, ...]:
     """The floating scalars of a result, and Optax's counters."""
-    paths = [path if path else ("output",) for path in path_names(out)]
+    whole = path_names(out)
+    paths = [path if path else ("output",) for path in whole]
     named = short_paths(paths) if isinstance(out, tuple) else {}
     flat, _ = jax.tree_util.tree_flatten_with_path(out)
     found = []
@@ -41,7 +49,7 @@ def find_signals(out: Any) -> tuple[Signal, ...]:
             short = named.get(name, name)
             # A part of a tuple has no name but its place.
             spelled = f"output[{short[0]}]" if short == name[:1] and named else ""
-            found.append(Signal(spelled or "/".join(short), read))
+            found.append(Signal(spelled or "/".join(short), whole[place], read))
     return tuple(found)
 
 
@@ -51,7 +59,7 @@ def _is_signal(leaf: Any, name: str) -> bool:
     dtype = getattr(leaf, "dtype", None)
     if dtype is None or getattr(leaf, "shape", None) != ():
         return False
-    return name in (SKIPPED, SKIPPED_NOW) or jnp.issubdtype(dtype, jnp.floating)
+    return name in _COUNTERS or jnp.issubdtype(dtype, jnp.floating)
 
 
 def _reader(path: Any, out: Any, leaf: Any) -> Callable[[Any], Any] | None:

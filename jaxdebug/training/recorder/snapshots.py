@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -31,15 +31,20 @@ def _copies(arrays: Sequence[Any]) -> list[Any]:
 def copied(leaves: Sequence[Any]) -> list[Any]:
     """The same arrays, which nobody else can donate or write to."""
     found = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
-    # Arrays may live on different devices: one program for each set of them.
-    groups: dict[frozenset[Any], list[int]] = {}
-    for i, leaf in enumerate(leaves):
-        if isinstance(leaf, jax.Array):
-            groups.setdefault(frozenset(leaf.devices()), []).append(i)
-    for indices in groups.values():
+    arrays = {i: leaf for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)}
+    for indices in _together(arrays):
         for i, copy in zip(indices, _copies([leaves[i] for i in indices]), strict=True):
             found[i] = copy
     return found
+
+
+def _together(arrays: Mapping[int, Any]) -> Iterable[list[int]]:
+    """Arrays may live on different devices: one program for each set of them."""
+    groups: dict[frozenset[Any], list[int]] = {}
+    for i, array in arrays.items():
+        devices = array.devices() if isinstance(array, jax.Array) else ()
+        groups.setdefault(frozenset(devices), []).append(i)
+    return groups.values()
 
 
 def take(step: int, flat: Flat) -> Snapshot:
@@ -60,7 +65,8 @@ def finite(leaves: Sequence[Any]) -> list[bool]:
         for i, leaf in enumerate(leaves)
         if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
     }
-    flags = dict(
-        zip(inexact, jax.device_get(_finite([*inexact.values()])), strict=True)
-    )
+    flags: dict[int, Any] = {}
+    for indices in _together(inexact):
+        found = jax.device_get(_finite([inexact[i] for i in indices]))
+        flags |= dict(zip(indices, found, strict=True))
     return [bool(flags.get(i, True)) for i in range(len(leaves))]

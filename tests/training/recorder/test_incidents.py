@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.training.recorder.flight import MOST
+from jaxdebug.training.recorder.lookout import MOST
 from tests.slow import quick_cases
 
 OPTIMIZER = optax.apply_if_finite(optax.adam(1e-2), 2)
@@ -138,6 +138,95 @@ def test_a_state_that_is_put_back_is_watched_again() -> None:
     again = [event for event in watched.history.events if "again" in event.kind]
     assert [event.step for event in again] == [37]
     assert len(found) == MOST
+
+
+@jax.jit
+def guarded(w: Any, x: Any) -> Any:
+    """Passes over its gradient without a word; of a batch of -1 it does not."""
+    value, g = jax.value_and_grad(_loss)(w, jnp.abs(x))
+    fine = jnp.isfinite(value) | (x[0, 0] < 0)
+    return jnp.where(fine, w - 1e-3 * (g + 0 * jnp.log(x[0, 0] + 1)), w), value
+
+
+@pytest.mark.slow
+def test_a_guard_of_the_users_own_passes_over_a_step() -> None:
+    watched, found = _watched(guarded)
+    w = jnp.ones(3)
+    bad = {0: 0, 3: 0, 7: 0, 8: 0, 9: 0, 13: -1}
+    for i in range(18):
+        w, _ = watched(w, X * bad.get(i, 1))
+    watched.close()
+    # Of the many that are passed over three are told, and then the one that is not.
+    assert [one.step for one in found] == [0, 3, 7, 13]
+    assert [one.is_skipped for one in found] == [True, True, True, False]
+    assert [one.lasts for one in found] == [False, False, False, True]
+    assert all(one.exact for one in found)
+    events = [event.step for event in watched.history.events if "again" in event.kind]
+    assert events == [8]
+
+
+@jax.jit
+def with_share(w: Any, x: Any) -> Any:
+    """The mean over the examples of a class that no batch holds."""
+    value, g = jax.value_and_grad(_loss)(w, x)
+    other = x[:, 0] > 9
+    share = jnp.sum(jnp.where(other, x[:, 1], 0)) / jnp.sum(other)
+    return w - 1e-3 * g, {"loss": value, "share": share}
+
+
+def test_a_metric_that_is_never_a_number_hides_nothing() -> None:
+    watched, found = _watched(with_share)
+    w = jnp.ones(3)
+    for i in range(11):
+        w, _ = watched(w, X * (i != 7))
+    watched.close()
+    metric, loss = found
+    assert (metric.step, metric.signs, metric.lasts) == (0, ("share",), False)
+    assert "the state that the step left is finite" in str(metric)
+    assert (loss.step, loss.signs, loss.lasts) == (7, ("loss",), True)
+    assert loss.exact
+    made, share = loss.report.failed, metric.report.failed
+    assert (made.direction, share.direction) == ("backward", "forward")
+    assert made.line != share.line
+
+
+@pytest.mark.slow
+def test_a_state_of_which_part_is_put_back_says_nothing_new() -> None:
+    @jax.jit
+    def follow(w: Any, target: Any, x: Any) -> Any:
+        value, g = jax.value_and_grad(lambda w: _loss(w, x) + (w @ target) ** 2)(w)
+        return w - 1e-3 * g, value
+
+    watched, found = _watched(follow)
+    w = target = jnp.ones(3)
+    for i in range(24):
+        w, _ = watched(w, target, X * (i != 7))
+        target = w + 0 if i % 4 == 3 else target
+    watched.close()
+    assert [one.step for one in found] == [7]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("returned", [True, False])
+def test_micro_steps_that_optax_leaves_out_are_passed_over(returned: bool) -> None:
+    optimizer = optax.MultiSteps(
+        optax.adam(1e-2), 2, should_skip_update_fn=optax.skip_not_finite
+    )
+
+    @jax.jit
+    def step(state: Any, x: Any) -> Any:
+        w, inner = state
+        value, g = jax.value_and_grad(_loss)(w, x)
+        updates, inner = optimizer.update(g, inner, w)
+        return (optax.apply_updates(w, updates), inner), value * returned
+
+    watched, found = _watched(step)
+    state = jnp.ones(3), optimizer.init(jnp.ones(3))
+    for i in range(11):
+        state, _ = watched(state, X * (i != 6))
+    watched.close()
+    assert [(one.step, one.is_skipped) for one in found] == [(6, True)]
+    assert watched.report().ok
 
 
 @pytest.mark.parametrize("told", quick_cases([True, False], [False]))

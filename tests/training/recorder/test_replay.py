@@ -102,6 +102,33 @@ def test_what_is_infinite_as_it_was_meant_is_no_incident(found: list[Any]) -> No
     assert found == []
 
 
+@pytest.mark.slow
+def test_a_state_on_several_devices_is_replayed() -> None:
+    first, second = jax.devices()[:2]
+    before = jax.jit(lambda w, x: x * w)
+
+    def by_parts(state: Any, x: Any) -> Any:
+        w, v = state
+        v, loss = step(v, jax.device_put(before(w, x), second))
+        return (w * 0.99, v), loss
+
+    watched = jd.watch(by_parts, every=20, on_nonfinite=lambda _: None)
+    state = jax.device_put(jnp.ones(3), first), jax.device_put(jnp.ones(3), second)
+
+    def train(state: Any) -> None:
+        for _ in range(12):
+            state, _ = watched(state, X)
+        watched.close()
+
+    # No one program sees all of it.
+    with pytest.warns(RuntimeWarning, match="incompatible devices"):
+        train(state)
+    (incident,) = watched.incidents
+    assert incident.exact
+    assert incident.lasts
+    assert not [e for e in watched.history.events if e.kind == "watching-off"]
+
+
 def test_a_step_of_python_is_replayed_though_it_cannot_be_traced() -> None:
     def by_host(w: Any, x: Any) -> Any:
         w, loss = step(w, x)
