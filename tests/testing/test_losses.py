@@ -144,6 +144,7 @@ def test_a_right_masked_mean_passes() -> None:
     assert report.verdict is Verdict.PASS, str(report)
 
 
+@pytest.mark.acceptance
 def test_every_loss_of_optax_is_tried() -> None:
     assert set(LOSSES) >= FOUND, "a new release has more: add a case"
 

@@ -121,6 +121,7 @@ def test_a_right_one_passes() -> None:
     assert report.ok, str(report)
 
 
+@pytest.mark.acceptance
 def test_every_alias_of_optax_is_tried() -> None:
     assert set(ALIASES) >= FOUND, "a new release has more: add a case"
 
