@@ -35,7 +35,7 @@ def test_every_one_of_a_library_is_tried(library: str) -> None:
 
 # What a library calls out of date is a part of it all the same.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", quick_cases(CASES, [], slice_of=12))
+@pytest.mark.parametrize("name", quick_cases(CASES, [], slice_of=24))
 def test_a_layer_of_a_library(name: str) -> None:
     case = CASES[name]
     report = check_layer(case.make(), case.inputs, **case.settings)

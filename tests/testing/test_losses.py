@@ -149,7 +149,7 @@ def test_every_loss_of_optax_is_tried() -> None:
     assert set(LOSSES) >= FOUND, "a new release has more: add a case"
 
 
-@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=6))
+@pytest.mark.parametrize("name", quick_cases(LOSSES, [], slice_of=12))
 def test_a_loss_of_optax(name: str) -> None:
     case = LOSSES[name]
     report = check_loss(

@@ -62,7 +62,7 @@ def test_fifty_programs() -> None:
     assert_right(list(run_checks(50, seed=3)))
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 @given(programs())
 @settings(
     max_examples=10,

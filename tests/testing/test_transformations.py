@@ -126,7 +126,7 @@ def test_every_alias_of_optax_is_tried() -> None:
     assert set(ALIASES) >= FOUND, "a new release has more: add a case"
 
 
-@pytest.mark.parametrize("name", quick_cases(ALIASES, [], slice_of=6))
+@pytest.mark.parametrize("name", quick_cases(ALIASES, [], slice_of=12))
 def test_an_alias_of_optax(name: str) -> None:
     case = ALIASES[name]
     report = check_transformation(case.transformation, examples=6, **case.settings)
