@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import jaxdebug as jd
 from tests.checks.json_schema import problems
+from tests.compilation import DEVICES
 from tests.nonfinite.algebra import ALGEBRA
 from tests.nonfinite.backward import BACKWARD
 from tests.nonfinite.benign import BENIGN
@@ -20,9 +24,8 @@ from tests.nonfinite.parallel import PARALLEL
 from tests.nonfinite.updates import UPDATES
 from tests.slow import quick_cases
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "docs/schema/nonfinite-1.json").read_text("utf-8")
-)
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/schema/nonfinite-1.json").read_text("utf-8"))
 CORPUS: dict[str, Case] = {}
 for part in (FORWARD, BACKWARD, LOOPS, UPDATES, ALGEBRA, MODULES, PARALLEL):
     assert not CORPUS.keys() & part.keys()
@@ -105,6 +108,29 @@ def test_what_harms_nobody_is_not_reported(name: str) -> None:
     report = jd.locate_nonfinite(function)(*args)
     assert report.ok
     assert (report.failed, report.cause, report.given) == (None, None, None)
+
+
+AS_USERS = """
+from tests.nonfinite.test_corpus import CORPUS, mistakes
+wrong = {name: found for name in CORPUS if (found := mistakes(CORPUS[name]))}
+assert not wrong, wrong
+"""
+
+
+@pytest.mark.slow
+def test_they_are_named_as_users_compile() -> None:
+    """XLA fuses for them, and rounds otherwise: here it does not."""
+    env = {**os.environ, "XLA_FLAGS": DEVICES, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", AS_USERS],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
 
 
 def test_the_corpus_is_large_enough() -> None:

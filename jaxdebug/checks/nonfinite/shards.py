@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from jaxdebug.programs._jax.calls import ShardMap, varying_axes
-from jaxdebug.programs._jax.compiling import quick_options
+from jaxdebug.programs._jax.compiling import quick_options, unfused_options
 from jaxdebug.programs._jax.sharding import placed
 from jaxdebug.programs.program import AS_WRITTEN
 
@@ -136,7 +136,7 @@ def compiled(
 
 
 def _options(often: bool) -> dict[str, Any]:
-    return {**AS_WRITTEN, **({} if often else quick_options())}
+    return {**AS_WRITTEN, **unfused_options(), **({} if often else quick_options())}
 
 
 def entering(
