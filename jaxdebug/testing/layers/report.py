@@ -135,7 +135,7 @@ def _sections(report: LayerReport) -> Iterator[Section]:
             yield Section(f"{one.verdict}: {one.name}", tuple(lines))
     columns = (
         Column("property", "path"),
-        Column("", "status"),
+        Column("verdict", "status"),
         Column("examples", "number"),
     )
     rows = tuple((one.name, one.verdict, one.examples) for one in report.properties)
