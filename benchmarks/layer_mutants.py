@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from benchmarks.result import Row
@@ -23,7 +24,11 @@ def measure(seeds: int = SEEDS) -> list[Row]:
     Args:
         seeds: how many.
     """
-    return [_row(seed) for seed in range(seeds)]
+    rows = []
+    for seed in range(seeds):
+        rows.append(_row(seed))
+        print(rows[-1].note, file=sys.stderr, flush=True)  # each takes minutes
+    return rows
 
 
 def _row(seed: int) -> Row:
@@ -32,7 +37,8 @@ def _row(seed: int) -> Row:
     blamed = [name for name, one in RIGHT.items() if not report_on(one, seed).ok]
     killed = len(MUTANTS) - len(alive)
     note = (
-        f"{killed} of {len(MUTANTS)} mutants caught by the property they break, "
+        f"seed {seed}: {killed} of {len(MUTANTS)} mutants caught by the property "
+        f"they break, "
         f"{len(RIGHT) - len(blamed)} of {len(RIGHT)} right layers pass"
     )
     return Row(

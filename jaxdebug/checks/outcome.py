@@ -13,6 +13,10 @@ NOT_RUN = "not run"
 WARNING = "warning"
 
 
+class CannotRun(Exception):
+    """A check lacks what it needs; the message says what to give."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one check of several found.

@@ -158,23 +158,41 @@ def first_batch(workload: Workload) -> Any:
         >>> first_batch(Workload(loss_fn=loss, params=np.ones(1), train=[3.0, 4.0]))
         3.0
     """
-    train: Any = workload.train
-    source = "train"
-    if not _re_iterable(train) and callable(train):
-        train = train()
-        source = "what the function train returned"
-    if not isinstance(train, Iterable) and not hasattr(train, "__getitem__"):
+    return next(batches_of(workload, "train"))
+
+
+def batches_of(workload: Workload, split: str) -> Iterator[Any]:
+    """Give the batches of a split, from its first.
+
+    Args:
+        workload: whose field it is.
+        split: `"train"`, `"eval"` or `"test"`, one that was given.
+
+    Raises:
+        WorkloadError: if there is no batch, or if a function does not return an
+            iterator.
+    """
+    batches: Any = getattr(workload, split)
+    source = split
+    if not _re_iterable(batches) and callable(batches):
+        batches = batches()
+        source = f"what the function {split} returned"
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
         raise WorkloadError(
             f"Workload {workload.name!r}: {source} must be an iterator of batches; "
-            f"found {_kind(train)}. Return iter(batches), or write it as a generator."
+            f"found {_kind(batches)}. Return iter(batches), or write it as a generator."
         )
-    for batch in train:
-        return batch
-    raise WorkloadError(
-        f"Workload {workload.name!r}: expected at least one batch from train; found "
-        f"none in {source} ({_kind(train)}). Check that the data set is not smaller "
-        "than one batch, and that a function gives a fresh iterator at every call."
-    )
+    empty = True
+    for batch in batches:
+        empty = False
+        yield batch
+    if empty:
+        raise WorkloadError(
+            f"Workload {workload.name!r}: expected at least one batch from {split}; "
+            f"found none in {source} ({_kind(batches)}). Check that the data set is "
+            "not smaller than one batch, and that a function gives a fresh iterator "
+            "at every call."
+        )
 
 
 def _require_callable(name: str, value: Any, call: str) -> None:

@@ -11,6 +11,7 @@ from jaxdebug.findings.pages import (
     activations,
     depth,
     gradients,
+    learning,
     parameters,
     precision,
     program,
@@ -32,6 +33,7 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
         "The program": program.PAGES,
         "Over the steps of a training": trends.PAGES,
         "Properties of layers": properties.PAGES,
+        "Short trainings": learning.PAGES,
     }
 )
 """Pages in the order in which they are listed."""

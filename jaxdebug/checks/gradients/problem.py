@@ -89,7 +89,7 @@ def split_problem(
         args, kwargs = modules.rebuild(jax.tree.unflatten(split.tree, flat))
         result = observed(fn)(*args, **kwargs)
         if is_loss:
-            return [_scalar_of(result, has_aux)]
+            return [scalar_of(result, has_aux)]
         if has_aux:
             result = _first_of(result, "function", "output")
         return jax.tree.leaves(modules.split(result))
@@ -121,7 +121,7 @@ def split_problem(
     return Problem(function, whole, split, handed_in, is_loss or handed_in)
 
 
-def _scalar_of(result: Any, has_aux: bool) -> Any:
+def scalar_of(result: Any, has_aux: bool) -> Any:
     if has_aux:
         result = _first_of(result, "loss", "loss")
     elif isinstance(result, tuple) and len(result) == 2:

@@ -1,0 +1,1 @@
+"""Whether a model can learn: short trainings, and what they are compared with."""

@@ -1,0 +1,35 @@
+"""Whether some steps of the user's optimiser make the loss smaller."""
+
+from __future__ import annotations
+
+from jaxdebug.checks.learning.courses import difference
+from jaxdebug.checks.outcome import Outcome, judged
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+STEPS = 100
+
+
+def loss_falls(subject: Subject) -> Outcome:
+    """Train for some steps, and compare the losses of the same batches.
+
+    Args:
+        subject: with `optimizer`.
+    """
+    batches = subject.train[:STEPS]
+    rounds = -(-STEPS // len(batches))
+    training, _ = subject.train_on(subject.begin(), (batches * rounds)[:STEPS])
+    before = subject.losses(subject.pure.start, batches)
+    after = subject.losses(training.arrays, batches)
+    fallen = difference(before, after)
+    said = (
+        f"loss {format_number(float(before.mean()))} before {STEPS} steps, "
+        f"{format_number(float(after.mean()))} after, on {len(batches)} batches"
+    )
+    numbers = {"before": float(before.mean()), "after": float(after.mean())}
+    numbers |= {"fallen": fallen.mean, "error": fallen.error, "steps": STEPS}
+    if fallen.is_positive:
+        return judged("loss-falls", said, (), numbers)
+    finding = found("loss-does-not-fall", "loss", said, evidence=numbers)
+    return judged("loss-falls", said, [finding], numbers)

@@ -1,0 +1,97 @@
+"""A step of a training: the loss, its gradient, the optimiser, what comes next."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from jaxdebug.checks.pure_workload import PureWorkload
+from jaxdebug.checks.workload import WorkloadError
+
+
+class Training(NamedTuple):
+    """Where a training stands."""
+
+    arrays: list[Any]
+    """Of the workload."""
+    optimizer: Any
+    """The state of the optimiser."""
+    step: Any
+    """How many were taken."""
+
+
+def begin(pure: PureWorkload, optimizer: optax.GradientTransformation) -> Training:
+    """A training before its first step."""
+    params = pure.split.rebuild(pure.start, pure.trained(pure.start))
+    state = optimizer.init(params)
+    # A first step with weak types would be another program than the second.
+    settled = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
+    return Training([*pure.start], settled, jnp.int32(0))
+
+
+def step(
+    pure: PureWorkload,
+    optimizer: optax.GradientTransformation,
+    training: Training,
+    batch: Any,
+) -> tuple[Training, Float[Array, ""]]:
+    """Take a step; a pure function, to be jitted, mapped or scanned.
+
+    Args:
+        pure: the workload.
+        optimizer: whose state the training holds.
+        training: where it stands.
+        batch: that the step takes.
+
+    Returns:
+        Where it stands then, and the loss before the step.
+    """
+    split, arrays = pure.split, training.arrays
+
+    def value(moving: Any) -> Any:
+        found = pure.loss(split.with_moving(arrays, moving), batch)
+        aux = found.aux if pure.workload.next_extra else None
+        return found.value, (aux, found.arrays)
+
+    moving = pure.trained(arrays)
+    (loss, (aux, after)), found = jax.value_and_grad(value, has_aux=True)(moving)
+    params, gradient = split.rebuild(arrays, moving), split.rebuild(arrays, found)
+    # Where each leaf of the optimiser's tree stands among the arrays.
+    places = jax.tree.leaves(split.rebuild(range(split.count), split.moving))
+
+    def value_of(params: Any) -> Any:
+        at = dict(zip(places, jax.tree.leaves(params), strict=True))
+        return value([at[index] for index in split.moving])[0]
+
+    chosen = optax.with_extra_args_support(optimizer)
+    updates, state = chosen.update(
+        gradient,
+        training.optimizer,
+        params,
+        value=loss,
+        grad=gradient,
+        value_fn=value_of,
+    )
+    new = jax.tree.leaves(optax.apply_updates(params, updates))
+    for place, leaf in zip(places, new, strict=True):
+        after[place] = leaf
+    after = pure.advance(after, aux, training.step)
+    _require_same(pure, arrays, after)
+    return Training(after, state, training.step + 1), loss
+
+
+def _require_same(pure: PureWorkload, before: Any, after: Any) -> None:
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        was, now = jax.typeof(old), jax.typeof(new)
+        if (was.shape, was.dtype) != (now.shape, now.dtype):
+            where = dict(pure.split.fixed).get(index, "a parameter")
+            raise WorkloadError(
+                f"workload {pure.workload.name!r}: expected arrays of the same "
+                f"shapes and dtypes after a step; found {now.str_short()} in place of "
+                f"{was.str_short()} in {where} of loss_fn. Return what the next step "
+                "takes from next_extra and the optimizer."
+            )

@@ -1,0 +1,105 @@
+"""Short trainings: what learns passes, what cannot is named, what is slow neither."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import jaxdebug as jd
+from jaxdebug.checks.learning.courses import difference, still_falls
+from jaxdebug.checks.learning.loss_falls import loss_falls
+from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
+from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.outcome import CannotRun
+from jaxdebug.checks.subject import Subject
+from jaxdebug.reports import Verdict
+from tests.checks.small_workloads import blobs, classifier, deaf, shuffled
+
+CHECKS = (loss_falls, overfit_one_batch, overfit_one_example, related_targets)
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Subject:
+    return Subject(classifier())
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_healthy_training_passes(healthy: Subject, check: object) -> None:
+    outcome = check(healthy)  # type: ignore[operator]
+    assert outcome.verdict is Verdict.PASS, outcome.said
+    assert not outcome.findings
+
+
+def test_steps_that_do_nothing_and_steps_uphill_are_found() -> None:
+    still = Subject(classifier(optimizer=optax.set_to_zero()))
+    uphill = Subject(classifier(optimizer=optax.scale(0.1)))
+    for subject in (still, uphill):
+        (finding,) = loss_falls(subject).findings
+        assert finding.code == "loss-does-not-fall"
+
+
+def test_a_learning_rate_that_is_small_falls_and_is_not_judged_by_heart() -> None:
+    slow = Subject(classifier(optimizer=optax.sgd(1e-5)))
+    assert loss_falls(slow).verdict is Verdict.PASS
+    outcome = overfit_one_batch(slow)
+    assert outcome.verdict is Verdict.INCONCLUSIVE
+    assert "still falling" in outcome.said
+
+
+def test_a_model_without_inputs_cannot_learn_a_batch() -> None:
+    outcome = overfit_one_batch(Subject(deaf()))
+    (finding,) = outcome.findings
+    assert finding.code == "cannot-overfit"
+    assert "the best constant" in outcome.said
+
+
+def test_targets_of_other_inputs_are_found() -> None:
+    outcome = related_targets(Subject(shuffled()))
+    (finding,) = outcome.findings
+    assert (finding.code, finding.where) == ("targets-unrelated", "targets")
+
+
+def test_what_is_missing_is_asked_for() -> None:
+    with pytest.raises(CannotRun, match="give `optimizer`"):
+        loss_falls(Subject(classifier(optimizer=None)))
+    batches = [{"points": x, "classes": y} for x, y in blobs()]
+
+    def loss_fn(params: dict, batch: dict) -> jax.Array:
+        return (batch["points"] @ params["w"]).mean()
+
+    unnamed = classifier(loss_fn=loss_fn, train=batches)
+    with pytest.raises(CannotRun, match="give `inputs`"):
+        overfit_one_batch(Subject(unnamed))
+    wrong = classifier(loss_fn=loss_fn, train=batches, inputs="image")
+    with pytest.raises(CannotRun, match="found keys 'classes', 'points'"):
+        overfit_one_batch(Subject(wrong))
+
+
+def test_a_difference_is_sure_only_beyond_chance() -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(size=1000)
+    assert difference(noise + 0.2, np.zeros(1000)).is_positive
+    assert difference(np.zeros(1000), noise + 0.2).is_negative
+    same = difference(noise, random.normal(size=1000))
+    assert not same.is_positive
+    assert not same.is_negative
+    # float32 rounding of equal losses is none.
+    assert not difference(np.full(9, 2.0), np.full(9, 2.0 - 1e-8)).is_positive
+
+
+def test_a_course_falls_only_while_it_falls() -> None:
+    steps = np.arange(100.0)
+    noise = np.random.default_rng(0).normal(size=100)
+    assert still_falls(2.0 - 1e-4 * steps)
+    assert not still_falls(np.full(100, 2.0))
+    assert not still_falls(2.0 + 0.1 * noise)
+    assert not still_falls(2.0 + 1e-4 * steps)
+
+
+def test_the_workload_stays_as_it_is() -> None:
+    workload: jd.Workload = classifier()
+    before = jax.tree.map(np.copy, workload.params)
+    loss_falls(Subject(workload))
+    jax.tree.map(np.testing.assert_array_equal, before, workload.params)
