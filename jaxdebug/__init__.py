@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from jaxdebug.checks.gradients.reports import GradientReports
     from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
     from jaxdebug.checks.nonfinite.report import NonfiniteReport
+    from jaxdebug.checks.outcome_report import OutcomeReport
     from jaxdebug.checks.precision.check_precision import check_precision
     from jaxdebug.checks.precision.report import PrecisionReport
     from jaxdebug.checks.workload import Workload
+    from jaxdebug.preflight.checkup import checkup
     from jaxdebug.programs.shadow import shadow
     from jaxdebug.programs.strip import strip
     from jaxdebug.statistics.probe import probe
@@ -39,6 +41,7 @@ __all__ = [
     "Incident",
     "NonFiniteError",
     "NonfiniteReport",
+    "OutcomeReport",
     "PrecisionReport",
     "RecordingWarning",
     "Run",
@@ -51,6 +54,7 @@ __all__ = [
     "audit",
     "check_gradients",
     "check_precision",
+    "checkup",
     "compare_runs",
     "load_run",
     "locate_nonfinite",
@@ -68,6 +72,7 @@ _MODULES = {
     "Incident": "jaxdebug.training.recorder.incident",
     "NonFiniteError": "jaxdebug.training.recorder.incident",
     "NonfiniteReport": "jaxdebug.checks.nonfinite.report",
+    "OutcomeReport": "jaxdebug.checks.outcome_report",
     "PrecisionReport": "jaxdebug.checks.precision.report",
     "RecordingWarning": "jaxdebug.training.errors",
     "Run": "jaxdebug.training.runs.run",
@@ -79,6 +84,7 @@ _MODULES = {
     "audit": "jaxdebug.checks.audits.audit",
     "check_gradients": "jaxdebug.checks.gradients.check_gradients",
     "check_precision": "jaxdebug.checks.precision.check_precision",
+    "checkup": "jaxdebug.preflight.checkup",
     "compare_runs": "jaxdebug.training.runs.compare",
     "load_run": "jaxdebug.training.runs.load",
     "locate_nonfinite": "jaxdebug.checks.nonfinite.locate_nonfinite",

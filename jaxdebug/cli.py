@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jaxdebug.commands.checkup import add_checkup_command
 from jaxdebug.commands.failure import failed
 from jaxdebug.commands.init_tests import add_init_tests_command
 from jaxdebug.commands.output import (
@@ -27,6 +28,7 @@ from jaxdebug.commands.output import (
 )
 from jaxdebug.commands.replay import add_replay_command
 from jaxdebug.commands.runs import add_run_commands
+from jaxdebug.commands.seed import add_seed_argument
 from jaxdebug.reports import show_name
 
 _AUDIT = """\
@@ -120,15 +122,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _seed(text: str) -> int:
-    seed = int(text) if text.isascii() and text.isdigit() else -1
-    if not 0 <= seed < 2**32:
-        raise argparse.ArgumentTypeError(
-            f"expected an integer from 0 to 2**32 - 1; found {text!r}"
-        )
-    return seed
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jaxdebug",
@@ -146,11 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     audit = add_command(commands, "audit", summary, _AUDIT)
     audit.add_argument("target", metavar="FILE[:NAME]", help="where the workload is")
     add_output_arguments(audit)
-    audit.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="random seed (default: 0)"
-    )
+    add_seed_argument(audit)
     audit.set_defaults(run=_audit)
 
+    add_checkup_command(commands)
     add_run_commands(commands)
     add_replay_command(commands)
     add_init_tests_command(commands)

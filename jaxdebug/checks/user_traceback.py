@@ -35,6 +35,18 @@ def user_traceback(error: BaseException) -> str:
     return escape_lines("".join(shown.format())).rstrip("\n")
 
 
+def user_line(error: BaseException) -> str | None:
+    """The innermost `file:line` of the user's own that an exception came through."""
+    hidden = _hidden_folders()
+    line = None
+    while error is not None and line is None:
+        for frame in traceback.extract_tb(error.__traceback__):
+            if _is_users(frame.filename, hidden):
+                line = f"{frame.filename}:{frame.lineno}"
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return line
+
+
 def escape_lines(text: str) -> str:
     r"""Spell out the control characters of a text of several lines.
 

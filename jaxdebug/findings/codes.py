@@ -17,6 +17,7 @@ from jaxdebug.findings.pages import (
     program,
     properties,
     rules,
+    sanity,
     trends,
     values,
 )
@@ -33,6 +34,7 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
         "The program": program.PAGES,
         "Over the steps of a training": trends.PAGES,
         "Properties of layers": properties.PAGES,
+        "Models and losses before a training": sanity.PAGES,
         "Short trainings": learning.PAGES,
     }
 )

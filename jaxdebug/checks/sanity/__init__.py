@@ -1,0 +1,1 @@
+"""Whether a loss is what its author thinks it is: value, reduction, dependence."""

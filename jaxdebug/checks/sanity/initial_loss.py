@@ -1,0 +1,80 @@
+"""The loss before any step, beside that of the best constant prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged
+from jaxdebug.checks.sanity.known_losses import recognise
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+FAR = 10.0
+"""So many times the constant's loss, or the targets' size, is far."""
+
+CLASSES_FAR = 2.0
+"""The same of a cross entropy, beside that of equal probabilities."""
+
+
+def initial_loss(subject: Subject) -> Outcome:
+    """Compare the first loss with the best that one and the same answer comes to.
+
+    Args:
+        subject: with `predict_fn` and `targets`, and a loss that is a cross entropy, a
+            squared or an absolute error of them.
+    """
+    batch = subject.batch
+    outputs = one_array(subject.predict(subject.pure.start, batch), "predict_fn")
+    targets = one_array(subject.pick(batch, "targets"), "targets")
+    value = float(subject.evaluation_losses(subject.pure.start, [batch])[0])
+    if not np.isfinite(value):
+        finding = found("nonfinite-loss", "loss", f"it is {value} before any step")
+        return judged("initial-loss", f"loss {value}", [finding])
+    known = recognise(value, outputs, targets)
+    if known is None:
+        raise CannotRun(
+            "the loss of the outputs of `predict_fn` and `targets` is none whose best "
+            "constant is known"
+        )
+    compared = known.constant
+    words = "the best constant"
+    if known.uniform is not None and known.uniform > known.constant:
+        compared, words = known.uniform, "equal probabilities"
+    said = (
+        f"{known.form} {format_number(value)} before any step, of {words} "
+        f"{format_number(compared)}"
+    )
+    numbers = {"loss": value, "constant": known.constant, "form": known.form}
+    far = CLASSES_FAR if known.uniform is not None else FAR
+    findings = []
+    if value > far * compared:
+        findings.append(found("far-initial-loss", "loss", said, evidence=numbers))
+    elif known.uniform is None:
+        sizes = [float(np.sqrt(np.mean(np.square(x)))) for x in (targets, outputs)]
+        if sizes[0] > FAR * sizes[1] > 0:
+            findings.append(
+                found(
+                    "far-initial-loss",
+                    "targets",
+                    f"{said}; targets are {format_number(sizes[0])} in size, outputs "
+                    f"{format_number(sizes[1])}",
+                    evidence=numbers,
+                )
+            )
+    return judged("initial-loss", said, findings, numbers)
+
+
+def one_array(tree: Any, what: str) -> np.ndarray:
+    """The only array of a pytree, on the host.
+
+    Raises:
+        CannotRun: if it holds none or several.
+    """
+    leaves = jax.tree.leaves(tree)
+    if len(leaves) != 1:
+        raise CannotRun(f"expected one array of `{what}`; found {len(leaves)}")
+    return np.asarray(leaves[0])

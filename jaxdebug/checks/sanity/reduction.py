@@ -1,0 +1,43 @@
+"""Whether a loss is a mean over the examples of a batch, or grows with their number."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxdebug.checks.batch_fields import count_rows
+from jaxdebug.checks.outcome import Outcome, judged
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+NEAR = 0.05
+"""Relative difference up to which a ratio is one, or two."""
+
+
+def reduction(subject: Subject) -> Outcome:
+    """Compare the loss of a batch with that of the batch twice.
+
+    Args:
+        subject: any; in evaluation mode where there is one.
+    """
+    batch = subject.batch
+    rows = count_rows(batch)
+
+    def doubled(leaf: jax.Array) -> jax.Array:
+        if leaf.ndim and leaf.shape[0] == rows:
+            return jnp.concatenate([leaf, leaf])
+        return leaf
+
+    twice = jax.tree.map(doubled, batch)
+    losses = subject.evaluation_losses(subject.pure.start, [batch, twice])
+    ratio = float(losses[1] / losses[0]) if losses[0] else 1.0
+    said = (
+        f"loss {format_number(float(losses[0]))}, of the batch twice "
+        f"{format_number(ratio)} times as much"
+    )
+    numbers = {"ratio": ratio, "loss": float(losses[0])}
+    findings = []
+    if abs(ratio - 2) < 2 * NEAR:
+        findings.append(found("summed-loss", "loss", said, evidence=numbers))
+    return judged("reduction", said, findings, numbers)

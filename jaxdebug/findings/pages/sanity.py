@@ -1,0 +1,150 @@
+"""Pages on what a loss and a model should do whatever they have learned."""
+
+from __future__ import annotations
+
+from jaxdebug.findings.page import Page
+from jaxdebug.findings.severity import Severity
+
+PAGES = (
+    Page(
+        "far-initial-loss",
+        "The loss begins far above what a constant answer comes to",
+        Severity.WARNING,
+        "The first steps are spent on the scale of the outputs, with large gradients. "
+        "Often inputs or targets are not scaled, a softmax is taken twice, or the "
+        "targets are not those that the loss expects.",
+        "A loss that is recognised by its value as a cross entropy, a squared or an "
+        "absolute error of `predict_fn` and `targets`: a cross entropy of twice that "
+        "of equal probabilities; an error ten times that of the best constant, or "
+        "targets ten times as large as the outputs.",
+        "Not on the examples with 20 seeds each; parameters that are trained already "
+        "begin lower.",
+        (
+            "Scale targets to mean 0 and deviation 1, and inputs as well.",
+            "Begin the last layer with the mean of the targets as its bias, or with "
+            "small weights.",
+        ),
+        "Losses of other forms; a loss that begins too low.",
+    ),
+    Page(
+        "summed-loss",
+        "The loss is a sum over the examples of a batch",
+        Severity.WARNING,
+        "Gradients, and with them the best learning rate, grow with the size of the "
+        "batch; a last batch that is smaller counts less.",
+        "The loss of a batch twice is twice that of the batch, to one part in ten.",
+        "Never on a mean over the examples. A loss that compares examples with each "
+        "other gives neither once nor twice.",
+        (
+            "Take the mean over the examples, such as `.mean()` for `.sum()`.",
+            "If it is meant so, silence it.",
+        ),
+        "Sums over other axes.",
+    ),
+    Page(
+        "mixed-examples",
+        "What is predicted of an example depends on the others",
+        Severity.ERROR,
+        "A reduction, a softmax or a reshape runs over the examples: the model sees "
+        "what it will not have when it is used, and answers change with the batch.",
+        "Another example takes the place of the first, and the first is moved in a "
+        "random direction: no other output may change by more than rounding, and no "
+        "derivative of another output may be more than 1e-5 of its own. NaN that "
+        "reaches others although they do not depend on it is mentioned (info).",
+        "Never without such a dependence. If the training loss also changes running "
+        "averages, as batch normalisation does, nothing is decided.",
+        (
+            "Look for an operation over axis 0, and for a reshape or transpose that "
+            "merges it with another.",
+            "Give a `predict_fn` in evaluation mode.",
+        ),
+        "A dependence at other inputs than those of the batch.",
+    ),
+    Page(
+        "looks-ahead",
+        "A causal model sees later inputs",
+        Severity.ERROR,
+        "The model is shown what it should predict: its loss becomes very small, and "
+        "what it generates is useless.",
+        "The inputs from a position on are changed, at up to eight positions: no "
+        "output before it may change by more than rounding.",
+        "Never in a model that looks back only.",
+        (
+            "Look at the mask of each attention, at the padding of each convolution, "
+            "and at anything that runs over the axis of time.",
+            "Check by how many positions the targets are shifted.",
+        ),
+        "Positions between those that were tried.",
+    ),
+    Page(
+        "not-repeatable",
+        "The same call gives another loss",
+        Severity.ERROR,
+        "Something besides the arguments decides: a random generator of NumPy, a "
+        "counter, memory that is not set. Runs cannot be repeated, and checks that "
+        "compare two calls say nothing.",
+        "The loss of one batch with the same arguments twice, to the last bit.",
+        "Never on CPU for a function of its arguments.",
+        (
+            "Hand random keys in, as `extra`, and use `jax.random`.",
+            "On a GPU, set `--xla_gpu_deterministic_ops=true` in XLA_FLAGS.",
+        ),
+        "What changes only when the function is traced again.",
+    ),
+    Page(
+        "random-evaluation",
+        "The loss in evaluation mode depends on random keys",
+        Severity.ERROR,
+        "Dropout or noise is live in evaluation: metrics are worse than the model, "
+        "and not the same twice.",
+        "`eval_loss_fn` with the keys of `extra`, and with others: the same to the "
+        "last bit.",
+        "Never without such a dependence.",
+        ("Pass `deterministic=True`, or its like, in evaluation.",),
+        "Keys that are made inside the function.",
+    ),
+    Page(
+        "jit-disagrees",
+        "The loss is another one without jit",
+        Severity.ERROR,
+        "Python decides something while the function is traced, such as a branch, a "
+        "counter or an array that it remembers: the compiled step is not the program "
+        "that was read.",
+        "The loss of one batch compiled and operation by operation: equal up to 10 000 "
+        "units in the last place.",
+        "Never where both compute the same sums.",
+        (
+            "Look for state that the function keeps, and for branches on what is "
+            "traced.",
+        ),
+        "Branches that are not taken on this batch.",
+    ),
+    Page(
+        "batch-size",
+        "An example is answered otherwise in a batch of another size",
+        Severity.ERROR,
+        "A last batch that is smaller, or a single example, is answered wrongly or "
+        "raises: often a squeeze removes the axis of examples, or a size is written "
+        "down.",
+        "`predict_fn` on the first example alone and on an odd number of them, beside "
+        "the same examples of the whole batch, up to rounding.",
+        "Never where each example is answered by itself.",
+        (
+            "Name the axes of squeeze, and take sizes from the inputs.",
+            "Give a `predict_fn` in evaluation mode.",
+        ),
+        "Sizes that were not tried.",
+    ),
+    Page(
+        "reused-key",
+        "A random key is used twice",
+        Severity.ERROR,
+        "Both uses draw the same numbers: dropout masks, noise or initial weights "
+        "that should be independent are equal.",
+        "JAX's own check, `jax.debug_key_reuse`, on the traced loss.",
+        "Never where each key is used once.",
+        ("Split the key, or fold a number into it, before each use.",),
+        "Keys of `jax.random.PRNGKey`, and use over several calls.",
+    ),
+)
+"""In the order in which they are looked at."""

@@ -1,0 +1,1 @@
+"""Everything worth knowing before a long run."""

@@ -1,0 +1,81 @@
+"""All checks of a check-up, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from jaxdebug.checks.audits.as_outcome import gradients_and_layers
+from jaxdebug.checks.contracts.batch_sizes import batch_sizes
+from jaxdebug.checks.contracts.jit_agrees import jit_agrees
+from jaxdebug.checks.contracts.key_reuse import key_reuse
+from jaxdebug.checks.contracts.repeats import evaluation_mode, repeats
+from jaxdebug.checks.learning.loss_falls import loss_falls
+from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
+from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.sanity.independent_examples import independent_examples
+from jaxdebug.checks.sanity.initial_loss import initial_loss
+from jaxdebug.checks.sanity.reduction import reduction
+from jaxdebug.checks.sanity.time_leakage import time_leakage
+from jaxdebug.preflight.check import Check
+
+PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
+    {
+        "calls of the model": (
+            Check("repeats", repeats),
+            Check("evaluation-mode", evaluation_mode),
+            Check("jit-agrees", jit_agrees),
+            Check("key-reuse", key_reuse),
+            Check("batch-sizes", batch_sizes),
+        ),
+        "the loss": (
+            Check("initial-loss", initial_loss),
+            Check("reduction", reduction),
+            Check("independent-examples", independent_examples),
+            Check("time-leakage", time_leakage),
+        ),
+        "gradients and layers": (Check("gradients-and-layers", gradients_and_layers),),
+        "short trainings": (
+            Check("loss-falls", loss_falls),
+            Check("overfit-one-example", overfit_one_example),
+            Check("overfit-one-batch", overfit_one_batch),
+            Check("related-targets", related_targets),
+        ),
+    }
+)
+"""What is cheap comes first, and what explains more comes before what it explains."""
+
+NAMES: tuple[str, ...] = tuple(
+    check.name for checks in PHASES.values() for check in checks
+)
+
+
+def chosen(only: Sequence[str], skip: Sequence[str]) -> dict[str, tuple[Check, ...]]:
+    """The phases with the checks that are asked for.
+
+    Args:
+        only: names; none stands for all.
+        skip: names that are left out.
+
+    Raises:
+        TypeError: if one of them is no sequence of names.
+        ValueError: if a check of that name does not exist; lists all.
+    """
+    for what, names in (("only", only), ("skip", skip)):
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(
+                f"checkup: expected {what} to be a list of names of checks; found "
+                f"{names!r}. Write {what}=['reduction']."
+            )
+        unknown = [name for name in names if name not in NAMES]
+        if unknown:
+            raise ValueError(
+                f"checkup: expected {what} to name checks; found "
+                f"{', '.join(map(repr, unknown))}. There are {', '.join(NAMES)}."
+            )
+    wanted = set(only or NAMES) - set(skip)
+    kept = {
+        phase: tuple(check for check in checks if check.name in wanted)
+        for phase, checks in PHASES.items()
+    }
+    return {phase: checks for phase, checks in kept.items() if checks}

@@ -1,0 +1,43 @@
+"""One check of a check-up, and how it is run so that nothing stops the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from jaxdebug.checks.arguments import AuditInputError
+from jaxdebug.checks.outcome import CannotRun, Outcome, not_run
+from jaxdebug.checks.subject import Subject
+from jaxdebug.checks.user_traceback import user_line
+from jaxdebug.checks.workload import WorkloadError
+from jaxdebug.reports.error_text import in_one_line
+
+
+class Check(NamedTuple):
+    """One check of a check-up.
+
+    Attributes:
+        name: of its outcome.
+        run: what makes the outcome of a subject.
+    """
+
+    name: str
+    run: Callable[[Subject], Outcome]
+
+
+def outcome_of(check: Check, subject: Subject) -> Outcome:
+    """Run a check; what is missing or raised becomes its outcome."""
+    begun = time.perf_counter()
+    try:
+        found = replace(check.run(subject), name=check.name)
+    except CannotRun as missing:
+        found = not_run(check.name, f"could not run: {missing}")
+    except (WorkloadError, AuditInputError) as error:
+        found = not_run(check.name, f"could not run: {error}")
+    except Exception as error:  # of the user's functions; the other checks go on
+        place = user_line(error)
+        where = f" at {place}" if place else ""
+        found = not_run(check.name, f"could not run: {in_one_line(error)}{where}")
+    return replace(found, seconds=time.perf_counter() - begun)

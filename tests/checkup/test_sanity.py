@@ -1,0 +1,203 @@
+"""What a loss should do whatever was learned: planted mistakes and healthy twins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxdebug as jd
+from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.sanity.independent_examples import independent_examples
+from jaxdebug.checks.sanity.initial_loss import initial_loss
+from jaxdebug.checks.sanity.known_losses import recognise
+from jaxdebug.checks.sanity.reduction import reduction
+from jaxdebug.checks.sanity.time_leakage import time_leakage
+from jaxdebug.checks.subject import Subject
+from jaxdebug.reports import Verdict
+from tests.checks.small_workloads import blobs, classifier, loss_fn, predict
+
+TIMES, WIDTH = 6, 4
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Subject:
+    return Subject(classifier())
+
+
+def codes(outcome: Outcome) -> list[str]:
+    return [finding.code for finding in outcome.findings]
+
+
+@pytest.mark.parametrize("check", [initial_loss, reduction, independent_examples])
+def test_a_healthy_model_passes(healthy: Subject, check: Any) -> None:
+    outcome = check(healthy)
+    assert outcome.word == Verdict.PASS, outcome.said
+
+
+def with_predict(function: Any) -> jd.Workload:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        logits = function(params, batch)
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+        return each.mean()
+
+    return classifier(predict_fn=function, loss_fn=loss)
+
+
+@pytest.mark.parametrize(
+    "mixing",
+    [
+        lambda x: jax.nn.softmax(x, axis=0),
+        lambda x: x - x.mean(0),
+        lambda x: x.reshape(x.shape[1], x.shape[0]).T,
+        lambda x: x[jnp.argsort(x[:, 0])],
+    ],
+    ids=["softmax", "centred", "reshaped", "sorted"],
+)
+def test_outputs_that_mix_examples_are_found(mixing: Any) -> None:
+    subject = Subject(with_predict(lambda p, b: mixing(predict(p, b))))
+    assert codes(independent_examples(subject)) == ["mixed-examples"]
+
+
+def test_nan_that_reaches_others_is_mentioned() -> None:
+    subject = Subject(with_predict(lambda p, b: predict(p, b) + 0.0 * b[0].sum()))
+    outcome = independent_examples(subject)
+    assert outcome.word == Verdict.PASS
+    assert codes(outcome) == ["mixed-examples"]
+    assert "NaN in the first example reaches 15 others" in outcome.said
+
+
+def test_running_averages_leave_it_open() -> None:
+    def loss(params: Any, batch: Any, mean: Any) -> Any:
+        logits = predict(params, batch)
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+        return each.mean(), 0.9 * mean + 0.1 * logits.mean(0)
+
+    def normalised(params: Any, batch: Any, mean: Any) -> jax.Array:
+        logits = predict(params, batch)
+        return (logits - logits.mean(0)) / logits.std(0)
+
+    workload = classifier(
+        loss_fn=loss,
+        predict_fn=normalised,
+        has_aux=True,
+        extra=(np.zeros(3, np.float32),),
+        next_extra=lambda extra, aux, step: (aux,),
+    )
+    outcome = independent_examples(Subject(workload))
+    assert outcome.verdict is Verdict.INCONCLUSIVE
+    assert "running averages" in outcome.said
+
+
+def test_a_sum_over_the_batch_is_found() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return loss_fn(params, batch) * batch[0].shape[0]
+
+    outcome = reduction(Subject(classifier(loss_fn=loss)))
+    assert codes(outcome) == ["summed-loss"]
+    assert outcome.word == "warning"
+
+
+def test_inputs_that_are_not_scaled_and_two_softmaxes_begin_far() -> None:
+    scaled = classifier(train=[(255 * x, y) for x, y in blobs()])
+    assert codes(initial_loss(Subject(scaled))) == ["far-initial-loss"]
+
+
+@pytest.mark.parametrize(("scale", "found"), [(1.0, []), (300.0, ["far-initial-loss"])])
+def test_targets_that_are_not_scaled_begin_far(scale: float, found: list[str]) -> None:
+    def output(params: Any, batch: Any) -> jax.Array:
+        return predict(params, batch)[:, 0]
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.mean((output(params, batch) - batch[1]) ** 2)
+
+    train = [(x, scale * x.sum(1) / 2) for x, _ in blobs()]
+    workload = classifier(loss_fn=loss, predict_fn=output, train=train)
+    assert codes(initial_loss(Subject(workload))) == found
+
+
+def test_a_loss_of_another_form_is_not_judged() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return loss_fn(params, batch) ** 3 + 17.0
+
+    with pytest.raises(CannotRun, match="none whose best constant is known"):
+        initial_loss(Subject(classifier(loss_fn=loss)))
+
+
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(size=(5, 7, 3)).astype(np.float32)
+ONE_OF = RANDOM.integers(3, size=(5, 7)).astype(np.int32)
+HOT = np.eye(3, dtype=np.float32)[ONE_OF]
+
+
+@pytest.mark.parametrize("over", ["mean", "sum", "rows"])
+@pytest.mark.parametrize(
+    ("form", "terms", "targets"),
+    [
+        (
+            "cross entropy",
+            optax.softmax_cross_entropy_with_integer_labels(LOGITS, ONE_OF),
+            ONE_OF,
+        ),
+        (
+            "cross entropy with probabilities",
+            optax.softmax_cross_entropy(LOGITS, HOT),
+            HOT,
+        ),
+        (
+            "sigmoid cross entropy",
+            optax.sigmoid_binary_cross_entropy(LOGITS, LOGITS > 0),
+            LOGITS > 0,
+        ),
+        ("squared error", optax.squared_error(LOGITS, 3 * LOGITS), 3 * LOGITS),
+        ("squared error", optax.l2_loss(LOGITS, 3 * LOGITS), 3 * LOGITS),
+        ("absolute error", jnp.abs(LOGITS - 2 * LOGITS), 2 * LOGITS),
+    ],
+)
+def test_a_loss_is_recognised_by_its_value(
+    form: str, terms: Any, targets: Any, over: str
+) -> None:
+    each = np.asarray(terms, np.float64)
+    value = {"mean": each.mean(), "sum": each.sum(), "rows": each.sum() / 5}[over]
+    known = recognise(float(value), LOGITS, np.asarray(targets))
+    assert known is not None
+    assert known.form == form
+    assert recognise(float(value) * 1.37, LOGITS, np.asarray(targets)) is None
+
+
+def sequence_workload(ahead: int, declare: tuple[str, ...]) -> jd.Workload:
+    def output(params: Any, batch: Any) -> jax.Array:
+        x = batch[0] @ params["w"]
+        seen = jnp.tril(jnp.ones((TIMES, TIMES)), ahead)
+        scores = jnp.where(seen > 0, x @ jnp.swapaxes(x, 1, 2), -jnp.inf)
+        return jax.nn.softmax(scores) @ x
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.mean((output(params, batch) - batch[1]) ** 2)
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 3, TIMES, WIDTH)).astype(np.float32)
+    return jd.Workload(
+        loss_fn=loss,
+        params={"w": random.normal(size=(WIDTH, WIDTH)).astype(np.float32)},
+        train=[(one, np.roll(one, -1, 1)) for one in x],
+        predict_fn=output,
+        declare=declare,
+    )
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(0, []), (1, ["looks-ahead"])])
+def test_a_mask_that_is_off_by_one_looks_ahead(ahead: int, found: list[str]) -> None:
+    outcome = time_leakage(Subject(sequence_workload(ahead, ("causal",))))
+    assert codes(outcome) == found
+    if found:
+        assert "depends on the inputs from position" in outcome.findings[0].message
+
+
+def test_what_is_not_declared_causal_may_look_ahead() -> None:
+    with pytest.raises(CannotRun, match="causal"):
+        time_leakage(Subject(sequence_workload(1, ())))
