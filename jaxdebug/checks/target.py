@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from jaxdebug.checks.user_traceback import user_traceback
-from jaxdebug.checks.workload import Workload, required_arguments
+from jaxdebug.checks.workload import Workload
+from jaxdebug.checks.workload_fields import required_arguments
 from jaxdebug.reports import show_name
 
 DEFAULT_NAME = "workload"

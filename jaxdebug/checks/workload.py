@@ -1,11 +1,19 @@
 """A workload: a loss, its parameters, its data and its train step under one name."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxdebug.checks.declarations import DECLARATIONS, require_declarations
+from jaxdebug.checks.workload_fields import (
+    is_re_iterable,
+    require_batches,
+    require_callable,
+    require_expectations,
+    require_optimizer,
+    require_place,
+    spelled,
+)
 
 
 class WorkloadError(ValueError):
@@ -36,6 +44,11 @@ class Workload:
         inputs: where the inputs stand in a batch: a key, an index, or a function of
             the batch. By default a batch is ``(x, y)``.
         targets: where the targets stand in a batch, as ``inputs``.
+        mask: where a batch says which positions count and which are only padding
+            (true or one: it counts), as ``inputs``.
+        expect: what ``"inputs"``, ``"targets"`` and ``"outputs"`` must be: types of
+            jaxtyping, such as ``{"outputs": Float[Array, "batch classes"]}``. Axes
+            of one name must have one size.
         declare: properties the model claims to have: ``"causal"``,
             ``"frozen:encoder/*"``, ``"permutation-invariant"``. A property is tested
             only if it is declared.
@@ -74,6 +87,8 @@ class Workload:
     predict_fn: Callable[..., Any] | None = field(default=None, repr=False)
     inputs: str | int | Callable[[Any], Any] | None = field(default=None, repr=False)
     targets: str | int | Callable[[Any], Any] | None = field(default=None, repr=False)
+    mask: str | int | Callable[[Any], Any] | None = field(default=None, repr=False)
+    expect: Mapping[str, Any] = field(default_factory=dict, repr=False)
     declare: tuple[str, ...] = field(default=(), repr=False)
     eval: Iterable[Any] | Callable[[], Iterator[Any]] | None = field(
         default=None, repr=False
@@ -87,22 +102,22 @@ class Workload:
     name: str = "workload"
 
     def __post_init__(self) -> None:
-        _require_callable("loss_fn", self.loss_fn, "loss_fn(params, batch, *extra)")
+        require_callable("loss_fn", self.loss_fn, "loss_fn(params, batch, *extra)")
         if self.params is None:
             raise TypeError(
                 "Workload: params must be a pytree of arrays or a module; found "
                 "params=None. Give the parameters the loss is differentiated by."
             )
-        _require_batches("train", self.train)
+        require_batches("train", self.train)
         if not isinstance(self.extra, tuple):
             raise TypeError(
                 "Workload: extra must be a tuple of the loss's further arguments; "
-                f"found extra={_kind(self.extra)}. Write extra=(value,) for one."
+                f"found extra={spelled(self.extra)}. Write extra=(value,) for one."
             )
         if not isinstance(self.has_aux, bool):
             raise TypeError(
                 "Workload: has_aux must be True or False; found "
-                f"has_aux={_kind(self.has_aux)}. Give True if the loss returns "
+                f"has_aux={spelled(self.has_aux)}. Give True if the loss returns "
                 "(loss, aux)."
             )
         for name, call in (
@@ -112,13 +127,14 @@ class Workload:
             ("train_step", "train_step(state, batch)"),
         ):
             if getattr(self, name) is not None:
-                _require_callable(name, getattr(self, name), call)
-        for name in ("inputs", "targets"):
-            _require_place(name, getattr(self, name))
+                require_callable(name, getattr(self, name), call)
+        for name in ("inputs", "targets", "mask"):
+            require_place(name, getattr(self, name))
+        require_expectations(self.expect)
         require_declarations("Workload", self.declare, DECLARATIONS)
         for name in ("eval", "test"):
             if getattr(self, name) is not None:
-                _require_batches(name, getattr(self, name))
+                require_batches(name, getattr(self, name))
         require_optimizer("Workload", self.optimizer)
         if self.train_step is not None and self.state is None:
             raise ValueError(
@@ -127,7 +143,7 @@ class Workload:
             )
         if not isinstance(self.name, str):
             raise TypeError(
-                f"Workload: name must be a str; found name={_kind(self.name)}."
+                f"Workload: name must be a str; found name={spelled(self.name)}."
             )
         if not self.name.strip():
             raise ValueError(
@@ -174,13 +190,14 @@ def batches_of(workload: Workload, split: str) -> Iterator[Any]:
     """
     batches: Any = getattr(workload, split)
     source = split
-    if not _re_iterable(batches) and callable(batches):
+    if not is_re_iterable(batches) and callable(batches):
         batches = batches()
         source = f"what the function {split} returned"
     if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
         raise WorkloadError(
             f"Workload {workload.name!r}: {source} must be an iterator of batches; "
-            f"found {_kind(batches)}. Return iter(batches), or write it as a generator."
+            f"found {spelled(batches)}. Return iter(batches), or write it as a "
+            "generator."
         )
     empty = True
     for batch in batches:
@@ -189,108 +206,7 @@ def batches_of(workload: Workload, split: str) -> Iterator[Any]:
     if empty:
         raise WorkloadError(
             f"Workload {workload.name!r}: expected at least one batch from {split}; "
-            f"found none in {source} ({_kind(batches)}). Check that the data set is "
+            f"found none in {source} ({spelled(batches)}). Check that the data set is "
             "not smaller than one batch, and that a function gives a fresh iterator "
             "at every call."
         )
-
-
-def _require_callable(name: str, value: Any, call: str) -> None:
-    if not callable(value):
-        raise TypeError(
-            f"Workload: {name} must be a function called as {call}; found "
-            f"{name}={_kind(value)}."
-        )
-
-
-def _re_iterable(value: Any) -> bool:
-    # Data sets with nothing but __getitem__ iterate as well; classes do not, even
-    # those that can be subscripted.
-    return not isinstance(value, type) and (
-        isinstance(value, Iterable) or hasattr(value, "__getitem__")
-    )
-
-
-def _require_batches(name: str, value: Any) -> None:
-    if isinstance(value, Iterator):
-        raise TypeError(
-            f"Workload: {name} must be iterable more than once; found "
-            f"{name}={_kind(value)}, an iterator, which can be read only once, and "
-            f"several checks read it. Give a list of batches, or the function that "
-            f"makes the iterator: {name}=lambda: batches()."
-        )
-    if isinstance(value, (str, bytes, Mapping)):
-        raise TypeError(
-            f"Workload: {name} must be an iterable of batches; found "
-            f"{name}={_kind(value)}, which iterates over its "
-            f"{'keys' if isinstance(value, Mapping) else 'characters'}. For a single "
-            f"batch write {name}=[batch]."
-        )
-    if _re_iterable(value):
-        return
-    if not callable(value):
-        raise TypeError(
-            f"Workload: {name} must be an iterable of batches, or a function that "
-            f"returns an iterator of them; found {name}={_kind(value)}."
-        )
-    needed = required_arguments(value)
-    if needed:
-        raise TypeError(
-            f"Workload: {name} must be a function without arguments; found "
-            f"{name}={_kind(value)}, which needs {', '.join(needed)}. Bind them: "
-            f"{name}=lambda: batches(...)."
-        )
-
-
-def required_arguments(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of the arguments a function cannot be called without.
-
-    Args:
-        function: any callable.
-
-    Returns:
-        The names in order, and none if the function does not tell its signature.
-
-    Example:
-        >>> required_arguments(lambda size, seed=0: None)
-        ('size',)
-    """
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # builtins may have no signature
-        return ()
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return tuple(
-        parameter.name
-        for parameter in parameters
-        if parameter.default is inspect.Parameter.empty
-        and parameter.kind not in optional
-    )
-
-
-def _require_place(name: str, value: Any) -> None:
-    is_place = isinstance(value, (str, int)) and not isinstance(value, bool)
-    if value is not None and not is_place and not callable(value):
-        raise TypeError(
-            f"Workload: {name} must be a key, an index or a function of a batch; "
-            f"found {name}={_kind(value)}."
-        )
-
-
-def require_optimizer(owner: str, optimizer: Any) -> None:
-    """Refuse, in the name of `owner`, what is no gradient transformation."""
-    parts = (getattr(optimizer, "init", None), getattr(optimizer, "update", None))
-    if optimizer is not None and not all(map(callable, parts)):
-        raise TypeError(
-            f"{owner}: optimizer must be an optax.GradientTransformation, with init "
-            f"and update; found optimizer={_kind(optimizer)}. Call the constructor: "
-            "optax.adam(1e-3)."
-        )
-
-
-def _kind(value: Any) -> str:
-    if value is None or isinstance(value, (bool, int, float)):
-        return repr(value)
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:37] + "...")
-    return f"<{type(value).__qualname__}>"

@@ -10,18 +10,22 @@ from jaxdebug.checks.contracts.batch_sizes import batch_sizes
 from jaxdebug.checks.contracts.jit_agrees import jit_agrees
 from jaxdebug.checks.contracts.key_reuse import key_reuse
 from jaxdebug.checks.contracts.repeats import evaluation_mode, repeats
+from jaxdebug.checks.contracts.shapes import shapes
 from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
+from jaxdebug.checks.sanity.padding import padding
 from jaxdebug.checks.sanity.reduction import reduction
+from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.preflight.check import Check
 
 PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
         "calls of the model": (
+            Check("shapes", shapes),
             Check("repeats", repeats),
             Check("evaluation-mode", evaluation_mode),
             Check("jit-agrees", jit_agrees),
@@ -31,8 +35,10 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "the loss": (
             Check("initial-loss", initial_loss),
             Check("reduction", reduction),
+            Check("regulariser", regulariser),
             Check("independent-examples", independent_examples),
             Check("time-leakage", time_leakage),
+            Check("padding", padding),
         ),
         "gradients and layers": (Check("gradients-and-layers", gradients_and_layers),),
         "short trainings": (

@@ -31,6 +31,8 @@ def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
     assert tuple(one.name for one in report.outcomes) == NAMES
     assert {one.name for one in report.outcomes if one.verdict is None} == {
         "evaluation-mode",
+        "padding",
+        "shapes",
         "time-leakage",
     }
     assert not problems_of(report)
@@ -79,7 +81,7 @@ def test_wrong_arguments_are_refused() -> None:
         TypeError, match=r"expects a jaxdebug\.Workload; found function"
     ):
         jd.checkup(loss_fn)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"'lernt'\. There are repeats"):
+    with pytest.raises(ValueError, match=r"'lernt'\. There are shapes, repeats"):
         jd.checkup(classifier(), only=["lernt"])
     with pytest.raises(TypeError, match=r"Write skip=\['reduction'\]"):
         jd.checkup(classifier(), skip="reduction")
@@ -114,4 +116,4 @@ def test_the_command_refuses_checks_that_do_not_exist(
     tmp_path: Path, capsys: Any
 ) -> None:
     assert main(["checkup", str(tmp_path / "none.py"), "--skip=all"]) == 2
-    assert "found 'all'. There are repeats" in capsys.readouterr().err
+    assert "found 'all'. There are shapes, repeats" in capsys.readouterr().err

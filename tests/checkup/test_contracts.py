@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array, Float, Float32, Int
 
 from jaxdebug.checks.contracts.batch_sizes import batch_sizes
 from jaxdebug.checks.contracts.jit_agrees import jit_agrees
 from jaxdebug.checks.contracts.key_reuse import key_reuse
 from jaxdebug.checks.contracts.repeats import evaluation_mode, repeats
+from jaxdebug.checks.contracts.shapes import shapes
 from jaxdebug.checks.outcome import CannotRun, Outcome
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
@@ -110,3 +112,28 @@ def test_sizes_that_are_written_down_are_found() -> None:
     assert "a batch of 1 raises TypeError" in first.message
     assert first.line is not None
     assert "test_contracts.py" in first.line
+
+
+def test_shapes_are_compared_with_what_is_declared() -> None:
+    right = {
+        "inputs": Float32[Array, "batch 4"],
+        "targets": Int[Array, " batch"],
+        "outputs": Float[Array, "batch classes"],
+    }
+    outcome = shapes(Subject(classifier(expect=right)))
+    assert outcome.verdict is Verdict.PASS, outcome.findings
+    assert "outputs float32[16,3]" in outcome.said
+    for wrong in (
+        Float[Array, "batch batch"],
+        Float[Array, "3 batch"],
+        Int[Array, "..."],
+    ):
+        (finding,) = shapes(
+            Subject(classifier(expect=right | {"outputs": wrong}))
+        ).findings
+        assert (finding.code, finding.where) == ("unexpected-shape", "outputs")
+        assert "found float32[16,3]" in finding.message
+    with pytest.raises(CannotRun, match="give `expect`"):
+        shapes(Subject(classifier()))
+    with pytest.raises(TypeError, match="expect must give types of inputs, targets"):
+        classifier(expect={"logits": Float[Array, "batch"]})

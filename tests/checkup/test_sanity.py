@@ -15,7 +15,9 @@ from jaxdebug.checks.outcome import CannotRun, Outcome
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.known_losses import recognise
+from jaxdebug.checks.sanity.padding import padding
 from jaxdebug.checks.sanity.reduction import reduction
+from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
@@ -201,3 +203,85 @@ def test_a_mask_that_is_off_by_one_looks_ahead(ahead: int, found: list[str]) -> 
 def test_what_is_not_declared_causal_may_look_ahead() -> None:
     with pytest.raises(CannotRun, match="causal"):
         time_leakage(Subject(sequence_workload(1, ())))
+
+
+def decayed(coefficient: float) -> Any:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+        accuracy = (predict(params, batch).argmax(-1) == batch[1]).mean()
+        return 0.5 * (loss_fn(params, batch) + coefficient * squares) + 0.0 * accuracy
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "found"), [(1e-3, []), (10.0, ["strong-regulariser"])]
+)
+@pytest.mark.parametrize("wrapped", [lambda f: f, jax.jit, jax.checkpoint])
+def test_a_regulariser_that_outweighs_the_data_is_found(
+    coefficient: float, found: list[str], wrapped: Any
+) -> None:
+    workload = classifier(loss_fn=wrapped(decayed(coefficient)))
+    outcome = regulariser(Subject(workload))
+    assert codes(outcome) == found, outcome.said
+    norms = outcome.numbers
+    squares = jax.tree.map(lambda leaf: float((leaf**2).sum()), workload.params)
+    whole = sum(jax.tree.leaves(squares)) ** 0.5
+    np.testing.assert_allclose(norms["regulariser"], coefficient * whole, rtol=1e-5)
+    data = jax.grad(loss_fn)(workload.params, blobs()[0])
+    size = sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(data)) ** 0.5
+    np.testing.assert_allclose(norms["data"], size / 2, rtol=1e-5)
+
+
+def test_a_loss_without_a_regulariser_has_none(healthy: Subject) -> None:
+    assert regulariser(healthy).said == "no term of the loss is without data"
+
+
+def padded_workload(in_loss: bool, in_model: bool) -> jd.Workload:
+    def output(params: Any, batch: Any) -> jax.Array:
+        counts = batch["counts"][..., None]
+        x = batch["tokens"][..., None] * params["w"]
+        seen = x if in_model else x * counts
+        return x + seen.sum(1, keepdims=True) / counts.sum(1, keepdims=True)
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        each = ((output(params, batch) - batch["next"][..., None]) ** 2).sum(-1)
+        weights = jnp.ones_like(each) if in_loss else batch["counts"]
+        return (each * weights).sum() / weights.sum()
+
+    random = np.random.default_rng(0)
+    counts = (np.arange(TIMES) < np.array([[6], [3], [4]])).astype(np.float32)
+    batch = {
+        "tokens": random.normal(size=counts.shape).astype(np.float32),
+        "next": random.normal(size=counts.shape).astype(np.float32),
+        "counts": counts,
+    }
+    return jd.Workload(
+        loss_fn=loss,
+        params={"w": np.ones(WIDTH, np.float32)},
+        train=[batch],
+        inputs="tokens",
+        targets="next",
+        mask="counts",
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_loss", "in_model", "fields"),
+    [
+        (False, False, []),
+        (True, False, ["inputs", "targets"]),
+        (False, True, ["inputs"]),
+    ],
+)
+def test_padding_that_counts_is_found(
+    in_loss: bool, in_model: bool, fields: list[str]
+) -> None:
+    outcome = padding(Subject(padded_workload(in_loss, in_model)))
+    assert [finding.where for finding in outcome.findings] == fields
+    assert set(codes(outcome)) <= {"padding-counts"}
+
+
+def test_padding_is_judged_only_where_it_is_known(healthy: Subject) -> None:
+    with pytest.raises(CannotRun, match="give `mask`"):
+        padding(healthy)

@@ -26,12 +26,8 @@ from jaxdebug.checks.gradients.plan import make_gradient_plan
 from jaxdebug.checks.gradients.problem import Problem, split_problem
 from jaxdebug.checks.gradients.wider import Wider
 from jaxdebug.checks.settings import undisturbed
-from jaxdebug.checks.workload import (
-    Workload,
-    WorkloadError,
-    first_batch,
-    require_optimizer,
-)
+from jaxdebug.checks.workload import Workload, WorkloadError, first_batch
+from jaxdebug.checks.workload_fields import require_optimizer
 from jaxdebug.findings.silence import require_patterns
 from jaxdebug.programs.program import by_signature, require_function
 from jaxdebug.programs.self_test import require_rules

@@ -42,6 +42,22 @@ PAGES = (
         "Sums over other axes.",
     ),
     Page(
+        "strong-regulariser",
+        "Terms of the loss that see no data outweigh those that do",
+        Severity.WARNING,
+        "The steps make the parameters small, whatever the data say: the model stays "
+        "close to a constant.",
+        "The summands of the loss that do not depend on the batch, such as a sum of "
+        "squared weights: the norm of their gradient before any step is larger than "
+        "that of the other summands.",
+        "Not on the examples; a common weight decay is a hundredth of it or less.",
+        (
+            "Make the coefficient smaller: a hundredth to begin with.",
+            "Take the regulariser out, and see whether the model learns.",
+        ),
+        "Regularisers of activations, and weight decay in the optimiser.",
+    ),
+    Page(
         "mixed-examples",
         "What is predicted of an example depends on the others",
         Severity.ERROR,
@@ -75,6 +91,33 @@ PAGES = (
             "Check by how many positions the targets are shifted.",
         ),
         "Positions between those that were tried.",
+    ),
+    Page(
+        "padding-counts",
+        "Padding changes the loss",
+        Severity.ERROR,
+        "The model is trained to predict padding, or attends to it: the loss of short "
+        "examples is another one than of the same examples in a shorter batch.",
+        "The inputs, and then the targets, take other values where `mask` says that "
+        "nothing counts: the loss may not change by more than rounding.",
+        "Never where padding is left out of attention, averages and the loss.",
+        (
+            "Multiply the loss of each position by the mask, and divide by its sum.",
+            "Hand the mask to attention and to normalisation.",
+        ),
+        "Padding that the mask does not name.",
+    ),
+    Page(
+        "unexpected-shape",
+        "An array has another shape or dtype than was declared",
+        Severity.ERROR,
+        "An axis was lost, added or exchanged on the way: what follows broadcasts, or "
+        "mixes what it should not.",
+        "Inputs, targets and outputs beside the types of `expect`, with axes of one "
+        "name equal to each other.",
+        "Never where the declaration is right.",
+        ("Print the shapes from layer to layer, or look at `audit`, which has them.",),
+        "Arrays that were not declared.",
     ),
     Page(
         "not-repeatable",
