@@ -73,8 +73,8 @@ class Subject:
         pure, optimizer = self.pure, self.optimizer
 
         @jax.jit
-        def run(training: Training, batch: Any) -> tuple[Training, Any]:
-            return step(pure, optimizer, training, batch)
+        def run(training: Training, batch: Any, factor: Any) -> tuple[Training, Any]:
+            return step(pure, optimizer, training, batch, factor)
 
         return run
 
@@ -83,7 +83,7 @@ class Subject:
         return begin(self.pure, self.optimizer)
 
     def train_on(
-        self, training: Training, batches: Iterable[Any]
+        self, training: Training, batches: Iterable[Any], factor: float = 1.0
     ) -> tuple[Training, np.ndarray]:
         """Take a step on each of some batches.
 
@@ -93,13 +93,14 @@ class Subject:
         Args:
             training: where it stands; it is kept.
             batches: of the shapes of the first.
+            factor: of the optimiser's updates.
 
         Returns:
             The training, and the loss before each step.
         """
         losses = []
         for batch in batches:
-            training, loss = self._step(training, batch)
+            training, loss = self._step(training, batch, factor)
             losses.append(loss)
         return training, np.asarray(losses, np.float64)
 

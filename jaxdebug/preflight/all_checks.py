@@ -14,6 +14,7 @@ from jaxdebug.checks.contracts.shapes import shapes
 from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.learning.step_size import step_size
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.padding import padding
@@ -21,6 +22,7 @@ from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.preflight.check import Check
+from jaxdebug.preflight.watched_steps import watched_steps
 
 PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
@@ -42,7 +44,9 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         ),
         "gradients and layers": (Check("gradients-and-layers", gradients_and_layers),),
         "short trainings": (
+            Check("train-step", watched_steps),
             Check("loss-falls", loss_falls),
+            Check("step-size", step_size),
             Check("overfit-one-example", overfit_one_example),
             Check("overfit-one-batch", overfit_one_batch),
             Check("related-targets", related_targets),

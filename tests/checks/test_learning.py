@@ -12,6 +12,7 @@ from jaxdebug.checks.learning.courses import difference, still_falls
 from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.learning.step_size import step_size
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
@@ -103,3 +104,28 @@ def test_the_workload_stays_as_it_is() -> None:
     before = jax.tree.map(np.copy, workload.params)
     loss_falls(Subject(workload))
     jax.tree.map(np.testing.assert_array_equal, before, workload.params)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "codes"),
+    [
+        (optax.adam(3e-2), []),
+        (optax.adam(3e-6), ["small-steps"]),
+        (optax.sgd(0.3), []),
+        (optax.adam(30.0), ["large-steps"]),
+    ],
+    ids=["healthy", "small", "sgd", "large"],
+)
+def test_steps_of_the_wrong_size_are_found(optimizer: object, codes: list[str]) -> None:
+    outcome = step_size(Subject(classifier(optimizer=optimizer)))
+    assert [finding.code for finding in outcome.findings] == codes, outcome.said
+
+
+def test_a_warm_up_and_trained_parameters_have_no_wrong_size(healthy: Subject) -> None:
+    schedule = optax.linear_schedule(0.0, 3e-2, 5000)
+    warm = step_size(Subject(classifier(optimizer=optax.adam(schedule))))
+    assert not warm.findings
+    training, _ = healthy.train_on(healthy.begin(), healthy.train * 8)
+    params = dict(zip("bvw", map(np.asarray, training.arrays), strict=True))
+    tuned = classifier(params=params, optimizer=optax.adam(1e-6))
+    assert not step_size(Subject(tuned)).findings

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 import pytest
 
 import jaxdebug as jd
@@ -26,6 +29,7 @@ def report() -> jd.OutcomeReport:
     return jd.checkup(classifier())
 
 
+@pytest.mark.slow
 def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
     assert report.verdict is Verdict.PASS, report.text()
     assert tuple(one.name for one in report.outcomes) == NAMES
@@ -34,6 +38,7 @@ def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
         "padding",
         "shapes",
         "time-leakage",
+        "train-step",
     }
     assert not problems_of(report)
 
@@ -117,3 +122,31 @@ def test_the_command_refuses_checks_that_do_not_exist(
 ) -> None:
     assert main(["checkup", str(tmp_path / "none.py"), "--skip=all"]) == 2
     assert "found 'all'. There are shapes, repeats" in capsys.readouterr().err
+
+
+def stepping(wrong: bool, jit: Any = jax.jit) -> jd.Workload:
+    optimizer = optax.adam(3e-2)
+
+    def train_step(state: Any, batch: Any) -> Any:
+        params, opt_state = state
+        loss, gradients = jax.value_and_grad(loss_fn)(params, batch)
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        if not wrong:
+            params = optax.apply_updates(params, updates)
+        return (params, opt_state), {"loss": loss}
+
+    params = jax.tree.map(jnp.asarray, classifier().params)
+    state = (params, optimizer.init(params))
+    return classifier(train_step=jit(train_step), state=state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit", [jax.jit, partial(jax.jit, donate_argnums=0)])
+def test_a_train_step_that_applies_nothing_is_found(jit: Any) -> None:
+    only = ["train-step"]
+    healthy = stepping(False, jit)
+    assert jd.checkup(healthy, only=only).verdict is Verdict.PASS
+    # Its state is as it was, also where the step donates it.
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(healthy.state))
+    (finding,) = jd.checkup(stepping(True), only=only).findings
+    assert finding.code == "unchanged-parameter"

@@ -38,6 +38,7 @@ def step(
     optimizer: optax.GradientTransformation,
     training: Training,
     batch: Any,
+    factor: Any = 1.0,
 ) -> tuple[Training, Float[Array, ""]]:
     """Take a step; a pure function, to be jitted, mapped or scanned.
 
@@ -46,6 +47,7 @@ def step(
         optimizer: whose state the training holds.
         training: where it stands.
         batch: that the step takes.
+        factor: of the updates.
 
     Returns:
         Where it stands then, and the loss before the step.
@@ -76,6 +78,7 @@ def step(
         grad=gradient,
         value_fn=value_of,
     )
+    updates = jax.tree.map(lambda x: (factor * x).astype(x.dtype), updates)
     new = jax.tree.leaves(optax.apply_updates(params, updates))
     for place, leaf in zip(places, new, strict=True):
         after[place] = leaf

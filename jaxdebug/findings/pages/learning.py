@@ -48,6 +48,34 @@ PAGES = (
         "Losses that fall and yet do not reach what they should.",
     ),
     Page(
+        "small-steps",
+        "Steps a hundred times as large would lower the loss far more",
+        Severity.WARNING,
+        "The parameters hardly move: the training looks stuck, and takes a hundred "
+        "times as long as it could.",
+        "30 steps with the optimiser's updates multiplied by 1e-4, 1e-3, ... 1e4: the "
+        "best factor is 100 or more, lowers the loss by a fifth or more, and the steps "
+        "as they are gain less than a tenth of that.",
+        "Not on the examples with 20 seeds each; a learning rate that still rises is "
+        "undecided, and parameters that are trained already gain little from any "
+        "factor.",
+        (
+            "Multiply the learning rate by ten, and look again.",
+            "Check the unit of the schedule: steps, not epochs.",
+        ),
+        "Steps that are too small only later.",
+    ),
+    Page(
+        "large-steps",
+        "Steps a hundred times as small would lower the loss far more",
+        Severity.WARNING,
+        "The steps jump over what they look for: the loss rises, jumps or becomes NaN.",
+        "As for small-steps, with a best factor of 0.01 or less.",
+        "Not on the examples with 20 seeds each.",
+        ("Divide the learning rate by ten, and look again.", "Add a warm-up."),
+        "Steps that are too large only later.",
+    ),
+    Page(
         "targets-unrelated",
         "What was learned says nothing of new examples",
         Severity.ERROR,

@@ -1,0 +1,75 @@
+"""Whether steps of another size would lower the loss far more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+NAME = "step-size"
+
+STEPS = 30
+
+FACTORS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""By which the updates of the optimiser are multiplied."""
+
+FAR = 100.0
+"""A factor from which on a step is of the wrong size, and not only another one."""
+
+LITTLE = 0.1
+"""Of what the best factor gains, what is little."""
+
+WORTH = 0.2
+"""Of the loss at the start, what the best factor must gain to be worth a word."""
+
+
+def step_size(subject: Subject) -> Outcome:
+    """Take the same steps with the updates multiplied by powers of ten.
+
+    A learning rate that still rises, as in a warm-up, is not judged.
+
+    Args:
+        subject: with `optimizer`.
+    """
+    batches = subject.train[:STEPS]
+    order = (batches * -(-STEPS // len(batches)))[:STEPS]
+    before = float(subject.losses(subject.pure.start, batches).mean())
+    gains = {}
+    for factor in FACTORS:
+        training, _ = subject.train_on(subject.begin(), order, factor)
+        after = float(subject.losses(training.arrays, batches).mean())
+        gains[factor] = before - after if np.isfinite(after) else -np.inf
+    best = max(gains, key=lambda factor: gains[factor])
+    said = (
+        f"{STEPS} steps lower the loss of {format_number(before)} by "
+        f"{format_number(gains[1.0])}, {format_number(best)} times as large ones by "
+        f"{format_number(gains[best])}"
+    )
+    numbers = {"loss": before, "gains": {str(k): v for k, v in gains.items()}}
+    little = gains[1.0] < LITTLE * gains[best]
+    if not little or gains[best] < WORTH * abs(before) or 1 / FAR < best < FAR:
+        return judged(NAME, said, (), numbers)
+    if best > 1 and _rises(subject, order):
+        return undecided(NAME, f"{said}; but the steps still grow, as in a warm-up")
+    code = "small-steps" if best > 1 else "large-steps"
+    return judged(NAME, said, [found(code, "optimizer", said, evidence=numbers)])
+
+
+def _rises(subject: Subject, order: list[Any]) -> bool:
+    """Whether later steps move the parameters by far more than the first."""
+    pure = subject.pure
+
+    def moved(before: list[Any], after: list[Any]) -> float:
+        pairs = zip(pure.trained(before), pure.trained(after), strict=True)
+        return float(np.sqrt(sum(np.square(np.float64(a - b)).sum() for a, b in pairs)))
+
+    third = STEPS // 3
+    early, _ = subject.train_on(subject.begin(), order[:third])
+    late, _ = subject.train_on(early, order[third : 2 * third])
+    first = moved(list(pure.start), early.arrays)
+    return moved(early.arrays, late.arrays) > 2 * first
