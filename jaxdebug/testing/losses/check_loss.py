@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 from hypothesis import strategies as st
 
 from jaxdebug.checks.arguments import require_order, require_seed
 from jaxdebug.programs.program import require_function
+from jaxdebug.testing.layers.again import Again, one_or_tuple
 from jaxdebug.testing.layers.plain_layer import plain_layer
 from jaxdebug.testing.layers.property import Property
 from jaxdebug.testing.layers.report import LayerReport
+from jaxdebug.testing.layers.rows import fewest_rows
 from jaxdebug.testing.layers.trial import Trial
 from jaxdebug.testing.layers.tried import chosen, looked_at, several, tried
 from jaxdebug.testing.losses.masks import Mask, mask_properties
@@ -52,7 +53,8 @@ def check_loss(
         targets: the same of what is not differentiated by; batches of vectors by
             default, `()` if there are none.
         reduction: `mean` or `sum` over the examples, `none` if there is a value for
-            each, `whole` if none of these; found and said by default.
+            each, `whole` if none of these; found and said by default. One that is
+            found to be none of these is inconclusive until it is declared.
         mask: name of the argument that says which elements count, or a `Mask` that
             says which axes of the predictions it has, and what it holds.
         gradient_bound: what no element of an example's gradient may exceed.
@@ -79,8 +81,8 @@ def check_loss(
 
     Limits:
         A loss that draws random numbers is called with none. Where examples are
-        compared with each other, as in contrastive losses, the reduction is `whole`
-        and no property of single examples is asked.
+        compared with each other, as in contrastive losses, declare the reduction
+        `whole`: no property of single examples is asked then.
 
     Example:
         >>> import jax.numpy as jnp
@@ -105,9 +107,9 @@ def check_loss(
         looked_at(strategy, batches.append, EXAMPLES)
     found = reduction or find_reduction(fn, batches)
     layer = plain_layer(fn, None, {})
-    layer = layer._replace(argnums=tuple(range(count)), source=layer.name)
+    layer = layer._replace(argnums=tuple(range(count)))
     known: tuple[Property, ...] = loss_properties(
-        layer, order, found, gradient_bound, best
+        layer, order, found, reduction is not None, gradient_bound, best
     )
     if mask is not None:
         mask = Mask(mask) if isinstance(mask, str) else mask
@@ -115,9 +117,24 @@ def check_loss(
     properties = chosen("check_loss", known, declare, only, skip)
     trial = Trial(layer, properties, True, frozenset(declare), domain, seed)
     said = f"reduction: {found}" + (", declared" if reduction else "")
-    return tried(
-        "check_loss", trial, strategy, examples=examples, seed=seed, said=(said,)
+    again = Again(
+        check_loss,
+        layer.made,
+        lambda texts: ", ".join(
+            (one_or_tuple(texts[:count]), one_or_tuple(texts[count:]))
+        ),
+        {"predictions": predictions, "targets": targets},
+        {
+            "reduction": reduction,
+            "mask": mask,
+            "gradient_bound": gradient_bound,
+            "best": best,
+            "domain": domain,
+            "order": order,
+            "examples": examples,
+        },
     )
+    return tried(again, trial, strategy, examples=examples, seed=seed, said=(said,))
 
 
 def _cut(predictions: Any, targets: Any) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -126,8 +143,4 @@ def _cut(predictions: Any, targets: Any) -> st.SearchStrategy[tuple[Any, ...]]:
         lambda pair: (*pair[0], *pair[1])
     )
 
-    def cut(args: tuple[Any, ...]) -> tuple[Any, ...]:
-        rows = min(leaf.shape[0] for leaf in jax.tree.leaves(args))
-        return jax.tree.map(lambda leaf: leaf[:rows], args)
-
-    return both.map(cut)
+    return both.map(fewest_rows)
