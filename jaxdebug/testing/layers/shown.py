@@ -25,6 +25,11 @@ def shapes_of(arg: Any) -> str:
     return found if isinstance(found, str) else repr(found)
 
 
+def shown_shapes(args: Sequence[Any]) -> str:
+    """Shapes and dtypes of several inputs."""
+    return ", ".join(map(shapes_of, args))
+
+
 def as_python(tree: Any) -> str:
     """A pytree of arrays as an expression that makes it; empty if it is too long.
 

@@ -18,7 +18,7 @@ from jaxdebug.testing.layers.program import Answer, Measured
 from jaxdebug.testing.layers.property import Property, Setting
 from jaxdebug.testing.layers.report import PropertyResult
 from jaxdebug.testing.layers.rows import count_rows
-from jaxdebug.testing.layers.shown import shapes_of, shown
+from jaxdebug.testing.layers.shown import shown, shown_shapes
 
 BY_HOST = 4
 """On how many inputs of a shape a property is tried that runs programs of its own."""
@@ -160,9 +160,14 @@ class Trial:
         draw = Draw(start, self.key, self.key, drawn.args, drawn.others)
         # What the layer raises of such inputs is for its user to see.
         with _naming(self.layer, drawn.args):
-            jax.eval_shape(
+            out, _ = jax.eval_shape(
                 lambda d: self.layer.apply(d.variables, d.key, d.args, False), draw
             )
+            if not jax.tree.leaves(out):
+                raise TypeError(
+                    f"expected {self.layer.name} to return arrays; found {out!r}. Is "
+                    "there a return statement?"
+                )
         return Shape(self.layer, self.properties, setting, start)
 
     def _start(self, args: tuple[Any, ...]) -> Variables:
@@ -224,8 +229,9 @@ def _naming(layer: Layer, args: tuple[Any, ...]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever the user's Python raises
-        kinds = ", ".join(shapes_of(arg) for arg in args)
-        error.add_note(f"jaxdebug called {layer.name} with inputs {kinds}.")
+        error.add_note(
+            f"jaxdebug called {layer.name} with inputs {shown_shapes(args)}."
+        )
         raise
 
 

@@ -22,7 +22,6 @@ from jaxdebug.testing.layers.property import Property
 from jaxdebug.testing.layers.report import LayerReport, layer_report
 from jaxdebug.testing.layers.rows import count_rows, fewest_rows
 from jaxdebug.testing.layers.trial import Drawn, Simplest, Trial
-from jaxdebug.testing.strategies.arrays import batches
 
 
 def tried(
@@ -128,15 +127,6 @@ def _run(
     seeded(seed)(run(given(strategy)(lambda drawn: look(drawn))))()
 
 
-def several(inputs: Any) -> st.SearchStrategy[tuple[Any, ...]]:
-    """A strategy of inputs, as a tuple, from what a user gives.
-
-    Args:
-        inputs: a strategy, an array, None for batches of vectors, or a tuple of these.
-    """
-    return st.tuples(*map(_of_one, inputs if isinstance(inputs, tuple) else (inputs,)))
-
-
 def batches_of(
     inputs: st.SearchStrategy[tuple[Any, ...]],
 ) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -153,14 +143,6 @@ def batches_of(
 def _drawn(args: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[Drawn]:
     """A strategy of what is chosen, from one of inputs."""
     return st.builds(Drawn, args, args, st.integers(0, 255)).map(_of_one_shape)
-
-
-def _of_one(inputs: Any) -> st.SearchStrategy[Any]:
-    if inputs is None:
-        return batches()
-    if isinstance(inputs, st.SearchStrategy):
-        return inputs
-    return st.just(jax.tree.map(jnp.asarray, inputs))
 
 
 def _of_one_shape(drawn: Drawn) -> Drawn:
@@ -212,7 +194,7 @@ def chosen(
         skip: names of those not to try.
 
     Raises:
-        ValueError: if a name is not known.
+        ValueError: if a name is not known, or no property is left.
     """
     names = [one.name for one in known]
     for what, asked in (("declare", declare), ("only", only), ("skip", skip)):
@@ -222,9 +204,15 @@ def chosen(
                 f"{check} expects {what} to be names of properties, of "
                 f"{', '.join(names)}; found {asked!r}."
             )
-    return [
+    kept = [
         one
         for one in known
         if one.name not in skip
         and (one.name in only if only else one.name in declare or not one.is_declared)
     ]
+    if not kept:
+        raise ValueError(
+            f"{check} expects a property to try; found none left by only={only!r} and "
+            f"skip={skip!r}."
+        )
+    return kept

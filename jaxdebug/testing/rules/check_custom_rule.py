@@ -9,10 +9,15 @@ from typing import Any
 from jaxdebug.checks.arguments import require_names, require_order, require_seed
 from jaxdebug.programs.program import require_function
 from jaxdebug.testing.layers.again import Again, one_or_tuple
+from jaxdebug.testing.layers.arguments import (
+    require_domain,
+    require_examples,
+    several,
+)
 from jaxdebug.testing.layers.plain_layer import plain_layer
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.layers.trial import Trial
-from jaxdebug.testing.layers.tried import chosen, looked_at, several, tried
+from jaxdebug.testing.layers.tried import chosen, looked_at, tried
 from jaxdebug.testing.rules.derivative import custom_rules, with_derivative
 from jaxdebug.testing.rules.properties import rule_properties
 
@@ -84,6 +89,8 @@ def check_custom_rule(
     require_seed("check_custom_rule", seed)
     meant = require_names("check_custom_rule", expected)
     require_order("check_custom_rule", order)
+    require_examples("check_custom_rule", examples)
+    require_domain("check_custom_rule", domain)
     function, operands, fixed = _without_fixed(fn, inputs, nondiff_argnums)
     rules: list[str] = []
 
@@ -91,7 +98,7 @@ def check_custom_rule(
         if not rules:
             rules.extend(custom_rules(function, args))
 
-    strategy = several(operands)
+    strategy = several("check_custom_rule", "inputs", operands)
     looked_at(strategy, look, 1)
     if not rules:
         raise ValueError(

@@ -10,10 +10,15 @@ import jax.numpy as jnp
 
 from jaxdebug.checks.arguments import require_seed
 from jaxdebug.testing.layers.again import Again
+from jaxdebug.testing.layers.arguments import (
+    require_domain,
+    require_examples,
+    several,
+)
 from jaxdebug.testing.layers.layer import Variables
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.layers.trial import Trial
-from jaxdebug.testing.layers.tried import chosen, several, tried
+from jaxdebug.testing.layers.tried import chosen, tried
 from jaxdebug.testing.strategies.pytrees import pytrees_like
 from jaxdebug.testing.transformations.as_layer import (
     Extra,
@@ -82,6 +87,8 @@ def check_transformation(
             "check_transformation expects an optax.GradientTransformation, with init "
             f"and update; found {type(tx).__name__}"
         )
+    require_examples("check_transformation", examples)
+    require_domain("check_transformation", domain)
     own = _some() if params is None else jax.tree.map(jnp.asarray, params)
     drawn = pytrees_like(own) if gradients is None else gradients
     layer = transformation_layer(tx, own, extra or {})
@@ -102,7 +109,7 @@ def check_transformation(
             settings,
         ),
         trial,
-        several((drawn,)),
+        several("check_transformation", "gradients", (drawn,)),
         examples=examples,
         seed=seed,
         said=(f"parameters: {needed} by the update",),
