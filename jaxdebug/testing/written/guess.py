@@ -26,6 +26,9 @@ NAMES = {
 }
 """What arguments of such names are given; by their type otherwise."""
 
+SIZES = "feature", "dim", "din", "dout", "hidden", "size", "width", "channel", "vocab"
+"""In names of arguments that have no type, and are numbers of features."""
+
 TYPES = {
     "int": str(SIZE),
     "float": "0.5",
@@ -163,9 +166,7 @@ def _value(parameter: inspect.Parameter) -> str | None:
     if parameter.name in NAMES:
         return NAMES[parameter.name]
     found = TYPES.get(said, TYPES.get(said.partition("[")[0]))
-    if found is None and any(
-        word in parameter.name for word in ("feature", "dim", "hidden", "size", "width")
-    ):
+    if found is None and any(word in parameter.name for word in SIZES):
         return str(SIZE)
     return found
 
