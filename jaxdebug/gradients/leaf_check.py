@@ -145,6 +145,10 @@ def check_leaf(
         known = worst.near.central
         if reason == "stopped" and worst.plain is not None and size == 0:
             known = worst.plain.central  # the slope that the leaf never gets
+        if reason == "differentiable-here" and worst.given is not None:
+            # Near the point all is right: what is wrong is what is claimed there.
+            slope = float(evidence.slopes[0, direction, index])
+            known = worst.given.central
     shown = gaps[1] if gaps[1].counts or not gaps[0].counts else gaps[0]
     place = np.unravel_index(shown.place, leaf.shape) if shown.counts else ()
     failed = verdict is Verdict.FAIL

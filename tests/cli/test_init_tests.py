@@ -63,6 +63,14 @@ class Product(nn.Module):
         return x * y
 
 
+class Blurred(nn.Module):
+    dout: ...
+
+    @nn.compact
+    def __call__(self, image):
+        return nn.Conv(self.dout, (3, 3))(image)
+
+
 class Base(nn.Module):
     pass
 
@@ -150,7 +158,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def test_what_is_written_can_be_read_and_run(package: Path) -> None:
     made = run(package, "jaxdebug", "init-tests", "pkg.layers")
     assert made.returncode == 0, made.stderr
-    assert "tests/test_layers_properties.py: 8 tests, 2 to fill in" in made.stdout
+    assert "tests/test_layers_properties.py: 9 tests, 2 to fill in" in made.stdout
     assert "tests/test_layers_others_properties.py: 2 tests\n" in made.stdout
     assert "not imported: pkg.layers.broken: ModuleNotFoundError" in made.stderr
 
@@ -163,6 +171,7 @@ def test_what_is_written_can_be_read_and_run(package: Path) -> None:
     assert '@pytest.mark.skip(reason="fill in norm of Normed")' in text
     assert "layer = Mlp(features=(4, 4), act=jnp.tanh)" in text
     assert "layer, (testing.batches((5, 4), sizes=[3])," in " ".join(text.split())
+    assert "check_layer(layer, testing.batches((8, 8, 4)))" in text
     assert "testing.check_custom_rule(double, testing.batches((5, 4)))" in text
     assert "check_custom_rule(steep, (2, testing.batches((5, 4)), 0.5))" in text
     assert '@pytest.mark.skip(reason="fill in table of scaled")' in text
@@ -183,7 +192,7 @@ def test_what_is_written_can_be_read_and_run(package: Path) -> None:
     )
     tests = run(package, "pytest", *options, "tests")
     # The one that mixes its batch fails, by the property that says so.
-    assert "2 failed, 1 passed, 1 skipped, 6 deselected" in tests.stdout, tests.stdout
+    assert "2 failed, 1 passed, 1 skipped, 7 deselected" in tests.stdout, tests.stdout
     assert "fail: rows-independent" in tests.stdout
     assert "_ test_centred _" in tests.stdout
 

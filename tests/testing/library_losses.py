@@ -124,7 +124,11 @@ LOSSES: dict[str, Case] = {
         {"reduction": "whole"},
     ),
     "multiclass_generalized_dice_loss": Case(
-        losses.multiclass_generalized_dice_loss, LOGITS, VECTORS
+        # Classes are weighted by how often the batch has them.
+        losses.multiclass_generalized_dice_loss,
+        LOGITS,
+        VECTORS,
+        {"reduction": "whole"},
     ),
     "multiclass_hinge_loss": Case(
         losses.multiclass_hinge_loss, LOGITS, CLASSES, breaks=("dtype",)

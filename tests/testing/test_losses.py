@@ -70,6 +70,9 @@ MUTANTS: dict[str, Mutant] = {
         {},
     ),
     "exponent": Mutant("extreme-predictions", lambda p, t: jnp.exp(p - t), {}),
+    "a prediction without a gradient": Mutant(
+        "predictions-reached", lambda p, t: _squares(jax.lax.stop_gradient(p), t), {}
+    ),
     "a wrong rule": Mutant(
         "gradients",
         lambda p, t: with_rule(jnp.square, lambda x, dx: x * dx)(p - t),
@@ -89,6 +92,11 @@ MUTANTS: dict[str, Mutant] = {
         "masked-is-absent",
         lambda p, t, where=True: jnp.mean(jnp.where(where, _squares(p, t), 0.0)),
         ROWS | {"reduction": "mean"},
+    ),
+    "divides by all places": Mutant(
+        "masked-is-absent",
+        lambda p, t, where=True: jnp.mean(jnp.where(where, (p - t) ** 2, 0.0)),
+        {"mask": "where", "reduction": "mean"},
     ),
     "divides by no examples": Mutant(
         "all-masked",
@@ -115,7 +123,9 @@ def test_a_mistake_is_caught_by_its_property(name: str) -> None:
         pytest.param(lambda p, t: jnp.sum(_squares(p, t)), "sum", id="sum"),
         pytest.param(_squares, "none", id="none"),
         pytest.param(
-            lambda p, t: jnp.sqrt(1 + jnp.sum((p - t) ** 2)), "whole", id="whole"
+            lambda p, t: jnp.sqrt(1 + jnp.sum((p - t) ** 2)),
+            "whole",
+            id="whole",
         ),
     ],
 )
@@ -123,6 +133,18 @@ def test_a_mistake_is_caught_by_its_property(name: str) -> None:
 def test_the_reduction_is_found(loss: Any, reduction: str) -> None:
     report = check_loss(loss, TWO, TWO, only=["vmap"], examples=4)
     assert report.said == (f"reduction: {reduction}",)
+
+
+def test_a_loss_that_mixes_examples_is_inconclusive_until_that_is_declared() -> None:
+    def broadcast(p: Any, t: Any) -> Any:
+        return jnp.mean((p[:, 0] - t[:, :1]) ** 2)
+
+    only = ["reduction", "rows-independent"]
+    report = check_loss(broadcast, TWO, TWO, only=only, examples=3)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "declare reduction='whole'" in report.properties[0].reason
+    report = check_loss(broadcast, TWO, TWO, only=only, examples=3, reduction="mean")
+    assert failed(report) == only
 
 
 @pytest.mark.slow

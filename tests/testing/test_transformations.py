@@ -142,3 +142,16 @@ def test_sm3_does_not_take_a_number() -> None:
 def test_what_is_no_transformation_is_refused() -> None:
     with pytest.raises(TypeError, match="with init and update; found float"):
         check_transformation(0.1)
+
+
+def test_a_state_that_is_made_of_the_parameters_is_of_those_that_are_tried() -> None:
+    """As that of schedule-free optimisers: else they move back to others."""
+
+    def update(updates: Any, state: Any, params: Any) -> Any:
+        state = jax.tree.map(lambda z, g: z - 0.1 * g, state, updates)
+        return jax.tree.map(jnp.subtract, state, params), state
+
+    report = check_transformation(
+        _of(lambda params: params, update), only=["still"], examples=4
+    )
+    assert report.verdict is Verdict.PASS, str(report)

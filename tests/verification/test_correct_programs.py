@@ -53,3 +53,16 @@ def test_jax_is_not_always_right() -> None:
         (leaf,) = report.leaves
         assert leaf.reason == "differentiable-here"
         assert [block.start for block in leaf.blocks] == [(0,)]
+
+
+@pytest.mark.slow
+def test_what_is_wrong_at_a_point_is_told_by_the_numbers_there() -> None:
+    """JAX takes 1 for the slope of abs at 0; the kinks of this loss cancel there."""
+
+    def cross_entropy(logits: jax.Array) -> jax.Array:
+        loss = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        return jnp.sum(loss)
+
+    (leaf,) = jd.check_gradients(cross_entropy)(jnp.zeros(3)).leaves
+    assert leaf.reason == "differentiable-here"
+    assert abs(leaf.slope - leaf.difference) > 1e6 * leaf.bar

@@ -64,7 +64,7 @@ def differences(
         if allowed is not None:
             is_apart = not float(gap.worst) <= allowed * float(gap.scale) + off
         else:
-            is_apart = apart(gap, leaf.dtype, off)
+            is_apart = apart(gap, jax.typeof(leaf).dtype, off)
         if is_apart:
             said.append((float(gap.worst), in_words(name, gap, np.shape(leaf))))
             are_finite &= bool(np.isfinite(gap.worst))

@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxdebug.checks.arguments import require_order, require_seed
+from jaxdebug.testing.layers.again import Again, one_or_tuple
+from jaxdebug.testing.layers.arguments import (
+    require_domain,
+    require_examples,
+    several,
+)
 from jaxdebug.testing.layers.as_layer import as_layer
 from jaxdebug.testing.layers.properties.all_properties import all_properties
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.layers.trial import Trial
-from jaxdebug.testing.layers.tried import chosen, several, tried
+from jaxdebug.testing.layers.tried import batches_of, chosen, tried
 
 
 def check_layer(
@@ -76,13 +82,29 @@ def check_layer(
         True
     """
     require_seed("check_layer", seed)
+    settings = {
+        "params": params,
+        "call": call,
+        "batched": batched,
+        "domain": domain,
+        "order": order,
+        "examples": examples,
+    }
+    if not isinstance(call, Mapping | None):
+        raise TypeError(
+            "check_layer expects call to be further arguments by name, as in "
+            f"call={{'decode': False}}; found {call!r}."
+        )
     seen = as_layer(layer, params, dict(call or {}), batched=batched)
     require_order("check_layer", order)
+    require_examples("check_layer", examples)
+    require_domain("check_layer", domain)
+    strategy = several("check_layer", "inputs", inputs)
     properties = chosen("check_layer", all_properties(order), declare, only, skip)
     return tried(
-        "check_layer",
+        Again(check_layer, seen.made, one_or_tuple, {"inputs": inputs}, settings),
         Trial(seen, properties, batched, frozenset(declare), domain, seed),
-        several(inputs),
+        batches_of(strategy) if batched else strategy,
         examples=examples,
         seed=seed,
     )

@@ -40,8 +40,11 @@ class Layer(NamedTuple):
     """Whether it is told if it is training."""
     argnums: tuple[int, ...] | None = None
     """Inputs that are differentiated by; None for all."""
+    state_of: Callable[[Any], Any] | None = None
+    """The state that it begins with, of parameters that are not those of `init`; None
+    where it does not depend on them."""
     source: str = ""
-    """How it is written in a line that tries it again, if not as a call."""
+    """How it is written in a line that tries it again, if that is known."""
 
     @property
     def made(self) -> str:

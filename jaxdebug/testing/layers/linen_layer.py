@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import flax.linen as nn
 import jax
 from flax import serialization
 
+from jaxdebug.testing.layers.again import is_plain
 from jaxdebug.testing.layers.layer import Layer, Variables, in_mode, mode_arguments
 
 
@@ -48,7 +50,21 @@ def linen_layer(module: nn.Module, kwargs: dict[str, Any]) -> Layer:
         return Variables(**serialization.from_bytes(empty, data))
 
     name = type(module).__name__
-    return Layer(name, init, apply, restore, bool(modes))
+    return Layer(name, init, apply, restore, bool(modes), source=_source(module))
+
+
+def _source(module: nn.Module) -> str:
+    """The call that makes a module, if its attributes are numbers and words."""
+    given = {
+        field.name: getattr(module, field.name)
+        for field in fields(module)
+        if field.name not in ("parent", "name")
+        and getattr(module, field.name) is not field.default
+    }
+    if not all(map(is_plain, given.values())):
+        return ""
+    words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return f"{type(module).__name__}({words})"
 
 
 def _variables(found: Any) -> Variables:

@@ -30,4 +30,6 @@ def plain_layer(
         return function(*first, *args, **kwargs, **in_mode(modes, training)), {}
 
     name = getattr(function, "__name__", type(function).__name__)
-    return Layer(name, init, apply, lambda variables: variables, bool(modes))
+    return Layer(
+        name, init, apply, lambda variables: variables, bool(modes), source=name
+    )

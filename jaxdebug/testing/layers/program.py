@@ -60,19 +60,22 @@ class Measured:
 
     def _noise(self, usual: Usual) -> dict[str, Any]:
         """By how much roundings of inputs and parameters change each leaf."""
-        with_gradients = any(
-            one.noise == "gradients" for one in self.properties.values()
-        )
+        kinds = {one.noise for one in self.properties.values()}
 
         def made(usual: Usual) -> dict[str, Any]:
             found = {"outputs": usual.output}
-            return found | ({"gradients": usual.gradients} if with_gradients else {})
+            if "gradients" in kinds:
+                found["gradients"] = usual.gradients
+            if kinds & {"both", "any of both"}:
+                found["others"] = usual.of(usual.draw.others)
+            return found
 
-        def of(variables: Any, args: Any) -> dict[str, Any]:
-            draw = usual.draw._replace(variables=variables, args=args)
+        def of(variables: Any, args: Any, others: Any) -> dict[str, Any]:
+            draw = usual.draw._replace(variables=variables, args=args, others=others)
             return made(Usual(self.layer, draw))
 
-        return noise_of(made(usual), of, usual.draw.variables, usual.draw.args)
+        variables, _, _, args, others = usual.draw
+        return noise_of(made(usual), of, variables, args, others)
 
     def look(self, draw: Draw) -> tuple[dict[str, Answer], Noise]:
         """What is wrong with each property, empty if nothing is; and the noise.
@@ -97,11 +100,20 @@ class Measured:
         said: dict[str, Answer] = {**self.failed}
         for name, its in found.items():
             one = self.properties[name]
-            own = allowed.get(one.noise, ())
-            if one.noise == "any output":
-                own = [max(allowed["outputs"], default=0.0)]
+            own = _changed(one.noise, allowed)
             try:
                 said[name] = differing(its, self.expected[name], own, one.words)
             except Undecided as error:
                 said[name] = error
         return said, noise
+
+
+def _changed(kind: str, noise: Noise) -> Sequence[float]:
+    """By how much roundings change what a property compares: each leaf, or all."""
+    if kind == "both":
+        return [*map(max, noise["outputs"], noise["others"])]
+    if kind == "any output":
+        return [max(noise["outputs"], default=0.0)]
+    if kind == "any of both":
+        return [max([*noise["outputs"], *noise["others"]], default=0.0)]
+    return noise.get(kind, ())

@@ -14,8 +14,8 @@ Pair = tuple[Any, Any]
 
 
 Noise = Mapping[str, Sequence[float]]
-"""By how much roundings of the inputs change each leaf of the outputs, and of the
-gradients."""
+"""By how much roundings of inputs change each leaf of the outputs, of the gradients,
+and of the outputs of the other inputs."""
 
 
 class Setting(NamedTuple):
@@ -58,9 +58,12 @@ class Property(NamedTuple):
     """What checks it by itself, on inputs of these shapes."""
     why_not: Callable[[Setting], str] = always
     """Why it cannot be asked here; empty if it can."""
-    noise: Literal["outputs", "gradients", "any output", "none"] = "outputs"
-    """What roundings of the inputs change: they may differ by so much. `any output`
-    is the most of all outputs, where the results are not these one by one."""
+    noise: Literal[
+        "outputs", "gradients", "both", "any output", "any of both", "none"
+    ] = "outputs"
+    """What roundings of the inputs change: they may differ by so much. `both` is what
+    is made of the inputs and of the others; `any` is the most of all outputs, where the
+    results are not these one by one."""
     once: bool = False
     """Whether it need hold on one example only."""
     words: Callable[[str, Gap, tuple[int, ...]], str] = in_words

@@ -15,6 +15,12 @@ def count_rows(args: tuple[Any, ...]) -> int | None:
     return lengths.pop()[0] if len(lengths) == 1 and () not in lengths else None
 
 
+def fewest_rows(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same inputs, of as many examples as that of the fewest."""
+    rows = min(leaf.shape[0] for leaf in jax.tree.leaves(args))
+    return jax.tree.map(lambda leaf: leaf[:rows], args)
+
+
 def of_rows(change: Callable[[Any], Any], tree: Any) -> Any:
     """Do the same to the first axis of every array."""
     return jax.tree.map(change, tree)

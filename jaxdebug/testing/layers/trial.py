@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxdebug.programs._jax.compiling import quick_options
 from jaxdebug.reports import Verdict
+from jaxdebug.testing.layers.again import Again
 from jaxdebug.testing.layers.draw import Draw, off_the_start
 from jaxdebug.testing.layers.gap import Undecided
 from jaxdebug.testing.layers.layer import Layer, Variables
@@ -16,7 +18,7 @@ from jaxdebug.testing.layers.program import Answer, Measured
 from jaxdebug.testing.layers.property import Property, Setting
 from jaxdebug.testing.layers.report import PropertyResult
 from jaxdebug.testing.layers.rows import count_rows
-from jaxdebug.testing.layers.shown import reproduction, shown
+from jaxdebug.testing.layers.shown import shown, shown_shapes
 
 BY_HOST = 4
 """On how many inputs of a shape a property is tried that runs programs of its own."""
@@ -29,6 +31,14 @@ class Drawn(NamedTuple):
     others: tuple[Any, ...]
     number: int
     """Of the parameters and the key."""
+
+
+class Simplest(NamedTuple):
+    """What is simplest of all at which a property was seen to fail."""
+
+    drawn: Drawn
+    alone: bool
+    """Whether it fails with the inputs alone: others are made of them."""
 
 
 class Shape:
@@ -123,6 +133,8 @@ class Trial:
     def _draw(self, shape: Shape, drawn: Drawn) -> Draw:
         params = _moved(drawn.number, shape.start.params)
         variables = shape.start._replace(params=params)
+        if self.layer.state_of is not None:
+            variables = variables._replace(state=self.layer.state_of(params))
         keys = jax.random.split(jax.random.fold_in(self.key, drawn.number))
         return Draw(variables, keys[0], keys[1], drawn.args, drawn.others)
 
@@ -134,7 +146,8 @@ class Trial:
         return self.shapes[key]
 
     def _new(self, drawn: Drawn) -> Shape:
-        start = self._start(drawn.args)
+        with _naming(self.layer, drawn.args):
+            start = self._start(drawn.args)
         variables, args = jax.eval_shape(lambda *given: given, start, drawn.args)
         setting = Setting(
             self.layer,
@@ -146,9 +159,15 @@ class Trial:
         )
         draw = Draw(start, self.key, self.key, drawn.args, drawn.others)
         # What the layer raises of such inputs is for its user to see.
-        jax.eval_shape(
-            lambda d: self.layer.apply(d.variables, d.key, d.args, False), draw
-        )
+        with _naming(self.layer, drawn.args):
+            out, _ = jax.eval_shape(
+                lambda d: self.layer.apply(d.variables, d.key, d.args, False), draw
+            )
+            if not jax.tree.leaves(out):
+                raise TypeError(
+                    f"expected {self.layer.name} to return arrays; found {out!r}. Is "
+                    "there a return statement?"
+                )
         return Shape(self.layer, self.properties, setting, start)
 
     def _start(self, args: tuple[Any, ...]) -> Variables:
@@ -161,14 +180,14 @@ class Trial:
         return init(self.key, args)
 
     def results(
-        self, simplest: Callable[[str, Drawn], Drawn], seed: int, check: str
+        self, simplest: Callable[[str, Drawn], Simplest], seed: int, again: Again
     ) -> tuple[tuple[PropertyResult, ...], tuple[str, ...]]:
         """A result for each property that was tried, and why others were not.
 
         Args:
             simplest: finds the simplest inputs at which a property fails, from some.
             seed: of the examples.
-            check: the function that reproduces a failure.
+            again: how the check was called.
         """
         results, unchecked = [], []
         for one in self.properties:
@@ -176,15 +195,15 @@ class Trial:
                 whys = [shape.why_not[one.name] for shape in self.shapes.values()]
                 unchecked.append(f"{one.name}: {next(filter(None, whys), 'no inputs')}")
                 continue
-            results.append(self._result(one, simplest, seed, check))
+            results.append(self._result(one, simplest, seed, again))
         return tuple(results), tuple(unchecked)
 
     def _result(
         self,
         one: Property,
-        simplest: Callable[[str, Drawn], Drawn],
+        simplest: Callable[[str, Drawn], Simplest],
         seed: int,
-        check: str,
+        again: Again,
     ) -> PropertyResult:
         tried = self.examples[one.name]
         if one.name not in self.failed or (one.once and self.held[one.name]):
@@ -193,14 +212,27 @@ class Trial:
             verdict = Verdict.INCONCLUSIVE if why else Verdict.PASS
             return PropertyResult(one.name, one.says, verdict, tried, why)
         reason, drawn = self.failed[one.name]
+        alone = True
         if one.pair is not None:
-            drawn = simplest(one.name, drawn)
+            drawn, alone = simplest(one.name, drawn)
             reason = self.wrong(one.name, drawn) or reason
-        again = reproduction(check, self.layer, drawn.args, one.name, seed)
+        line = again.line(one.name, seed, drawn.args if alone else None)
         where = shown(drawn.args)
         return PropertyResult(
-            one.name, one.says, Verdict.FAIL, tried, reason, where, again
+            one.name, one.says, Verdict.FAIL, tried, reason, where, line
         )
+
+
+@contextmanager
+def _naming(layer: Layer, args: tuple[Any, ...]) -> Iterator[None]:
+    """Have what the layer raises say which inputs it was called with."""
+    try:
+        yield
+    except Exception as error:  # whatever the user's Python raises
+        error.add_note(
+            f"jaxdebug called {layer.name} with inputs {shown_shapes(args)}."
+        )
+        raise
 
 
 _moved = jax.jit(off_the_start)

@@ -9,19 +9,23 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from jaxdebug.checks.settings import undisturbed
+from jaxdebug.programs.places import is_inexact
+from jaxdebug.testing.layers.again import Again
+from jaxdebug.testing.layers.gap import on_host
 from jaxdebug.testing.layers.property import Property
 from jaxdebug.testing.layers.report import LayerReport, layer_report
-from jaxdebug.testing.layers.trial import Drawn, Trial
-from jaxdebug.testing.strategies.arrays import batches
+from jaxdebug.testing.layers.rows import count_rows, fewest_rows
+from jaxdebug.testing.layers.trial import Drawn, Simplest, Trial
 
 
 def tried(
-    check: str,
+    again: Again,
     trial: Trial,
     inputs: st.SearchStrategy[tuple[Any, ...]],
     *,
@@ -32,7 +36,7 @@ def tried(
     """Try properties on inputs that Hypothesis draws.
 
     Args:
-        check: the public function that the report is of.
+        again: how the public function was called that the report is of.
         trial: what is tried.
         inputs: a strategy of them, as a tuple.
         examples: how many inputs are tried.
@@ -42,25 +46,32 @@ def tried(
     begun = time.perf_counter()
     strategy = _drawn(inputs)
 
-    def simplest(name: str, drawn: Drawn) -> Drawn:
+    def simplest(name: str, drawn: Drawn) -> Simplest:
         """What Hypothesis shrinks inputs to at which a property fails."""
-        last = [drawn]
+        for alone in (True, False):
+            last: list[Drawn] = []
 
-        def fails(drawn: Drawn) -> None:
-            if trial.wrong(name, drawn):
-                last.append(drawn)
-                raise _Broken
+            def fails(drawn: Drawn, alone: bool = alone, last: Any = last) -> None:
+                if alone:
+                    drawn = drawn._replace(others=other_than(drawn.args))
+                if trial.wrong(name, drawn):
+                    last.append(drawn)
+                    raise _Broken
 
-        with suppress(_Broken):
-            _run(strategy, fails, examples, seed, Phase.shrink)
-        return last[-1]
+            with suppress(_Broken):
+                _run(strategy, fails, examples, seed, Phase.shrink)
+            if last:
+                return Simplest(last[-1], alone)
+        return Simplest(drawn, False)
 
     with undisturbed(()):
         _run(strategy, trial.look, examples, seed)
-        results, unchecked = trial.results(simplest, seed, check)
+        results, unchecked = trial.results(simplest, seed, again)
     seconds = time.perf_counter() - begun
     name = trial.layer.name
-    return layer_report(check, name, results, unchecked, seed, seconds, said)
+    return layer_report(
+        again.check.__name__, name, results, unchecked, seed, seconds, said
+    )
 
 
 def looked_at(
@@ -78,6 +89,9 @@ def looked_at(
     with undisturbed(()):
         _run(_drawn(inputs), lambda drawn: look(drawn.args), examples, 0)
 
+
+LOOKS = 16
+"""How many inputs are drawn to see whether they are of as many examples."""
 
 UNASKED = (
     HealthCheck.data_too_large,
@@ -113,13 +127,17 @@ def _run(
     seeded(seed)(run(given(strategy)(lambda drawn: look(drawn))))()
 
 
-def several(inputs: Any) -> st.SearchStrategy[tuple[Any, ...]]:
-    """A strategy of inputs, as a tuple, from what a user gives.
+def batches_of(
+    inputs: st.SearchStrategy[tuple[Any, ...]],
+) -> st.SearchStrategy[tuple[Any, ...]]:
+    """A strategy of inputs that are of as many examples as each other.
 
-    Args:
-        inputs: a strategy, an array, None for batches of vectors, or a tuple of these.
+    Inputs that are drawn apart, each a batch of some size, are cut to the fewest. What
+    never has as many examples is no batch, and stays as it is.
     """
-    return st.tuples(*map(_of_one, inputs if isinstance(inputs, tuple) else (inputs,)))
+    as_many: list[bool] = []
+    looked_at(inputs, lambda args: as_many.append(count_rows(args) is not None), LOOKS)
+    return inputs.map(fewest_rows) if any(as_many) and not all(as_many) else inputs
 
 
 def _drawn(args: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[Drawn]:
@@ -127,21 +145,36 @@ def _drawn(args: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[Drawn]
     return st.builds(Drawn, args, args, st.integers(0, 255)).map(_of_one_shape)
 
 
-def _of_one(inputs: Any) -> st.SearchStrategy[Any]:
-    if inputs is None:
-        return batches()
-    if isinstance(inputs, st.SearchStrategy):
-        return inputs
-    return st.just(jax.tree.map(jnp.asarray, inputs))
-
-
 def _of_one_shape(drawn: Drawn) -> Drawn:
-    """The other inputs must be of the same shape: if they are not, the same turned."""
+    """The other inputs must be of the same shape, and others: else they are made."""
     own, other = map(jax.tree.leaves, (drawn.args, drawn.others))
     avals = [[*map(jax.typeof, leaves)] for leaves in (own, other)]
-    if avals[0] == avals[1] and drawn.args is not drawn.others:
+    if avals[0] == avals[1] and not all(map(_same, own, other)):
         return drawn
-    return drawn._replace(others=jax.tree.map(lambda x: jnp.flip(x), drawn.args))
+    return drawn._replace(others=other_than(drawn.args))
+
+
+def _same(left: Any, right: Any) -> bool:
+    return np.array_equal(on_host(left), on_host(right))
+
+
+def other_than(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs like some, with the same numbers elsewhere.
+
+    Those of which all numbers are the same and floating are halved; zeros are ones.
+    """
+
+    def turned(leaf: Any) -> Any:
+        other = jnp.flip(leaf)
+        if not is_inexact(jax.typeof(leaf)) or not _same(leaf, other):
+            return other
+        # Turned around it is the same.
+        other = jnp.roll(leaf, 1)
+        if not _same(leaf, other):
+            return other
+        return jnp.where(leaf == 0, jnp.ones_like(leaf), leaf / 2)
+
+    return jax.tree.map(turned, args)
 
 
 def chosen(
@@ -161,7 +194,7 @@ def chosen(
         skip: names of those not to try.
 
     Raises:
-        ValueError: if a name is not known.
+        ValueError: if a name is not known, or no property is left.
     """
     names = [one.name for one in known]
     for what, asked in (("declare", declare), ("only", only), ("skip", skip)):
@@ -171,9 +204,15 @@ def chosen(
                 f"{check} expects {what} to be names of properties, of "
                 f"{', '.join(names)}; found {asked!r}."
             )
-    return [
+    kept = [
         one
         for one in known
         if one.name not in skip
         and (one.name in only if only else one.name in declare or not one.is_declared)
     ]
+    if not kept:
+        raise ValueError(
+            f"{check} expects a property to try; found none left by only={only!r} and "
+            f"skip={skip!r}."
+        )
+    return kept

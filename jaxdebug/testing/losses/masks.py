@@ -80,12 +80,31 @@ def mask_properties(
         return of(args, counting), of(changed, counting)
 
     def removed(usual: Usual, setting: Setting) -> Pair:
+        if len(mask.shape(usual.draw.args)) > 1:
+            return shortened(usual.draw.args)
         args, counting = usual.draw.args, mask.some(usual.draw.args)
         kept = jax.tree.map(lambda leaf: leaf[counting], args)
         found = of(args, counting)["value"]
         if reduction == "none":
             found = jax.tree.map(lambda leaf: leaf[counting], found)
         return function(*kept), found
+
+    def shortened(args: tuple[Any, ...]) -> Pair:
+        """The last places of every example are masked, or cut off."""
+        shape = mask.shape(args)
+        last, kept = len(shape) - 1, (shape[-1] + 1) // 2
+        counting = np.broadcast_to(np.arange(shape[-1]) < kept, shape)
+
+        def cut(leaf: Any) -> Any:
+            if leaf.shape[: len(shape)] != shape:
+                return leaf
+            return jax.lax.slice_in_dim(leaf, 0, kept, axis=last)
+
+        def value(args: tuple[Any, ...], counting: np.ndarray) -> Any:
+            return function(*args, **mask.given(counting))
+
+        few = value(jax.tree.map(cut, args), counting[..., :kept])
+        return few, jax.tree.map(cut, value(args, counting))
 
     def all_masked(usual: Usual, setting: Setting) -> Pair:
         args = usual.draw.args
@@ -102,9 +121,12 @@ def mask_properties(
     def none_left(setting: Setting) -> str:
         return "" if mask.some(setting.args).any() else "no element is left"
 
-    def no_rows(setting: Setting) -> str:
-        if mask.axes != 1 or reduction == "whole":
-            return "the mask is not of whole examples, or the reduction is not known"
+    def not_removed(setting: Setting) -> str:
+        shape = mask.shape(setting.args)
+        if len(shape) > 1:
+            return "" if shape[-1] > 1 else "the mask has one place in each example"
+        if reduction == "whole":
+            return "the reduction is not known"
         return none_left(setting)
 
     return (
@@ -117,9 +139,9 @@ def mask_properties(
         ),
         Property(
             "masked-is-absent",
-            "masked examples have the value of a batch without them",
+            "what is masked has the value of a batch without it",
             removed,
-            why_not=no_rows,
+            why_not=not_removed,
         ),
         Property(
             "all-masked",

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.programs.places import is_inexact
-from jaxdebug.testing.layers.draw import Usual, stacked
+from jaxdebug.testing.layers.draw import Draw, Usual, stacked
+from jaxdebug.testing.layers.gap import Undecided
 from jaxdebug.testing.layers.layer import Layer
 from jaxdebug.testing.layers.properties.batches import BATCHES
 from jaxdebug.testing.layers.properties.gradients import gradients_right
@@ -20,7 +21,7 @@ from jaxdebug.testing.layers.properties.values import (
     count_nonfinite,
     nonfinite_words,
 )
-from jaxdebug.testing.layers.property import Pair, Property, Setting
+from jaxdebug.testing.layers.property import HostCheck, Noise, Pair, Property, Setting
 from jaxdebug.testing.layers.rows import first_from, of_rows
 from jaxdebug.testing.losses.gradient import value_and_gradient
 from jaxdebug.testing.losses.reduction import Reduction, each_alone, together
@@ -33,6 +34,7 @@ def loss_properties(
     layer: Layer,
     order: int,
     reduction: Reduction,
+    declared: bool,
     bound: float | None,
     best: Callable[..., Any] | None,
 ) -> tuple[Property, ...]:
@@ -42,6 +44,7 @@ def loss_properties(
         layer: the loss; its first inputs are predictions.
         order: of the derivatives that are checked.
         reduction: of the batch's examples.
+        declared: whether the user says so.
         bound: what no element of an example's gradient exceeds.
         best: of targets, the predictions at which the loss is least.
     """
@@ -122,6 +125,11 @@ def loss_properties(
     def not_negative(usual: Usual, setting: Setting) -> Pair:
         return jax.tree.map(lambda x: jnp.maximum(x, 0), usual.output), usual.output
 
+    def reached(usual: Usual, setting: Setting) -> Pair:
+        own = of(usual)["gradient"]
+        found = jax.tree.map(lambda leaf: jnp.any(leaf != 0).astype(jnp.int32), own)
+        return jax.tree.map(jnp.ones_like, found), found
+
     own = [
         gradients_right(order),
         Property(
@@ -129,7 +137,9 @@ def loss_properties(
             f"{IN_WORDS[reduction]}",
             reduced,
             why_not=no_rows,
-        ),
+        )
+        if declared or reduction != "whole"
+        else Property("reduction", UNTOLD, host=_untold),
         Property(
             "doubled-batch",
             "a batch twice has "
@@ -151,6 +161,14 @@ def loss_properties(
             noise="none",
             words=nonfinite_words,
         ),
+        Property(
+            "predictions-reached",
+            "the value depends on every prediction that it is given",
+            reached,
+            noise="none",
+            once=True,
+            words=lambda name, gap, shape: f"the gradient by {name} is 0 everywhere",
+        ),
         *TRANSFORMATIONS,
         *(one for one in VALUES if one.name == "dtype"),
         Property(
@@ -169,6 +187,26 @@ def loss_properties(
         says = "no value is below that of the best predictions"
         own.append(Property("minimum", says, least))
     return tuple(own)
+
+
+UNTOLD = (
+    "the value of a batch is the mean or the sum of its examples' values, or one for "
+    "each"
+)
+
+
+def _untold(layer: Layer, setting: Setting) -> HostCheck:
+    """Of a loss that is declared none of these."""
+
+    def check(draw: Draw, noise: Noise) -> str:
+        raise Undecided(
+            "it is none of these, or no batch was of two examples: none was looked at "
+            "by itself. If the loss compares examples with each other, declare "
+            "reduction='whole'; if not, declare 'mean', 'sum' or 'none' to be told "
+            "where it is not so"
+        )
+
+    return check
 
 
 IN_WORDS = {

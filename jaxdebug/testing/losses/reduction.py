@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.testing.layers.rows import count_rows
+from jaxdebug.testing.layers.shown import shown_shapes
 
 Reduction = Literal["mean", "sum", "none", "whole"]
 """`none` returns a value for each example, `whole` neither of the others."""
@@ -57,7 +58,14 @@ def find_reduction(
         rows = count_rows(args)
         if rows is None or rows < 2:
             continue
-        value, each = compiled(*args), each_of(*args)
+        try:
+            value, each = compiled(*args), each_of(*args)
+        except Exception as error:  # whatever the user's Python raises
+            error.add_note(
+                "jaxdebug called the loss with predictions and targets "
+                f"{shown_shapes(args)}, and with one example of these."
+            )
+            raise
         left = {one for one in left if _is_reduced(value, each, one)}
     return left.pop() if len(left) == 1 else "whole"
 

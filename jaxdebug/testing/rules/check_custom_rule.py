@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from jaxdebug.checks.arguments import require_names, require_order, require_seed
 from jaxdebug.programs.program import require_function
+from jaxdebug.testing.layers.again import Again, one_or_tuple
+from jaxdebug.testing.layers.arguments import (
+    require_domain,
+    require_examples,
+    several,
+)
 from jaxdebug.testing.layers.plain_layer import plain_layer
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.layers.trial import Trial
-from jaxdebug.testing.layers.tried import chosen, looked_at, several, tried
+from jaxdebug.testing.layers.tried import chosen, looked_at, tried
 from jaxdebug.testing.rules.derivative import custom_rules, with_derivative
 from jaxdebug.testing.rules.properties import rule_properties
 
@@ -83,14 +89,16 @@ def check_custom_rule(
     require_seed("check_custom_rule", seed)
     meant = require_names("check_custom_rule", expected)
     require_order("check_custom_rule", order)
-    function, inputs = _without_fixed(fn, inputs, nondiff_argnums)
+    require_examples("check_custom_rule", examples)
+    require_domain("check_custom_rule", domain)
+    function, operands, fixed = _without_fixed(fn, inputs, nondiff_argnums)
     rules: list[str] = []
 
     def look(args: tuple[Any, ...]) -> None:
         if not rules:
             rules.extend(custom_rules(function, args))
 
-    strategy = several(inputs)
+    strategy = several("check_custom_rule", "inputs", operands)
     looked_at(strategy, look, 1)
     if not rules:
         raise ValueError(
@@ -100,12 +108,23 @@ def check_custom_rule(
             "Use check_layer for functions without."
         )
     plain = plain_layer(function, None, {})
-    plain = plain._replace(source=plain.name)
     forward = not any("(custom_vjp)" in rule for rule in rules)
     known = rule_properties(plain, order, meant, forward=forward)
     properties = chosen("check_custom_rule", known, (), only, skip)
     return tried(
-        "check_custom_rule",
+        Again(
+            check_custom_rule,
+            plain.made,
+            partial(_among_fixed, fixed),
+            {"inputs": inputs},
+            {
+                "nondiff_argnums": nondiff_argnums,
+                "expected": expected,
+                "domain": domain,
+                "order": order,
+                "examples": examples,
+            },
+        ),
         Trial(with_derivative(plain), properties, False, frozenset(), domain, seed),
         strategy,
         examples=examples,
@@ -116,12 +135,12 @@ def check_custom_rule(
 
 def _without_fixed(
     fn: Callable[..., Any], inputs: Any, nondiff_argnums: Sequence[int] | None
-) -> tuple[Callable[..., Any], Any]:
-    """The function of its other operands, and the strategies of these."""
+) -> tuple[Callable[..., Any], Any, dict[int, Any]]:
+    """The function of its other operands, the strategies of these, and the fixed."""
     if nondiff_argnums is None:
         nondiff_argnums = tuple(getattr(fn, "nondiff_argnums", ()))
     if not nondiff_argnums:
-        return fn, inputs
+        return fn, inputs, {}
     if not isinstance(inputs, tuple) or len(inputs) <= max(nondiff_argnums):
         raise ValueError(
             "check_custom_rule expects inputs to be a tuple with every operand, those "
@@ -135,4 +154,14 @@ def _without_fixed(
         rest = iter(args)
         return fn(*(fixed[i] if i in fixed else next(rest) for i in range(count)))
 
-    return function, tuple(one for i, one in enumerate(inputs) if i not in fixed)
+    rest = tuple(one for i, one in enumerate(inputs) if i not in fixed)
+    return function, rest, fixed
+
+
+def _among_fixed(fixed: dict[int, Any], texts: Sequence[str]) -> str:
+    """Operands as one argument, with those that are no arrays in their places."""
+    own = iter(texts)
+    count = len(texts) + len(fixed)
+    return one_or_tuple(
+        [repr(fixed[i]) if i in fixed else next(own) for i in range(count)]
+    )

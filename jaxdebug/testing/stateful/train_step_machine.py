@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -85,8 +85,20 @@ def train_step_machine(
         ... )
         >>> run_state_machine_as_test(machine)
     """
+    for name, function in {"make_state": make_state, "step": step}.items():
+        if not callable(function):
+            raise TypeError(
+                f"train_step_machine expects {name} to be a function; found "
+                f"{function!r}."
+            )
     if not isinstance(batches, st.SearchStrategy):
-        batches = st.sampled_from(list(batches))
+        some = list(batches) if isinstance(batches, Iterable) else []
+        if not some:
+            raise ValueError(
+                "train_step_machine expects batches to be a strategy, or a sequence of "
+                f"one batch or more; found {batches!r}."
+            )
+        batches = st.sampled_from(some)
     counted = _count if count is None else count
 
     def after(state: Any, batch: Any) -> Any:

@@ -166,14 +166,21 @@ def _shapes(shape: Any) -> st.SearchStrategy[Shape]:
         return shape
     if isinstance(shape, int):
         return st.just((shape,))
-    shape = tuple(shape)
+    given, shape = shape, () if isinstance(shape, str) else tuple(shape)
+    if not shape and not isinstance(given, tuple):
+        raise ValueError(
+            "arrays expects shape to be a shape such as (3, 4), several, or a strategy "
+            f"of shapes; found {given!r}"
+        )
     if all(isinstance(length, int | np.integer) for length in shape):
         return st.just(shape)
     return st.sampled_from([tuple(one) for one in shape])
 
 
 def batches(
-    shape: Shape = (4,), sizes: Sequence[int] = (3, 1, 2), **settings: Any
+    shape: Shape | int = (4,),
+    sizes: Sequence[int] | int = (3, 1, 2),
+    **settings: Any,
 ) -> st.SearchStrategy[Any]:
     """Batches of few sizes of examples of one shape.
 
@@ -189,4 +196,8 @@ def batches(
         ...     assert x.shape[1:] == (4,)
         >>> test()
     """
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    if not sizes:
+        raise ValueError("batches expects a size or more in sizes; found none")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     return arrays([(size, *shape) for size in sizes], **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from hypothesis import strategies as st
 
 from jaxdebug.testing.strategies.arrays import arrays
@@ -14,7 +15,7 @@ def pytrees_like(tree: Any, **settings: Any) -> st.SearchStrategy[Any]:
     """Pytrees with the structure, shapes and dtypes of one, such as gradients.
 
     Args:
-        tree: of arrays or `jax.ShapeDtypeStruct`.
+        tree: of arrays, numbers or `jax.ShapeDtypeStruct`.
         **settings: as of `arrays`, for every leaf.
 
     Raises:
@@ -29,5 +30,6 @@ def pytrees_like(tree: Any, **settings: Any) -> st.SearchStrategy[Any]:
         >>> test()
     """
     leaves, structure = jax.tree.flatten(tree)
-    each = [arrays(tuple(leaf.shape), leaf.dtype, **settings) for leaf in leaves]
+    kinds = [leaf if hasattr(leaf, "shape") else jnp.asarray(leaf) for leaf in leaves]
+    each = [arrays(tuple(leaf.shape), leaf.dtype, **settings) for leaf in kinds]
     return st.tuples(*each).map(lambda drawn: jax.tree.unflatten(structure, drawn))

@@ -42,7 +42,7 @@ def transformation_layer(tx: Any, params: Any, extra: Extra) -> Layer:
 
     # Optax's have no name but that of the function that made them.
     name = getattr(tx.init, "__qualname__", type(tx).__name__).partition(".")[0]
-    return Layer(name, init, apply, restore, False, ())
+    return Layer(name, init, apply, restore, False, (), jax.jit(tx.init))
 
 
 def update(

@@ -9,10 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxdebug.checks.arguments import require_seed
+from jaxdebug.testing.layers.again import Again
+from jaxdebug.testing.layers.arguments import (
+    require_domain,
+    require_examples,
+    several,
+)
 from jaxdebug.testing.layers.layer import Variables
 from jaxdebug.testing.layers.report import LayerReport
 from jaxdebug.testing.layers.trial import Trial
-from jaxdebug.testing.layers.tried import chosen, several, tried
+from jaxdebug.testing.layers.tried import chosen, tried
 from jaxdebug.testing.strategies.pytrees import pytrees_like
 from jaxdebug.testing.transformations.as_layer import (
     Extra,
@@ -81,19 +87,29 @@ def check_transformation(
             "check_transformation expects an optax.GradientTransformation, with init "
             f"and update; found {type(tx).__name__}"
         )
-    params = _some() if params is None else jax.tree.map(jnp.asarray, params)
-    if gradients is None:
-        gradients = pytrees_like(params)
-    extra = extra or {}
-    layer = transformation_layer(tx, params, extra)
+    require_examples("check_transformation", examples)
+    require_domain("check_transformation", domain)
+    own = _some() if params is None else jax.tree.map(jnp.asarray, params)
+    drawn = pytrees_like(own) if gradients is None else gradients
+    layer = transformation_layer(tx, own, extra or {})
     known = transformation_properties(tx.init)
     properties = chosen("check_transformation", known, declare, only, skip)
     trial = Trial(layer, properties, False, frozenset(declare), domain, seed)
-    needed = "needed" if _needs_parameters(tx, params, extra) else "not needed"
+    needed = "needed" if _needs_parameters(tx, own, extra or {}) else "not needed"
+    settings = {"extra": extra, "domain": domain, "examples": examples}
+    given = {"params": params, "gradients": gradients}
     return tried(
-        "check_transformation",
+        Again(
+            check_transformation,
+            layer.made,
+            lambda texts: (
+                f"{'params, ' if params is not None else ''}gradients={texts[0]}"
+            ),
+            given,
+            settings,
+        ),
         trial,
-        several((gradients,)),
+        several("check_transformation", "gradients", (drawn,)),
         examples=examples,
         seed=seed,
         said=(f"parameters: {needed} by the update",),

@@ -208,7 +208,7 @@ PROPERTIES = (
         "steps-in-scan",
         "updates in a scan are those of a loop",
         _scanned,
-        noise="any output",
+        noise="any of both",
     ),
     Property(
         "zero-gradient",
@@ -236,7 +236,7 @@ PROPERTIES = (
         "skips-nonfinite",
         "a gradient that is not finite changes nothing, nor what follows",
         _skipped,
-        noise="any output",
+        noise="any of both",
         is_declared=True,
     ),
 )

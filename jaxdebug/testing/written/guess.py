@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from jaxdebug.checks.settings import undisturbed
 from jaxdebug.testing.layers.as_layer import as_layer
-from jaxdebug.testing.layers.layer import TRAINING
+from jaxdebug.testing.layers.draw import scattered
+from jaxdebug.testing.layers.layer import TRAINING, Layer
+from jaxdebug.testing.layers.rows import first_from
 from jaxdebug.testing.written.found import Found
 
 SIZE = 4
@@ -25,6 +29,9 @@ NAMES = {
     **dict.fromkeys(("act", "activation", "act_fn", "activation_fn"), "jnp.tanh"),
 }
 """What arguments of such names are given; by their type otherwise."""
+
+SIZES = "feature", "dim", "din", "dout", "hidden", "size", "width", "channel", "vocab"
+"""In names of arguments that have no type, and are numbers of features."""
 
 TYPES = {
     "int": str(SIZE),
@@ -69,8 +76,8 @@ def guess(found: Found) -> Guess:
         found: the layer's class, or a function with a derivative rule.
 
     Cost:
-        The layer is made, and traced with inputs of up to four shapes; nothing is
-        computed.
+        The layer is made, traced with inputs of up to four shapes, and run twice with
+        those of one, to see whether it takes their first axis for examples.
     """
     if found.kind == "rule":
         return _of_rule(found)
@@ -82,11 +89,19 @@ def guess(found: Found) -> Guess:
     names = {"jax": jax, "jnp": jnp, "nnx": nnx, found.name: found.value}
     try:
         layer = eval(made, names)  # of names and numbers that are written above
+        seen = as_layer(layer, None, {}, batched=True)
     except Exception as error:  # whatever the user's constructor raises
         return Guess(made, first, f"what {found.name} is made with: {_said(error)}")
     # Of a class the first argument is the layer itself.
     count = max(len(_required(found.value.__call__, (*TRAINING, "key"))) - 1, 1)
-    return _tried(found.name, made, count, {}, lambda args: _trace(layer, args))
+    return _tried(
+        found.name,
+        made,
+        count,
+        {},
+        lambda args: _trace(seen, args),
+        lambda args: _mixes(seen, args),
+    )
 
 
 def _of_rule(found: Found) -> Guess:
@@ -121,17 +136,25 @@ def _tried(
     count: int,
     fixed: dict[int, str],
     trace: Callable[[tuple[Any, ...]], None],
+    mixes: Callable[[tuple[Any, ...]], bool] = lambda args: False,
 ) -> Guess:
-    """The first inputs with which it can be traced."""
-    wrong = ""
+    """The first inputs with which it can be traced, and keeps their examples apart.
+
+    A convolution over images takes sequences for one image, and mixes them. What mixes
+    whatever it is given has the first inputs with which it can be traced.
+    """
+    wrong, first = "", None
     for inputs, args in _inputs(count, fixed):
         try:
             trace(args)
         except Exception as error:  # whatever the user's call raises
             wrong = wrong or _said(error)
-        else:
-            return Guess(made, inputs, "")
-    return Guess(made, INPUTS[0], f"the inputs of {name}: {wrong}")
+            continue
+        found = Guess(made, inputs, "")
+        if not mixes(args):
+            return found
+        first = first or found
+    return first or Guess(made, INPUTS[0], f"the inputs of {name}: {wrong}")
 
 
 def _arguments(cls: type) -> tuple[list[str], list[str]]:
@@ -163,9 +186,7 @@ def _value(parameter: inspect.Parameter) -> str | None:
     if parameter.name in NAMES:
         return NAMES[parameter.name]
     found = TYPES.get(said, TYPES.get(said.partition("[")[0]))
-    if found is None and any(
-        word in parameter.name for word in ("feature", "dim", "hidden", "size", "width")
-    ):
+    if found is None and any(word in parameter.name for word in SIZES):
         return str(SIZE)
     return found
 
@@ -198,9 +219,36 @@ def _inputs(count: int, fixed: dict[int, str]) -> Iterator[tuple[str, tuple[Any,
         yield (one if len(every) == 1 else f"({', '.join(every)})"), args
 
 
-def _trace(layer: Any, args: tuple[Any, ...]) -> None:
+def _mixes(seen: Layer, args: tuple[Any, ...]) -> bool:
+    """Whether the first example changes what a layer makes of the others."""
+    key, count = jax.random.key(0), args[0].shape[0]
+
+    def example(struct: Any, number: int) -> Any:
+        numbers = scattered(struct.shape, number)
+        if jnp.issubdtype(struct.dtype, jnp.inexact):
+            return numbers.astype(struct.dtype)
+        return (2 + 2 * numbers).astype(struct.dtype)
+
+    @jax.jit
+    def others(variables: Any, args: tuple[Any, ...]) -> list[Any]:
+        out = jax.tree.leaves(seen.apply(variables, key, args, False)[0])
+        return [leaf[1:] for leaf in out if leaf.shape[:1] == (count,)]
+
+    given, other = (
+        tuple(example(struct, i + number) for i, struct in enumerate(args))
+        for number in (0, 10)
+    )
+    with undisturbed(()):
+        variables = jax.jit(seen.init)(key, given)
+        made = [others(variables, one) for one in (given, first_from(given, other))]
+    return not made[0] or not all(
+        np.allclose(left, right, 1e-3, 1e-3, equal_nan=True)
+        for left, right in zip(*map(jax.device_get, made), strict=True)
+    )
+
+
+def _trace(seen: Layer, args: tuple[Any, ...]) -> None:
     """What `check_layer` does first, without computing anything."""
-    seen = as_layer(layer, None, {}, batched=True)
     key = jax.random.key(0)
 
     def run(args: tuple[Any, ...]) -> Any:

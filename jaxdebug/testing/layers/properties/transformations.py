@@ -62,8 +62,8 @@ TRANSFORMATIONS = (
         "compiled and operation by operation the output is the same",
         host=_eager,
     ),
-    Property("vmap", "vmap gives what a loop gives", _mapped),
-    Property("scan", "scan gives what a loop gives", _scanned),
+    Property("vmap", "vmap gives what a loop gives", _mapped, noise="both"),
+    Property("scan", "scan gives what a loop gives", _scanned, noise="both"),
     Property(
         "remat",
         "jax.checkpoint does not change the gradient",
