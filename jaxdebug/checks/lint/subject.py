@@ -80,9 +80,9 @@ class Subject:
     def leading(self) -> frozenset[int]:
         """Nodes from which a derivative may come to what is differentiated.
 
-        In a program with derivatives of its own, any node below one.
+        In a program with derivatives of its own, if not said, any node below one.
         """
-        if self.own:
+        if self.own and not self.moving:
             return frozenset(
                 node
                 for step in self.graph.steps
@@ -101,7 +101,7 @@ class Subject:
     def varying(self) -> frozenset[int]:
         """Nodes that a tangent of a parameter comes to."""
         inputs = set(self.moving)
-        if self.own:
+        if self.own and not inputs:
             inputs |= self.trained or set(range(len(self.graph.inputs)))
         start = [self.graph.inputs[index] for index in inputs]
         return frozenset(reached(start, self._later))

@@ -55,7 +55,7 @@ _RISING: Mapping[str, tuple[Callable[[float], float], float, float]] = MappingPr
 )
 """Functions that rise, and where they are defined."""
 
-_SATURATING = frozenset({"erf", "logistic", "tanh"})
+_SATURATING = frozenset({"logistic", "tanh"})
 _KEEP_WHOLE = frozenset({"ceil", "floor", "round"})
 _UNIT = frozenset({"cos", "sin", "sign"})
 

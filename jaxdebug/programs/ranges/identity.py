@@ -12,6 +12,9 @@ from jaxdebug.programs.primitives import RESHAPING, UNCHANGED
 
 _LOOPS = frozenset({"scan", "while"})
 
+_NEUTRAL = {"add": 0.0, "max": -np.inf, "min": np.inf, "mul": 1.0}
+"""With these numbers an operation hands on the other operand."""
+
 
 def is_loop_head(graph: Graph, node: int) -> bool:
     """Whether a node is what a loop carries from one iteration to the next."""
@@ -92,10 +95,11 @@ def _unchanged(graph: Graph, node: int) -> int | None:
         return step.operands[step.results.index(node)]
     if name == "convert_element_type":
         return _widened(graph, step, node)
-    if name == "max":
+    if name in _NEUTRAL:
         for one, other in ((0, 1), (1, 0)):
-            if literal_of(graph, step, one) == -np.inf:
-                return step.operands[other]
+            array = step.operands[other]
+            if literal_of(graph, step, one) == _NEUTRAL[name] and array is not None:
+                return array
     return None
 
 

@@ -21,7 +21,7 @@ class Hit(str, Enum):
 
     CONSTANT = "it is written so in the program"
     CUT = "a maximum, minimum or relu gives exactly that"
-    SQUARES = "squares add up to exactly that where all of them are 0"
+    SQUARES = "squares or sizes add up to exactly that where all of them are 0"
     ABSOLUTE = "the absolute value of 0 is that"
     SOFTMAX = "a softmax rounds to exactly that where one score leads by about 100"
     SATURATED = "a sigmoid or tanh rounds to exactly that at large inputs"
@@ -30,7 +30,7 @@ class Hit(str, Enum):
     @property
     def sure(self) -> bool:
         """Whether a usual run comes there; else only unusual data would."""
-        return self is not Hit.POSSIBLE
+        return self not in (Hit.POSSIBLE, Hit.ABSOLUTE)
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def exactly(number: float, whole: bool = False) -> Range:
 
 def of_values(value: Any) -> Range:
     """The range of an array that is at hand; of extended dtypes nothing is known."""
+    if jax.dtypes.issubdtype(jax.dtypes.result_type(value), jax.dtypes.extended):
+        return Range(-inf, inf)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         return Range(-inf, inf)
