@@ -12,7 +12,16 @@ from typing import Any
 import jax
 
 from jaxdebug.checks.arguments import positions
+from jaxdebug.checks.lint.batch import lint_batch
+from jaxdebug.checks.lint.calls import (
+    lint_constants,
+    lint_donation,
+    lint_recompilation,
+)
 from jaxdebug.checks.lint.hazards import hazards_of, lint_edges, lint_where
+from jaxdebug.checks.lint.indices import lint_indices
+from jaxdebug.checks.lint.linear import lint_linear
+from jaxdebug.checks.lint.narrowing import lint_narrowing
 from jaxdebug.checks.lint.parameters import lint_parameters
 from jaxdebug.checks.lint.softmaxes import lint_softmax
 from jaxdebug.checks.lint.subject import Subject
@@ -41,6 +50,13 @@ LINTS: Mapping[tuple[str, ...], Lint] = MappingProxyType(
         ("log", "division", "root", "where"): _edges,
         ("softmax",): lambda subject: [lint_softmax(subject)],
         ("unused", "blocked"): lint_parameters,
+        ("batch", "broadcast"): lint_batch,
+        ("linear",): lambda subject: [lint_linear(subject)],
+        ("index",): lambda subject: [lint_indices(subject)],
+        ("narrowing",): lambda subject: [lint_narrowing(subject)],
+        ("constants",): lambda subject: [lint_constants(subject)],
+        ("donation",): lambda subject: [lint_donation(subject)],
+        ("recompilation",): lambda subject: [lint_recompilation(subject)],
     }
 )
 """Every lint, by the names of the outcomes that it gives."""

@@ -36,6 +36,7 @@ class Subject:
         own: whether the program holds derivatives of its own, as a train step does.
         trained: flat inputs that are parameters, whether differentiated or not.
         batch: flat inputs of which the first axis is the batch; empty if not known.
+        state: of a train step, flat inputs with the outputs that are their new values.
     """
 
     program: Program
@@ -49,6 +50,7 @@ class Subject:
     own: bool
     trained: frozenset[int]
     batch: tuple[int, ...]
+    state: tuple[tuple[int, int], ...]
 
     @cached_property
     def jaxpr(self) -> ir.ClosedJaxpr:

@@ -74,6 +74,7 @@ def subject_of(
         own,
         trained,
         _batch(avals, inputs, trained),
+        _state(program, avals) if own else (),
     )
 
 
@@ -92,6 +93,33 @@ def _moving(
         if path[:2] in wanted and trainable[index] is not False
         if is_inexact(leaves[index])
     }
+
+
+def _state(program: Program, avals: Any) -> tuple[tuple[int, int], ...]:
+    """Flat inputs and the outputs that are their new values.
+
+    An argument is a state if the function returns something of the same structure and
+    the same shapes, alone or in a tuple.
+    """
+    args, kwargs = jax.tree.unflatten(
+        jax.tree.structure(avals), range(len(jax.tree.leaves(avals)))
+    )
+    every = range(program.out_tree.num_leaves)
+    result = jax.tree.unflatten(program.out_tree, every).result
+    results = [result, *result] if isinstance(result, tuple) else [result]
+    found: dict[int, int] = {}
+    for argument in (*args, *kwargs.values()):
+        inputs = jax.tree.leaves(argument)
+        for one in results:
+            outputs = jax.tree.leaves(one)
+            if jax.tree.structure(one) != jax.tree.structure(argument) or not inputs:
+                continue
+            pairs = list(zip(inputs, outputs, strict=True))
+            old, new = program.jaxpr.in_avals, program.jaxpr.out_avals
+            if all(old[i].shape == new[o].shape for i, o in pairs):
+                found = {**dict(pairs), **found}
+                break
+    return tuple(found.items())
 
 
 def _losses(program: Program) -> tuple[int, ...]:

@@ -99,4 +99,111 @@ PAGES = (
         ("Give the loss the logits: leave the first softmax or sigmoid out.",),
         "Probabilities that are changed in between; softmaxes in kernels.",
     ),
+    Page(
+        "batch-mixing",
+        "Numbers of different examples are mixed",
+        Severity.WARNING,
+        "What the model says of an example depends on which others are in its batch, "
+        "and parts of examples are taken for parts of others.",
+        "The batch is followed from the inputs. A reshape that cuts examples in pieces "
+        "of unequal place, or that gives an array the shape of its transpose; a "
+        "softmax over the batch, where no other axis of the array is a batch too.",
+        "Not on means over the batch, batch norm or contrastive losses, whose scores "
+        f"have the batch along two axes. {PROGRAMS}.",
+        (
+            "Use `jnp.transpose` or `jnp.moveaxis` to move an axis.",
+            "Say the axis of the classes in a softmax: `axis=-1`.",
+        ),
+        "Where no batch is known: it takes two arrays with one first axis besides the "
+        "parameters. Mixing by products, shifts and sorting along the batch.",
+    ),
+    Page(
+        "accidental-broadcast",
+        "Every example meets every other",
+        Severity.WARNING,
+        "An (N, 1) and an (N,) make an (N, N): the loss compares every prediction with "
+        "every target, and the model learns to predict the mean.",
+        "One operand has the batch along one axis and the other along another, one has "
+        "an axis of length 1 behind it, and the other was not given one by the program.",
+        "Not where both were given an axis, as in `a[:, None] - b[None, :]`. "
+        f"{PROGRAMS}.",
+        (
+            "Take the last axis away: `predictions.squeeze(-1)` or `[:, 0]`.",
+            "Or give the targets one: `targets[:, None]`.",
+        ),
+        "Arrays whose batch is not known.",
+    ),
+    Page(
+        "linear-stack",
+        "Layers with no activation between them",
+        Severity.WARNING,
+        "Two linear layers in a row are one: the network has their parameters and not "
+        "their power.",
+        "Between two products with weights nothing but sums, scaling, dropout and "
+        "reshapes, and the width between them is no bottleneck. A warning if the "
+        "whole network is linear, else info.",
+        "Not on low-rank factors, separable convolutions and embeddings. "
+        f"{PROGRAMS}.",
+        (
+            "Put an activation between the layers: `nn.relu`, `nn.gelu`.",
+            "If a linear map is meant, one layer is enough.",
+        ),
+        "Layers with a normalisation between them.",
+    ),
+    Page(
+        "clamped-index",
+        "An index is outside of its axis",
+        Severity.WARNING,
+        "JAX raises no error in compiled code: reading takes the last entry or NaN, and "
+        "writing writes somewhere else or nothing.",
+        "The range of the index, where it is a constant or counted by the program, "
+        "reaches beyond the axis.",
+        "Never where indices come from data: `check_data` and the audit look at those. "
+        f"{PROGRAMS}.",
+        (
+            "Make the table as long as the longest sequence.",
+            "Look for an offset by one.",
+        ),
+        "Indices that come from the data.",
+    ),
+    Page(
+        "narrowing-cast",
+        "A cast to a dtype that does not hold the number",
+        Severity.WARNING,
+        "Numbers become infinite, wrap around, or positions become equal to their "
+        "neighbours.",
+        "The range of what is cast, where its ends are written or counted in the "
+        "program: an end overflows, or integers lie beyond what the dtype tells apart "
+        "(2048 in float16, 256 in bfloat16).",
+        f"Never on values of which only data decides. {PROGRAMS}.",
+        (
+            "Compute positions and angles in float32 and cast the result.",
+            "Mask with `jnp.finfo(dtype).min` of the dtype of the scores.",
+        ),
+        "What check_precision finds by running: digits that data loses.",
+    ),
+    Page(
+        "missed-donation",
+        "A train step keeps its old state beside the new one",
+        Severity.INFO,
+        "Parameters and optimiser state are in memory twice during the step.",
+        "A jitted function hands on arrays of its arguments as new values of the same "
+        "shapes, does not donate them, and they are 1 MiB or more.",
+        "On every step without donate_argnums: therefore info.",
+        ("Give `jax.jit(step, donate_argnums=0)` and do not read the old state again.",),
+        "Donation decided outside of the function that was given.",
+    ),
+    Page(
+        "state-changes-type",
+        "A state comes out with another type than it went in with",
+        Severity.INFO,
+        "The second call of the step is compiled again, and a loop over it by "
+        "`lax.scan` is refused.",
+        "Leaves of the state whose dtype, shape or weak type differs from that of "
+        "their new value.",
+        "Where a counter begins as a Python number and comes out as an array: "
+        "therefore info.",
+        ("Begin with `jnp.zeros((), jnp.int32)` or `jnp.asarray(value, dtype)`.",),
+        "Static arguments that change from call to call.",
+    ),
 )

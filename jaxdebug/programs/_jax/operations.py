@@ -92,3 +92,13 @@ def donated(call: JaxprEqn) -> tuple[bool, ...]:
     """For each operand of a jitted call, whether its memory is given away."""
     return tuple(call.params["donated_invars"])
 
+
+
+def offset_axes(gather: JaxprEqn) -> tuple[int, ...]:
+    """Axes of a gather's result that lie inside the slices that it reads."""
+    return tuple(gather.params["dimension_numbers"].offset_dims)
+
+
+def output_features(convolution: JaxprEqn) -> int:
+    """Axis of the kernel that the result has as its features."""
+    return convolution.params["dimension_numbers"].rhs_spec[0]
