@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from jaxdebug.programs._jax import control, names, operations
+from jaxdebug.programs._jax import names, operations
 from jaxdebug.programs.graph import Graph, Step
 
 
@@ -54,8 +54,8 @@ class BatchAxes:
             self.found[node] = NONE  # for what a loop feeds back into itself
             sources = self.graph.fed_by.get(node, ())
             entered = self.graph.entered.get(node)
-            if entered is not None and entered[1] is not None:
-                sources = [entered[1]]
+            if entered is not None:
+                sources = () if entered[1] is None else (entered[1],)
             every = (self._passed(self[s], s, node) for s in sources)
             self.found[node] = frozenset().union(*every)
         return self.found[node]
@@ -73,15 +73,11 @@ class BatchAxes:
 
     def _passed(self, digits: Digits, source: int, node: int) -> Digits:
         """Digits of what goes into a scan or comes out: its rows have an axis less."""
-        entered, made = self.graph.entered.get(node), self.graph.made_by[node]
-        if entered is not None and entered[0].equation.primitive == "scan":
-            view = control.view_scan(entered[0].equation.raw)
-            if entered[0].operands.index(source) >= view.constants + view.carry:
-                return frozenset(d._replace(axis=d.axis - 1) for d in digits if d.axis)
-        elif made is not None and made.equation.primitive == "scan":
-            view = control.view_scan(made.equation.raw)
-            if made.results.index(node) >= view.carry:
-                return frozenset(d._replace(axis=d.axis + 1) for d in digits)
+        before, after = (len(_shape(self.graph, n)) for n in (source, node))
+        if before == after + 1:
+            return frozenset(d._replace(axis=d.axis - 1) for d in digits if d.axis)
+        if before + 1 == after:
+            return frozenset(d._replace(axis=d.axis + 1) for d in digits)
         return digits
 
     def _follow(self, step: Step, given: Sequence[Digits]) -> None:
@@ -149,13 +145,42 @@ class BatchAxes:
                 if stride <= low and high <= stride * new[axis]:
                     found.add(Digit(axis, low // stride))
                     break
-        was = {d for d in digits if d.inner == 1 and old[d.axis] == self.size}
-        now = {d for d in found if d.inner == 1 and new[d.axis] == self.size}
-        moved = sorted(old) == sorted(new) and tuple(old) != tuple(new)
-        if moved and was and not now and step not in self.mixing:
-            # As long as a transposed array, and with the elements where they were.
-            self.mixing.append(step)
+        self._note_cut(step, digits, found, old, new)
         return frozenset(found)
+
+    def _note_cut(
+        self,
+        step: Step,
+        digits: Digits,
+        found: Collection[Digit],
+        old: Sequence[int],
+        new: Sequence[int],
+    ) -> None:
+        """Note a reshape to the shape of a transposed array: it moves nothing.
+
+        The batch is then one with a part of another axis, of which the new axis has
+        the length.
+        """
+        whole = {prod(old[axis:]) for axis in range(len(old) + 1)}
+        for digit in digits:
+            others = (old[: digit.axis], old[digit.axis + 1 :])
+            lengths = {
+                prod(run[start:end])
+                for run in others
+                for start in range(len(run))
+                for end in range(start + 1, len(run) + 1)
+            }
+            if digit.inner != 1 or old[digit.axis] != self.size:
+                continue
+            for now in found:
+                cut = prod(new[now.axis + 1 :]) not in whole
+                if now.inner > 1 and cut and new[now.axis] in lengths:
+                    self.mixing.append(step)
+                    return
+
+
+def _shape(graph: Graph, node: int) -> tuple[int, ...]:
+    return getattr(graph.avals[node], "shape", ())
 
 
 def _is_aligned(stride: int, low: int, high: int) -> bool:

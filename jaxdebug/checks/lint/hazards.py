@@ -81,9 +81,11 @@ def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
     hits = [(point, hit) for point in points if (hit := x.hit(point)) is not None]
     point, hit = min(hits, key=lambda of: not of[1].sure, default=(None, None))
     guards = guards_of(subject, step, edge)
-    differentiated = subject.is_differentiated(step, edge.operand)
     traps = ()
-    if differentiated:
+    differentiated = subject.is_differentiated(step, edge.operand)
+    # A quotient's derivative by its numerator is 1 / 0 as well.
+    every = range(len(step.operands))
+    if any(subject.is_differentiated(step, operand) for operand in every):
         traps = tuple(w for w in guards.guarding if is_trap(subject, step, edge, w))
     return Hazard(step, edge, x, point, hit, traps, guards.every, differentiated)
 

@@ -21,7 +21,7 @@ def lint_softmax(subject: Subject) -> Outcome:
         scores = scores_of(subject.graph, step)
         if scores is not None:
             count += 1
-            if subject.ranges[scores].simplex:
+            if subject.ranges[scores].probability == "softmax":
                 first = _line_of(subject, scores)
                 spots.append(
                     Spot(
@@ -65,8 +65,8 @@ def _sigmoid_before(subject: Subject, step: Step) -> int | None:
         if len(operands) != 1 and literal_of(graph, made, 1) != 0:
             return None
         node = alike(graph, operands[0])
-        made = graph.made_by[node]
-        if made is not None and made.equation.primitive == "logistic":
+        if subject.ranges[node].probability == "sigmoid":
             return node
+        made = graph.made_by[node]
     return None
 

@@ -88,7 +88,7 @@ def _scaled(a: Range, factor: float) -> Range:
         low=_product(a.low, factor),
         high=_product(a.high, factor),
         whole=whole,
-        simplex=a.simplex and factor == 1,
+        probability=a.probability if factor == 1 else "",
     )
 
 

@@ -41,7 +41,7 @@ def summed(x: Range, count: int, axes: Sequence[int]) -> Range:
     if x.peak is not None and set(x.peak) <= set(axes) and x.low >= 0:
         low = max(low, x.high)
         low_hit = None
-    if x.simplex:
+    if x.probability == "softmax":
         low_hit = None
     high_hit = Hit.POSSIBLE if x.high_hit else None
     return Range(low, high, low_hit, high_hit, x.whole, data=x.data)

@@ -103,6 +103,7 @@ def _rising(name: str, x: Range, dtype: Any) -> Range:
         data=x.data,
         peak=x.peak,
         nonzero=name in ("exp", "exp2") and low > 0,
+        probability="sigmoid" if name == "logistic" else "",
     )
 
 
@@ -128,7 +129,7 @@ def negated(x: Range) -> Range:
         low_hit=x.high_hit,
         high_hit=x.low_hit,
         peak=None,
-        simplex=False,
+        probability="",
     )
 
 
@@ -180,7 +181,7 @@ def whole_power(x: Range, power: int) -> Range:
             high=_power(absolute(x).high, power),
         )
     return replace(
-        x.moved(), low=_power(x.low, power), high=_power(x.high, power), simplex=False
+        x.moved(), low=_power(x.low, power), high=_power(x.high, power), probability=""
     )
 
 

@@ -49,8 +49,8 @@ class Range:
     """Whether they depend on an input that is no parameter; random bits do not."""
     peak: tuple[int, ...] | None = None
     """Axes along which at least one element is exactly `high`."""
-    simplex: bool = False
-    """Whether they are what a softmax gave."""
+    probability: str = ""
+    """`softmax` or `sigmoid` if they are what one gave."""
     guarded: bool = False
     """Whether a where has put something else in the place of rows of zeros."""
 
@@ -149,7 +149,7 @@ def joined(ranges: Iterable[Range]) -> Range | None:
         not any(r.has(0) for r in every),
         any(r.data for r in every),
         every[0].peak if len(peaks) == 1 else None,
-        all(r.simplex for r in every),
+        kinds.pop() if len(kinds := {r.probability for r in every}) == 1 else "",
         all(r.guarded or not r.has(0) for r in every),
     )
 

@@ -113,7 +113,7 @@ def _divide(graph: Graph, step: Step, given: list[Range]) -> Range:
     if is_softmax(graph, step):
         from_data = any(r.data for r in given)
         low = given[0].low_hit if from_data else None
-        return Range(0, 1, low, low, data=from_data, simplex=True)
+        return Range(0, 1, low, low, data=from_data, probability="softmax")
     whole = not is_inexact(graph.avals[step.results[0]])
     return arithmetic.divide(given[0], given[1], whole)
 
