@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+
+from tests.lint.healthy_modules import MODULES
 
 Made = tuple[Callable[..., Any], tuple[Any, ...]]
 """A loss, and its arguments, the parameters first."""
@@ -24,98 +25,18 @@ def normal(*shape: int) -> np.ndarray:
 
 
 X, Y, CLASSES = normal(6, 5), normal(6), np.arange(6) % 3
-IMAGES = normal(6, 8, 8, 3)
 TOKENS = np.arange(24).reshape(6, 4) % 7
 W, V = normal(5, 4), normal(4, 3)
 CE = optax.softmax_cross_entropy_with_integer_labels
-
-
-def of_linen(model: nn.Module, x: Any, y: Any, **rngs: Any) -> Made:
-    """Cross entropy of a Linen classifier."""
-    params = jax.eval_shape(model.init, {"params": KEY, **rngs}, x)["params"]
-
-    def loss(params: Any, x: Any, y: Any, rngs: Any) -> Any:
-        logits = model.apply({"params": params}, x, rngs=rngs)
-        return CE(logits, y).mean()
-
-    return loss, (params, x, y, rngs)
-
-
-class Block(nn.Module):
-    """A pre-norm transformer block with rotary positions."""
-
-    @nn.compact
-    def __call__(self, x: Any) -> Any:
-        mask = nn.make_causal_mask(x[..., 0])
-        h = nn.LayerNorm()(x)
-        q, k, v = (nn.DenseGeneral((2, 4), name=n)(h) for n in "qkv")
-        angle = jnp.arange(x.shape[1])[:, None] / 10_000 ** (jnp.arange(2) / 2)
-        q, k = rotated(q, angle), rotated(k, angle)
-        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / jnp.sqrt(q.shape[-1])
-        scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
-        h = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
-        x = x + nn.DenseGeneral(8, axis=(-2, -1))(h)
-        h = nn.gelu(nn.Dense(16)(nn.RMSNorm()(x)))
-        return x + nn.Dense(8)(nn.Dropout(0.1, deterministic=False)(h))
-
-
-def rotated(x: Any, angle: Any) -> Any:
-    a, b = jnp.split(x, 2, axis=-1)
-    cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
-
-
-class Transformer(nn.Module):
-    @nn.compact
-    def __call__(self, tokens: Any) -> Any:
-        embed = nn.Embed(7, 8)
-        x = embed(tokens) + self.param("pos", nn.initializers.normal(), (4, 8))
-        for _ in range(2):
-            x = nn.remat(Block)()(x)
-        return embed.attend(nn.LayerNorm()(x))
-
-
-class PatchTransformer(nn.Module):
-    """Patches, a class token, attention after the norm of the first layer."""
-
-    @nn.compact
-    def __call__(self, x: Any) -> Any:
-        x = nn.Conv(8, (4, 4), strides=(4, 4))(x)
-        x = x.reshape(x.shape[0], -1, x.shape[-1])
-        token = self.param("token", nn.initializers.zeros, (1, 1, 8))
-        x = jnp.concatenate([jnp.tile(token, (x.shape[0], 1, 1)), x], axis=1)
-        x = nn.LayerNorm()(x + nn.MultiHeadDotProductAttention(2)(x, x))
-        return nn.Dense(3)(x[:, 0])
-
-
-class Residual(nn.Module):
-    """A residual network with inverted bottlenecks and squeeze-and-excitation."""
-
-    @nn.compact
-    def __call__(self, x: Any) -> Any:
-        x = nn.relu(nn.GroupNorm(1)(nn.Conv(4, (3, 3))(x)))
-        for _ in range(2):
-            h = nn.relu6(nn.Conv(8, (1, 1))(x))
-            h = nn.relu6(nn.Conv(8, (3, 3), feature_group_count=8)(h))
-            gate = nn.sigmoid(nn.Dense(8)(nn.relu(nn.Dense(2)(h.mean((1, 2))))))
-            x = x + nn.Conv(4, (1, 1))(h * gate[:, None, None])
-        x = nn.max_pool(x, (2, 2), (2, 2))
-        return nn.Dense(3)(nn.relu(nn.Dense(8)(x.reshape(x.shape[0], -1))))
-
-
-class Recurrent(nn.Module):
-    @nn.compact
-    def __call__(self, x: Any) -> Any:
-        h = nn.RNN(nn.OptimizedLSTMCell(8))(nn.Dense(8)(x[..., None]))
-        scores = nn.Dense(1)(jnp.tanh(nn.Dense(4)(h)))[..., 0]
-        return nn.Dense(3)(jnp.einsum("bt,btd->bd", nn.softmax(scores), h))
 
 
 def contrastive(p: Any, x: Any, y: Any) -> Any:
     """Two towers whose embeddings have a safe norm; scores of all pairs."""
     a, b = x @ p["w"], x[:, ::-1] @ p["v"]
     a = a * lax.rsqrt(jnp.sum(a * a, -1, keepdims=True) + 1e-6)
-    b = b / jnp.maximum(jnp.linalg.norm(lax.stop_gradient(b) , axis=-1, keepdims=True), 1e-6)
+    b = b / jnp.maximum(
+        jnp.linalg.norm(lax.stop_gradient(b), axis=-1, keepdims=True), 1e-6
+    )
     logits = jnp.exp(p["scale"]) * a @ b.T
     labels = jnp.arange(len(x))
     return (CE(logits, labels).mean() + CE(logits.T, labels).mean()) / 2 + 0 * y.sum()
@@ -163,7 +84,9 @@ def graph(p: Any, x: Any, senders: Any, receivers: Any, y: Any) -> Any:
     """Mean and attention over neighbours; nodes without any."""
     h = x @ p["w"]
     count = jax.ops.segment_sum(jnp.ones(len(senders)), receivers, 6)
-    mean = jax.ops.segment_sum(h[senders], receivers, 6) / jnp.maximum(count, 1)[:, None]
+    mean = (
+        jax.ops.segment_sum(h[senders], receivers, 6) / jnp.maximum(count, 1)[:, None]
+    )
     scores = jax.nn.leaky_relu(h[senders] @ p["a"] + h[receivers] @ p["b"])
     top = jax.ops.segment_max(scores, receivers, 6)
     e = jnp.exp(scores - lax.stop_gradient(top)[receivers])
@@ -301,10 +224,7 @@ def critic_of_returns(p: Any, x: Any, y: Any) -> Any:
 
 P = {"w": W, "v": V, "o": normal(4)}
 HEALTHY: dict[str, Callable[[], Made]] = {
-    "transformer": lambda: of_linen(Transformer(), TOKENS, TOKENS, dropout=KEY),
-    "patches": lambda: of_linen(PatchTransformer(), IMAGES, CLASSES),
-    "residual": lambda: of_linen(Residual(), IMAGES, CLASSES),
-    "recurrent": lambda: of_linen(Recurrent(), X, CLASSES),
+    **MODULES,
     "contrastive": lambda: (contrastive, ({"w": W, "v": W, "scale": Y[0]}, X, Y)),
     "variational": lambda: (
         variational,
@@ -327,7 +247,14 @@ HEALTHY: dict[str, Callable[[], Made]] = {
         quantised,
         ({"w": W, "codes": normal(3, 4), "d": normal(4, 5)}, X),
     ),
-    "crf": lambda: (crf, ({"u": normal(3), "t": normal(3, 3)}, X, TOKENS[:, :1] % 3 + np.zeros((6, 5), int))),
+    "crf": lambda: (
+        crf,
+        (
+            {"u": normal(3), "t": normal(3, 3)},
+            X,
+            TOKENS[:, :1] % 3 + np.zeros((6, 5), int),
+        ),
+    ),
     "masked": lambda: (masked, ({"u": normal(3)}, X, Y, CLASSES)),
     "penalised": lambda: (penalised, ({"w": W, "o": Y[:4]}, X, Y)),
     "diffusion": lambda: (diffusion, ({"w": W, "d": normal(4, 5)}, X, KEY)),

@@ -1,4 +1,4 @@
-"""Healthy programs of the libraries, each as a function with the arguments it is given."""
+"""Healthy programs of the libraries, each a function with its arguments."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 from flax import nnx
@@ -17,11 +16,11 @@ from jaxdebug.checks.lint.lint import NAMES, lint_workload
 from jaxdebug.findings import Severity
 from jaxdebug.reports import Verdict
 from tests.lint.healthy_networks import HEALTHY
-from tests.lint.planted import ENCODER, PLANTED, W, X, log_of_softmax, logits, norms
+from tests.lint.mistake import CLASSES, W, X
+from tests.lint.planted import ENCODER, PLANTED
+from tests.lint.planted_values import log_of_softmax, logits, norms
 from tests.lint.programs import healthy
 from tests.slow import quick_cases
-
-CLASSES = np.arange(6) % 3
 
 
 def warned(report: Any) -> list[str]:
@@ -41,7 +40,7 @@ def test_a_planted_mistake_is_found_where_it_is(name: str) -> None:
     assert [one.where for one in found][:1] == [planted.where], str(report)
     if planted.lint != "unused":
         assert found[0].line is not None
-        assert "tests/lint/planted.py" in found[0].line
+        assert "tests/lint/planted" in found[0].line
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -17,7 +17,9 @@ from jaxdebug.programs.program import trace
 from jaxdebug.programs.ranges.analysis import ranges_of
 from jaxdebug.programs.ranges.range import Hit, Range
 
-POINTS = np.float32([-1e30, -200, -3.5, -1, -1e-30, 0, 1e-30, 0.3, 1, 2, 90, 1e30])
+POINTS = np.array(
+    [-1e30, -200, -3.5, -1, -1e-30, 0, 1e-30, 0.3, 1, 2, 90, 1e30], np.float32
+)
 ROWS = np.stack([POINTS, POINTS[::-1], np.zeros_like(POINTS)])
 
 
@@ -63,9 +65,9 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "one_hot": lambda x: jax.nn.one_hot(jnp.argmax(x, -1), 12),
     "product": lambda x: jnp.tanh(x) @ jnp.tanh(x).T,
     "norm": lambda x: jnp.linalg.norm(jnp.tanh(x), axis=-1),
-    "scan": lambda x: lax.scan(
-        lambda c, r: (c * 0.5 + jnp.tanh(r).sum(), c), 0.0, x
-    )[1],
+    "scan": lambda x: lax.scan(lambda c, r: (c * 0.5 + jnp.tanh(r).sum(), c), 0.0, x)[
+        1
+    ],
     "while": lambda x: lax.fori_loop(
         0, 3, lambda i, c: jnp.maximum(c * 0.5, 0.1), jnp.tanh(x)
     ),

@@ -49,7 +49,7 @@ def _mixed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
             f"a reshape of {_shape(old)} to {_shape(new)} puts numbers of different "
             "examples together: it keeps their order and moves no axis",
             remedies=(
-                "Use `jnp.transpose`, `jnp.swapaxes` or `jnp.moveaxis` to move an axis.",
+                "Use `jnp.swapaxes` or `jnp.moveaxis` to move an axis.",
                 "Keep the batch in front: `x.reshape(x.shape[0], -1)`.",
             ),
         )

@@ -85,10 +85,7 @@ def _asks(graph: Graph, where: Step, node: int, family: set[int]) -> bool:
     predicate = where.operands[0]
     if predicate is None or node not in where.operands[1:]:
         return False
-    for earlier in _reads(graph, predicate):
-        if alike(graph, earlier) in family:
-            return True
-    return False
+    return any(alike(graph, read) in family for read in _reads(graph, predicate))
 
 
 def _reads(graph: Graph, predicate: int) -> Iterator[int]:

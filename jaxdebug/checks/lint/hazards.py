@@ -22,6 +22,7 @@ _CODES = {
     "root": "unguarded-root",
     "where": "where-nan-branch",
 }
+_KINDS = ("log", "division", "root")
 _WORDS = {
     "div": "division by",
     "integer_pow": "a negative power of",
@@ -56,7 +57,7 @@ class Hazards(NamedTuple):
 
 def hazards_of(subject: Subject) -> Hazards:
     """Every operation that has an edge, and those whose operand may come to it."""
-    looked_at = dict.fromkeys(("log", "division", "root"), 0)
+    looked_at: dict[str, int] = dict.fromkeys(_KINDS, 0)
     proved = dict(looked_at)
     left = []
     for step in subject.steps:
@@ -93,7 +94,9 @@ def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
 def lint_edges(subject: Subject, hazards: Hazards, kind: str) -> Outcome:
     """The outcome of one of the lints `log`, `division` and `root`."""
     if kind == "root" and not subject.varying:
-        return not_run(kind, "a root is finite at 0, its derivative not: give `argnums`")
+        return not_run(
+            kind, "a root is finite at 0, its derivative not: give `argnums`"
+        )
     spots = [
         spot
         for hazard in hazards.left
@@ -113,7 +116,7 @@ def _spots(subject: Subject, hazard: Hazard) -> Iterator[Spot]:
             yield Spot(
                 _CODES[edge.kind],
                 step,
-                f"{_named(step)} of an argument, of which nothing is known: "
+                f"{step.equation.primitive} of an argument, of which nothing is known: "
                 f"{_bad_points(edge)} is not ruled out",
                 Severity.INFO,
             )
@@ -148,10 +151,6 @@ def _is_argument(subject: Subject, hazard: Hazard) -> bool:
         hazard.edge.kind == "root" and hazard.differentiated
     )
     return given and wanted and not hazard.safe
-
-
-def _named(step: Step) -> str:
-    return step.equation.primitive
 
 
 def _bad_points(edge: Edge) -> str:

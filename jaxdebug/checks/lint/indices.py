@@ -58,22 +58,21 @@ _WORDS = {
 
 
 def _indices(subject: Subject, step: Step) -> Iterator[_Index]:
-    graph, ranges = subject.graph, subject.ranges
+    ranges = subject.ranges
     name, raw = step.equation.primitive, step.equation.raw
+    shapes = [getattr(atom.aval, "shape", ()) for atom in raw.invars]
     if name in _SLICES:
         first = _SLICES[name]
-        shape = raw.invars[0].aval.shape
-        small = raw.invars[1].aval.shape if name != "dynamic_slice" else None
-        sizes = operations.slice_sizes(raw) if small is None else small
-        for axis, (length, size) in enumerate(zip(shape, sizes, strict=True)):
+        reads = name == "dynamic_slice"
+        sizes = operations.slice_sizes(raw) if reads else shapes[1]
+        for axis, (length, size) in enumerate(zip(shapes[0], sizes, strict=True)):
             known = ranges.operand(step, first + axis)
             yield _Index(axis, length, size, known, "clamped")
     elif name == "gather":
         view = operations.view_gather(raw)
-        shape = raw.invars[0].aval.shape
         parts = _parts(subject, step, len(view.axes))
         for axis, known in zip(view.axes, parts, strict=True):
-            yield _Index(axis, shape[axis], view.sizes[axis], known, view.outside)
+            yield _Index(axis, shapes[0][axis], view.sizes[axis], known, view.outside)
 
 
 def _parts(subject: Subject, gather: Step, count: int) -> list[Range]:

@@ -33,12 +33,14 @@ def lint_linear(subject: Subject) -> Outcome:
     if not subject.trained:
         return not_run("linear", "give `argnums`, the arguments that hold the weights")
     layers = {
-        layer.step.results[0]: layer for step in subject.steps for layer in _layer(subject, step)
+        layer.step.results[0]: layer
+        for step in subject.steps
+        for layer in _layer(subject, step)
     }
     spots = []
     pairs = 0
     for layer in layers.values():
-        before, start = _behind(subject, layer.data, layers)
+        before, _ = _behind(subject, layer.data, layers)
         if before is None or before.width[1] < min(before.width[0], layer.width[1]):
             continue
         if _is_lookup(subject, before.data):
@@ -55,17 +57,21 @@ def lint_linear(subject: Subject) -> Outcome:
         spots.append(Spot("linear-stack", layer.step, message, severity))
     said = f"{len(layers)} layers, {pairs} behind another without an activation"
     return judged(
-        "linear", said, findings_of(subject, spots), {"layers": len(layers), "pairs": pairs}
+        "linear",
+        said,
+        findings_of(subject, spots),
+        {"layers": len(layers), "pairs": pairs},
     )
 
 
 def _layer(subject: Subject, step: Step) -> Iterator[_Layer]:
     """The equation as a layer, if it multiplies data with weights."""
-    if step.equation.primitive not in CONTRACTIONS or None in step.operands:
+    if step.equation.primitive not in CONTRACTIONS:
         return
     for weights, data in ((1, 0), (0, 1)):
         w, x = step.operands[weights], step.operands[data]
-        assert w is not None and x is not None
+        if w is None or x is None:
+            return
         if _is_weight(subject, w) and subject.ranges[x].data:
             width = _width(subject, step, weights)
             if width is not None:
@@ -80,7 +86,9 @@ def _is_weight(subject: Subject, node: int) -> bool:
 
 
 def _width(subject: Subject, step: Step, weights: int) -> tuple[int, int] | None:
-    avals = [subject.graph.avals[node].shape for node in step.operands if node is not None]
+    avals = [
+        subject.graph.avals[node].shape for node in step.operands if node is not None
+    ]
     if step.equation.primitive == "conv_general_dilated":
         view = operations.view_convolution(step.equation.raw)
         inside = avals[1][view.inputs]
@@ -142,14 +150,16 @@ def _is_all(
     graph = subject.graph
     chain = [first]
     while True:
-        before, start = _behind(subject, chain[-1].data, layers)
+        before, _ = _behind(subject, chain[-1].data, layers)
         if before is None:
             break
         chain.append(before)
     if start not in graph.inputs:
         return False
     follows = {
-        layer.step for layer in layers.values() if _behind(subject, layer.data, layers)[0]
+        layer.step
+        for layer in layers.values()
+        if _behind(subject, layer.data, layers)[0]
     }
     others = {layer.step for layer in layers.values()} - follows - {chain[-1].step}
     return not others

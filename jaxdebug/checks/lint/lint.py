@@ -124,7 +124,9 @@ def lint(
             outcomes = _outcomes(subject, wanted)
         said = [f"not seen into: {part}" for part in unseen(subject.graph)]
         if subject.assumed:
-            said.append("argument 0 is taken for the parameters: argnums says otherwise")
+            said.append(
+                "argument 0 is taken for the parameters: argnums says otherwise"
+            )
         return outcome_report(
             "lint",
             name,

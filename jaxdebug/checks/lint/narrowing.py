@@ -12,7 +12,6 @@ import numpy as np
 from jaxdebug.checks.lint.place import Spot, findings_of
 from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged
-from jaxdebug.programs.graph import Step
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.ranges.functions import rounded
 from jaxdebug.programs.ranges.range import Range, of_aval

@@ -69,4 +69,3 @@ def _sigmoid_before(subject: Subject, step: Step) -> int | None:
             return node
         made = graph.made_by[node]
     return None
-

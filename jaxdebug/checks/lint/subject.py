@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 
@@ -18,6 +18,7 @@ from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import Program
 from jaxdebug.programs.ranges.analysis import Ranges, ranges_of
 from jaxdebug.programs.scopes import Direction, ModulePath
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -137,7 +138,7 @@ class Subject:
             if self._carries(later):
                 yield later
 
-    def _carries(self, node: int | None) -> bool:
+    def _carries(self, node: int | None) -> TypeGuard[int]:
         return node is not None and is_inexact(self.graph.avals[node])
 
     def layer(self, step: Step) -> str:

@@ -123,8 +123,8 @@ PAGES = (
         Severity.WARNING,
         "An (N, 1) and an (N,) make an (N, N): the loss compares every prediction with "
         "every target, and the model learns to predict the mean.",
-        "One operand has the batch along one axis and the other along another, one has "
-        "an axis of length 1 behind it, and the other was not given one by the program.",
+        "One operand has the batch along one axis and the other along another; one has "
+        "an axis of length 1 behind it, and the other one was not given any.",
         "Not where both were given an axis, as in `a[:, None] - b[None, :]`. "
         f"{PROGRAMS}.",
         (
@@ -142,8 +142,7 @@ PAGES = (
         "Between two products with weights nothing but sums, scaling, dropout and "
         "reshapes, and the width between them is no bottleneck. A warning if the "
         "whole network is linear, else info.",
-        "Not on low-rank factors, separable convolutions and embeddings. "
-        f"{PROGRAMS}.",
+        f"Not on low-rank factors, separable convolutions and embeddings. {PROGRAMS}.",
         (
             "Put an activation between the layers: `nn.relu`, `nn.gelu`.",
             "If a linear map is meant, one layer is enough.",
@@ -154,8 +153,8 @@ PAGES = (
         "clamped-index",
         "An index is outside of its axis",
         Severity.WARNING,
-        "JAX raises no error in compiled code: reading takes the last entry or NaN, and "
-        "writing writes somewhere else or nothing.",
+        "JAX raises no error: reading takes the last entry or NaN, and writing writes "
+        "somewhere else or nothing.",
         "The range of the index, where it is a constant or counted by the program, "
         "reaches beyond the axis.",
         "Never where indices come from data: `check_data` and the audit look at those. "
@@ -190,7 +189,7 @@ PAGES = (
         "A jitted function hands on arrays of its arguments as new values of the same "
         "shapes, does not donate them, and they are 1 MiB or more.",
         "On every step without donate_argnums: therefore info.",
-        ("Give `jax.jit(step, donate_argnums=0)` and do not read the old state again.",),
+        ("Give `jax.jit(step, donate_argnums=0)` and forget the old state.",),
         "Donation decided outside of the function that was given.",
     ),
     Page(

@@ -93,7 +93,6 @@ def donated(call: JaxprEqn) -> tuple[bool, ...]:
     return tuple(call.params["donated_invars"])
 
 
-
 def offset_axes(gather: JaxprEqn) -> tuple[int, ...]:
     """Axes of a gather's result that lie inside the slices that it reads."""
     return tuple(gather.params["dimension_numbers"].offset_dims)

@@ -105,7 +105,9 @@ def running(x: Range, name: str, length: int) -> Range:
         return x.moved()
     if name == "cumsum":
         low = min(x.low, _times(x.low, length))
-        return Range(low, max(x.high, _times(x.high, length)), whole=x.whole, data=x.data)
+        return Range(
+            low, max(x.high, _times(x.high, length)), whole=x.whole, data=x.data
+        )
     if name == "cumprod" and x.low >= 0:
         return Range(0, x.high if x.high <= 1 else inf, whole=x.whole, data=x.data)
     return Range(-inf, inf, data=x.data)

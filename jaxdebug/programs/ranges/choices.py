@@ -100,9 +100,7 @@ class Limits:
         elif name in COMPARISONS:
             yield from self._comparisons(step, name if holds else _OPPOSITE[name])
 
-    def _comparisons(
-        self, step: Step, name: str
-    ) -> Iterator[tuple[str, int, float]]:
+    def _comparisons(self, step: Step, name: str) -> Iterator[tuple[str, int, float]]:
         for one, other, said in ((0, 1, name), (1, 0, _MIRRORED[name])):
             array, number = step.operands[one], literal_of(self.graph, step, other)
             if array is not None and number is not None:

@@ -204,7 +204,9 @@ def reciprocal(x: Range) -> Range:
             data=x.data,
         )
     if x.low == 0:
-        return Range(0 if x.high == inf else 1 / x.high if x.high else 0, inf, data=x.data)
+        return Range(
+            0 if x.high == inf else 1 / x.high if x.high else 0, inf, data=x.data
+        )
     return Range(-inf, inf, data=x.data)
 
 

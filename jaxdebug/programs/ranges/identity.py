@@ -1,4 +1,4 @@
-"""Which arrays of a program are the same array, under another name or in another shape."""
+"""Which arrays of a program are one array under several names, or in another shape."""
 
 from __future__ import annotations
 

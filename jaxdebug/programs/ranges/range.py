@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from math import inf
 from typing import Any
 
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 
-class Hit(str, Enum):
+class Hit(StrEnum):
     """Why elements come to lie exactly on a bound.
 
     A bound is only a bound: that a value cannot be below 0 does not say that it is

@@ -1,4 +1,4 @@
-"""Softmaxes as they are written: scores less their maximum, exponentials by their sum."""
+"""Softmaxes as they are written: exponentials of scores less their maximum."""
 
 from __future__ import annotations
 

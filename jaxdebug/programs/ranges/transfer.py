@@ -25,7 +25,6 @@ Transfer = Callable[[Graph, Step, list[Range]], Range | None]
 
 _RUNNING = frozenset({"cummax", "cummin", "cumprod", "cumsum"})
 _ADDING_INTO = frozenset({"scatter-add", "scatter_add"})
-_PUTTING = frozenset({"scatter", "select_and_scatter_add"})
 
 
 def transferred(graph: Graph, step: Step, given: list[Range]) -> list[Range]:
@@ -171,9 +170,7 @@ def _cast(graph: Graph, step: Step, given: list[Range]) -> Range:
         if low < whole.low or high > whole.high:
             return replace(whole, data=x.data)
         return replace(x, low=low, high=high, whole=True, nonzero=x.nonzero and x.whole)
-    return replace(
-        x, low=rounded(x.low, aval.dtype), high=rounded(x.high, aval.dtype)
-    )
+    return replace(x, low=rounded(x.low, aval.dtype), high=rounded(x.high, aval.dtype))
 
 
 def _clamp(graph: Graph, step: Step, given: list[Range]) -> Range:
