@@ -46,7 +46,7 @@ def lint_linear(subject: Subject) -> Outcome:
         if _is_lookup(subject, before.data):
             continue
         pairs += 1
-        whole = _is_all(subject, layers, before, layer)
+        whole = _is_all(subject, layers, before)
         message = (
             f"nothing but sums and scaling between {subject.layer(before.step)} and "
             "this layer: the two are one linear map"
@@ -143,14 +143,12 @@ def _is_lookup(subject: Subject, node: int) -> bool:
     return known.whole and known.low >= 0 and known.high <= 1
 
 
-def _is_all(
-    subject: Subject, layers: dict[int, _Layer], first: _Layer, last: _Layer
-) -> bool:
+def _is_all(subject: Subject, layers: dict[int, _Layer], first: _Layer) -> bool:
     """Whether a pair belongs to a network of which all is linear."""
     graph = subject.graph
     chain = [first]
     while True:
-        before, _ = _behind(subject, chain[-1].data, layers)
+        before, start = _behind(subject, chain[-1].data, layers)
         if before is None:
             break
         chain.append(before)
