@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 from jaxdebug.checks.lint.edges import Edge
 from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.ranges.choices import COMPARISONS, KEEPING_ZERO, Limits
-from jaxdebug.programs.ranges.identity import alike, before_by, maker
+from jaxdebug.programs.ranges.identity import alike, before_by, literal_of, maker
 from jaxdebug.programs.ranges.range import Range
 
 FARTHEST = 200
@@ -30,8 +31,11 @@ class Guards(NamedTuple):
     """Whether nothing passes by them."""
 
 
-def guards_of(subject: Subject, step: Step, edge: Edge) -> Guards:
-    """The wheres that an operation's result comes to, and that ask for its operand."""
+def guards_of(subject: Subject, step: Step, edge: Edge, differentiated: bool) -> Guards:
+    """The wheres that an operation's result comes to, and that ask for its operand.
+
+    A maximum or minimum with a number stops an infinity too, but not its derivative.
+    """
     graph = subject.graph
     operand = step.operands[edge.operand]
     if operand is None:
@@ -40,6 +44,7 @@ def guards_of(subject: Subject, step: Step, edge: Edge) -> Guards:
     guarding: list[Step] = []
     outputs = {node for node in graph.outputs if node is not None}
     queue, seen, passes = list(step.results), set(step.results), False
+    stopped = False
     while queue and len(seen) < FARTHEST:
         node = queue.pop()
         passes = passes or node in outputs
@@ -49,17 +54,31 @@ def guards_of(subject: Subject, step: Step, edge: Edge) -> Guards:
                 continue
             if _is_where(reader) and _asks(graph, reader, node, family):
                 guarding.append(reader)
+            elif not differentiated and _stops(graph, reader, step):
+                stopped = True
             else:
                 onward += reader.results
         fresh = [n for n in dict.fromkeys(onward) if n not in seen]
         fresh = [n for n in fresh if n in subject.needed]
         seen.update(fresh)
         queue += fresh
-    return Guards(tuple(guarding), bool(guarding) and not passes and not queue)
+    every = bool(guarding or stopped) and not passes and not queue
+    return Guards(tuple(guarding), every)
 
 
 def _is_where(step: Step) -> bool:
     return step.equation.primitive == "select_n" and len(step.operands) == 3
+
+
+def _stops(graph: Graph, reader: Step, step: Step) -> bool:
+    """Whether an equation takes a number in the place of an infinity."""
+    falls = step.equation.primitive in ("log", "log1p")
+    if reader.equation.primitive != ("max" if falls else "min"):
+        return False
+    return any(
+        limit is not None and abs(limit) < inf
+        for limit in (literal_of(graph, reader, 0), literal_of(graph, reader, 1))
+    )
 
 
 def _family(graph: Graph, operand: int, step: Step) -> set[int]:

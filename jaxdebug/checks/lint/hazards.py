@@ -11,6 +11,7 @@ from jaxdebug.checks.lint.place import Spot, findings_of
 from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import Severity
+from jaxdebug.programs._jax.source import in_special_function
 from jaxdebug.programs.graph import Step
 from jaxdebug.programs.ranges.identity import alike
 from jaxdebug.programs.ranges.range import Hit, Range
@@ -62,7 +63,7 @@ def hazards_of(subject: Subject) -> Hazards:
     left = []
     for step in subject.steps:
         edge = edge_of(subject.graph, step)
-        if edge is None:
+        if edge is None or _is_special(step):
             continue
         looked_at[edge.kind] += 1
         hazard = _hazard(subject, step, edge)
@@ -73,6 +74,11 @@ def hazards_of(subject: Subject) -> Hazards:
     return Hazards(looked_at, proved, tuple(left))
 
 
+def _is_special(step: Step) -> bool:
+    around = (*step.equation.enclosing, step.equation)
+    return any(in_special_function(each.raw) for each in around)
+
+
 def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
     x = subject.ranges.operand(step, edge.operand)
     points = [point for point in edge.points if x.has(point)]
@@ -81,9 +87,9 @@ def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
         return None
     hits = [(point, hit) for point in points if (hit := x.hit(point)) is not None]
     point, hit = min(hits, key=lambda of: not of[1].sure, default=(None, None))
-    guards = guards_of(subject, step, edge)
     traps = ()
     differentiated = subject.is_differentiated(step, edge.operand)
+    guards = guards_of(subject, step, edge, differentiated)
     # A quotient's derivative by its numerator is 1 / 0 as well.
     every = range(len(step.operands))
     if any(subject.is_differentiated(step, operand) for operand in every):

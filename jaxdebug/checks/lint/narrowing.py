@@ -26,19 +26,22 @@ def lint_narrowing(subject: Subject) -> Outcome:
             continue
         count += 1
         aval: Any = subject.graph.avals[step.results[0]]
-        message = _lost(subject.ranges.operand(step, 0), aval)
+        before: Any = step.equation.raw.invars[0].aval
+        message = _lost(subject.ranges.operand(step, 0), of_aval(before), aval)
         if message is not None:
             spots.append(Spot("narrowing-cast", step, message))
     said = f"{count} casts looked at" if count else "no cast in it"
     return judged("narrowing", said, findings_of(subject, spots), {"casts": count})
 
 
-def _lost(x: Range, aval: Any) -> str | None:
+def _lost(x: Range, widest: Range, aval: Any) -> str | None:
     """What a cast loses of numbers that are known to be there."""
+    # The largest integer is where counters stop, and no run comes there.
     ends = [
         bound
         for bound, hit in ((x.low, x.low_hit), (x.high, x.high_hit))
-        if hit is not None and hit.sure and abs(bound) < inf
+        if hit is not None and hit.sure and bound not in (widest.low, widest.high)
+        if abs(bound) < inf
     ]
     dtype = aval.dtype
     if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) or dtype == np.bool_:

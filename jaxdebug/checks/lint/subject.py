@@ -20,6 +20,9 @@ from jaxdebug.programs.ranges.analysis import Ranges, ranges_of
 from jaxdebug.programs.scopes import Direction, ModulePath
 
 
+_WITH_RULE = CUSTOM_RULES | {"custom_linear_solve"}
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """One traced program.
@@ -115,7 +118,7 @@ class Subject:
         return (
             node in self.varying
             and not self.leading.isdisjoint(step.results)
-            and not any(e.primitive in CUSTOM_RULES for e in step.equation.enclosing)
+            and not any(e.primitive in _WITH_RULE for e in step.equation.enclosing)
         )
 
     def _earlier(self, node: int) -> Iterator[int]:
@@ -162,7 +165,8 @@ class Subject:
 
 
 def _has_rule(step: Step) -> bool:
-    return step.equation.primitive in CUSTOM_RULES
+    """Whether a derivative of a call is not made of those of its body."""
+    return step.equation.primitive in _WITH_RULE
 
 
 def _is_cut(graph: Graph, step: Step) -> bool:
