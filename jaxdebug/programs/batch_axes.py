@@ -138,7 +138,14 @@ class BatchAxes:
         for digit in digits:
             low = prod(old[digit.axis + 1 :]) * digit.inner
             high = low * self.size
-            if not all(_is_aligned(stride, low, high) for stride in strides):
+            ends = [
+                stride * length
+                for stride, length in zip(strides, new, strict=True)
+                if length == self.size and low < stride < high
+            ]
+            aligned = all(_is_aligned(stride, low, high) for stride in strides)
+            # As long as the batch, and made of a part of it and of another axis.
+            if not aligned or any(end > high for end in ends):
                 self.mixing.append(step)
                 continue
             for axis, stride in enumerate(strides):

@@ -19,7 +19,6 @@ from jaxdebug.programs.program import Program
 from jaxdebug.programs.ranges.analysis import Ranges, ranges_of
 from jaxdebug.programs.scopes import Direction, ModulePath
 
-
 _WITH_RULE = CUSTOM_RULES | {"custom_linear_solve"}
 
 

@@ -31,9 +31,10 @@ def summed(x: Range, count: int, axes: Sequence[int]) -> Range:
         return x.moved()
     low, high = _times(x.low, count), _times(x.high, count)
     low_hit = x.low_hit
+    picked = x.probability == "picked"
     if low_hit is Hit.ABSOLUTE:
         low_hit = Hit.SQUARES
-    elif low_hit not in (Hit.SQUARES, Hit.CONSTANT, None):
+    elif low_hit not in (Hit.SQUARES, Hit.CONSTANT, None) and not picked:
         low_hit = Hit.POSSIBLE
     if x.whole and low == 0 and low_hit is None and x.data:
         # Members of a mask: of some row there may be none.

@@ -50,7 +50,8 @@ class Range:
     peak: tuple[int, ...] | None = None
     """Axes along which at least one element is exactly `high`."""
     probability: str = ""
-    """`softmax` or `sigmoid` if they are what one gave."""
+    """`softmax` or `sigmoid` if they are what one gave; `picked` where all but those
+    of one index are put to 0."""
     guarded: bool = False
     """Whether a where has put something else in the place of rows of zeros."""
 

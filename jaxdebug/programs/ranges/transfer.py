@@ -18,6 +18,7 @@ from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.ranges import arithmetic, arrays
 from jaxdebug.programs.ranges.choices import COMPARISONS, chosen, compared, is_same
 from jaxdebug.programs.ranges.functions import of_function, rounded, square, whole_power
+from jaxdebug.programs.ranges.identity import maker
 from jaxdebug.programs.ranges.range import Range, joined, of_aval
 from jaxdebug.programs.ranges.softmax import is_softmax, peak_of
 
@@ -105,7 +106,22 @@ def _subtract(graph: Graph, step: Step, given: list[Range]) -> Range:
 def _multiply(graph: Graph, step: Step, given: list[Range]) -> Range:
     if is_same(graph, *step.operands):
         return square(given[0])
-    return arithmetic.multiply(*given)
+    found = arithmetic.multiply(*given)
+    for one, other in ((0, 1), (1, 0)):
+        if _is_one_hot(graph, step.operands[one]) and given[other].probability:
+            return replace(found, probability="picked")
+    return found
+
+
+def _is_one_hot(graph: Graph, node: int | None) -> bool:
+    """Whether an array says of each place whether it is that of an index."""
+    made = maker(graph, node)
+    while made is not None and made.equation.primitive == "convert_element_type":
+        made = maker(graph, made.operands[0])
+    if made is None or made.equation.primitive != "eq":
+        return False
+    counters = (maker(graph, operand) for operand in made.operands)
+    return any(one is not None and one.equation.primitive == "iota" for one in counters)
 
 
 def _divide(graph: Graph, step: Step, given: list[Range]) -> Range:
