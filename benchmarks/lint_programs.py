@@ -15,8 +15,11 @@ from benchmarks.result import Row
 from jaxdebug.checks.outcome_report import OutcomeReport
 from jaxdebug.findings import Severity
 from tests.lint.healthy_networks import HEALTHY
+from tests.lint.library_functions import library_functions
 from tests.lint.planted import PLANTED
-from tests.lint.programs import healthy
+from tests.lint.programs import Linted, healthy
+from tests.testing.library_linen import FOUND as LINEN
+from tests.testing.library_nnx import FOUND as NNX
 
 BAR = 0.1
 """Warnings for each healthy program."""
@@ -26,20 +29,34 @@ Call = Callable[[], OutcomeReport]
 
 def measure() -> list[Row]:
     """A row for each list of healthy programs, and one for the planted mistakes."""
-    libraries = {name: _of_library(name) for name in healthy()}
+    libraries = {
+        name: _of_library(make) for name, make in healthy().items() if _exists(name)
+    }
+    functions = [
+        (name, lambda made=made: jd.lint(made.fn, argnums=made.argnums)(*made.args))
+        for name, made in library_functions()
+    ]
     losses = {name: _of_network(name, lambda loss: loss) for name in HEALTHY}
     gradients = {name: _of_network(name, jax.grad) for name in HEALTHY}
     return [
         _healthy("modules, losses, trainings", libraries.items()),
+        _healthy("functions and optimisers", functions),
         _healthy("networks as people write them", losses.items()),
         _healthy("their gradients", gradients.items()),
         _planted(),
     ]
 
 
-def _of_library(name: str) -> Call:
+def _exists(name: str) -> bool:
+    """Whether this release has the module: some are in later ones only."""
+    library, _, module = name.partition(".")
+    module = module.split(" ")[0].rstrip(",")
+    return library not in ("nn", "nnx") or module in {*LINEN, *NNX}
+
+
+def _of_library(make: Callable[[], Linted]) -> Call:
     def call() -> OutcomeReport:
-        made = healthy()[name]()
+        made = make()
         return jd.lint(made.fn, argnums=made.argnums)(*made.args)
 
     return call
@@ -63,10 +80,7 @@ def _healthy(what: str, calls: Iterable[tuple[str, Call]]) -> Row:
         begun = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
-                report = call()
-            except AttributeError:  # a module that this release does not have
-                continue
+            report = call()
         seconds.append(time.perf_counter() - begun)
         found += [f"{name}: {code}" for code in _warned(report)]
         infos += len(report.findings) - len(_warned(report))
