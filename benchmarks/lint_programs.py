@@ -18,8 +18,6 @@ from tests.lint.healthy_networks import HEALTHY
 from tests.lint.library_functions import library_functions
 from tests.lint.planted import PLANTED
 from tests.lint.programs import Linted, healthy
-from tests.testing.library_linen import FOUND as LINEN
-from tests.testing.library_nnx import FOUND as NNX
 
 BAR = 0.1
 """Warnings for each healthy program."""
@@ -29,9 +27,7 @@ Call = Callable[[], OutcomeReport]
 
 def measure() -> list[Row]:
     """A row for each list of healthy programs, and one for the planted mistakes."""
-    libraries = {
-        name: _of_library(make) for name, make in healthy().items() if _exists(name)
-    }
+    libraries = {name: _of_library(make) for name, make in healthy().items()}
     functions = [
         (name, lambda made=made: jd.lint(made.fn, argnums=made.argnums)(*made.args))
         for name, made in library_functions()
@@ -45,13 +41,6 @@ def measure() -> list[Row]:
         _healthy("their gradients", gradients.items()),
         _planted(),
     ]
-
-
-def _exists(name: str) -> bool:
-    """Whether this release has the module: some are in later ones only."""
-    library, _, module = name.partition(".")
-    module = module.split(" ")[0].rstrip(",")
-    return library not in ("nn", "nnx") or module in {*LINEN, *NNX}
 
 
 def _of_library(make: Callable[[], Linted]) -> Call:

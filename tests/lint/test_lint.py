@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 from flax import nnx
+from flax.training.train_state import TrainState
 
 import jaxdebug as jd
 from jaxdebug.checks.lint.lint import NAMES, lint_workload
@@ -51,12 +52,10 @@ def test_the_same_without_the_mistake_is_passed(name: str) -> None:
     assert not warned(report)
 
 
-SLOW = ("patches", "recurrent", "residual", "transformer")
+QUICK = ("contrastive", "crf", "masked", "mixture", "overlap", "policy", "sinkhorn")
 
 
-@pytest.mark.parametrize(
-    "name", quick_cases(HEALTHY, [name for name in HEALTHY if name not in SLOW])
-)
+@pytest.mark.parametrize("name", quick_cases(HEALTHY, QUICK))
 def test_a_healthy_network_is_passed(name: str) -> None:
     loss, args = HEALTHY[name]()
     assert not warned(jd.lint(loss)(*args))
@@ -91,6 +90,17 @@ def test_a_loss_is_told_by_its_result_and_that_is_said() -> None:
     assert "argument 0 is taken for the parameters" in report.said[0]
     assert report.verdict is Verdict.PASS
     assert not jd.lint(logits, argnums=0)(W, X, CLASSES).said
+
+
+def test_of_a_train_state_the_parameters_are_looked_at() -> None:
+    state = TrainState.create(apply_fn=None, params={"w": W}, tx=optax.adam(0.1))
+
+    def evaluate(state: Any, x: Any, y: Any) -> Any:
+        return logits(state.params["w"], x, y)
+
+    report = jd.lint(evaluate)(state, X, CLASSES)
+    assert report["unused"].numbers == {"leaves": 1, "unused": 0}
+    assert not report.findings
 
 
 def test_what_is_no_loss_is_not_blamed_for_it() -> None:

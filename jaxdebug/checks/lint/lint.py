@@ -79,8 +79,8 @@ def lint(
             it may be jitted. NNX and Equinox modules are accepted.
         argnums: the arguments that hold the parameters, as in `jax.grad`. By default,
             of a function that returns a scalar, or a tuple that begins with one, and
-            takes no derivatives itself, argument 0. Lints of gradients and of
-            parameters need them.
+            takes no derivatives itself, argument 0, or `params` in it. Lints of
+            gradients and of parameters need them.
         only: names of lints to run; all by default.
         skip: names of lints to leave out.
         silence: patterns of findings that do not count: `"code"` or `"code:where"`.

@@ -53,6 +53,9 @@ def subject_of(
     assumed = argnums is None and not own and bool(losses)
     numbers = (0,) if assumed else argnums
     moving = _moving(avals, inputs, numbers)
+    if assumed and any(path[:1] == ("params",) for path in moving.values()):
+        # A train state, or Linen's variables: what stands beside is not trained.
+        moving = {i: path for i, path in moving.items() if path[0] == "params"}
     if argnums is not None and not moving:
         raise AuditInputError(
             f"expected floating-point arrays in what argnums={tuple(argnums)} names; "
