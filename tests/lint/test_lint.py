@@ -149,7 +149,7 @@ def test_loops_branches_and_rules_are_entered() -> None:
 
 
 def test_modules_are_taken_as_they_are() -> None:
-    equinox = eqx.nn.MLP(5, 3, 4, 1, key=jax.random.key(0))
+    equinox = eqx.nn.Linear(5, 3, key=jax.random.key(0))
     flax = nnx.Linear(5, 3, rngs=nnx.Rngs(0))
 
     def loss(model: Any, x: Any, y: Any) -> Any:

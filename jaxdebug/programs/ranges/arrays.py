@@ -34,7 +34,7 @@ def summed(x: Range, count: int, axes: Sequence[int]) -> Range:
     picked = x.probability == "picked"
     if low_hit is Hit.ABSOLUTE:
         low_hit = Hit.SQUARES
-    elif low_hit not in (Hit.SQUARES, Hit.CONSTANT, None) and not picked:
+    elif low_hit not in (Hit.SQUARES, None) and not picked and x.constant is None:
         low_hit = Hit.POSSIBLE
     if x.whole and low == 0 and low_hit is None and x.data:
         # Members of a mask: of some row there may be none.
