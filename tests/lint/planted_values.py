@@ -74,6 +74,15 @@ def branch_of_safe_log(w: Any, x: Any, y: Any) -> Any:
     return jnp.where(z > 0, jnp.log(safe), 0.0).mean() + 0 * y.sum()
 
 
+def branch_computed_twice(w: Any, x: Any, y: Any) -> Any:
+    return jnp.where(x @ w > 0, jnp.sqrt(x @ w), 0.0).mean() + 0 * y.sum()
+
+
+def safe_branch_computed_twice(w: Any, x: Any, y: Any) -> Any:
+    safe = jnp.where(x @ w > 0, x @ w, 1.0)
+    return jnp.where(x @ w > 0, jnp.sqrt(safe), 0.0).mean() + 0 * y.sum()
+
+
 def branch_of_norm(w: Any, x: Any, y: Any) -> Any:
     z = x @ w
     norm = jnp.linalg.norm(z, axis=-1, keepdims=True)
@@ -166,6 +175,12 @@ VALUES: dict[str, Planted] = {
     "log of relu": Planted("log", "unguarded-log", log_of_relu, log_of_relu_plus),
     "where over log": Planted(
         "where", "where-nan-branch", branch_of_log, branch_of_safe_log
+    ),
+    "where over what is computed twice": Planted(
+        "where",
+        "where-nan-branch",
+        branch_computed_twice,
+        safe_branch_computed_twice,
     ),
     "where over norm": Planted("where", "where-nan-branch", branch_of_norm, safe_norms),
     "where over mean": Planted(

@@ -22,6 +22,7 @@ from jaxdebug.programs.layers.parameter_paths import (
 from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.program import Program
+from jaxdebug.programs.ranges.twins import with_twins
 
 
 def subject_of(
@@ -69,7 +70,7 @@ def subject_of(
         program,
         fn,
         avals,
-        named.graph,
+        with_twins(named.graph),
         inputs,
         moving,
         assumed and bool(moving),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from jax.extend.core import JaxprEqn
@@ -101,3 +102,22 @@ def offset_axes(gather: JaxprEqn) -> tuple[int, ...]:
 def output_features(convolution: JaxprEqn) -> int:
     """Axis of the kernel that the result has as its features."""
     return convolution.params["dimension_numbers"].rhs_spec[0]
+
+
+def _name(item: tuple[str, Any]) -> str:
+    return item[0]
+
+
+def key_of(equation: JaxprEqn) -> Hashable:
+    """What an equation does, apart from its operands; None if that cannot be compared.
+
+    An equation with an effect does something else each time.
+    """
+    if equation.effects:
+        return None
+    key = (equation.primitive.name, tuple(sorted(equation.params.items(), key=_name)))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
