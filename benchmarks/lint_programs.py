@@ -33,7 +33,11 @@ def measure() -> list[Row]:
         for name, made in library_functions()
     ]
     losses = {name: _of_network(name, lambda loss: loss) for name in HEALTHY}
-    gradients = {name: _of_network(name, jax.grad) for name in HEALTHY}
+    gradients = {
+        name: _of_network(name, jax.grad)
+        for name, make in HEALTHY.items()
+        if _is_loss(*make())
+    }
     return [
         _healthy("modules, losses, trainings", libraries.items()),
         _healthy("functions and optimisers", functions),
@@ -49,6 +53,10 @@ def _of_library(make: Callable[[], Linted]) -> Call:
         return jd.lint(made.fn, argnums=made.argnums)(*made.args)
 
     return call
+
+
+def _is_loss(fn: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    return jax.eval_shape(fn, *args).shape == ()
 
 
 def _of_network(name: str, transform: Callable[..., Any]) -> Call:

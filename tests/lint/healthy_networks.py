@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from tests.lint.healthy_idioms import IDIOMS
 from tests.lint.healthy_modules import MODULES
 
 Made = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -225,6 +226,7 @@ def critic_of_returns(p: Any, x: Any, y: Any) -> Any:
 P = {"w": W, "v": V, "o": normal(4)}
 HEALTHY: dict[str, Callable[[], Made]] = {
     **MODULES,
+    **IDIOMS,
     "contrastive": lambda: (contrastive, ({"w": W, "v": W, "scale": Y[0]}, X, Y)),
     "variational": lambda: (
         variational,

@@ -59,7 +59,8 @@ QUICK = ("contrastive", "crf", "masked", "mixture", "overlap", "policy", "sinkho
 def test_a_healthy_network_is_passed(name: str) -> None:
     loss, args = HEALTHY[name]()
     assert not warned(jd.lint(loss)(*args))
-    assert not warned(jd.lint(jax.grad(loss))(*args))
+    if jax.eval_shape(loss, *args).shape == ():
+        assert not warned(jd.lint(jax.grad(loss))(*args))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
