@@ -13,6 +13,7 @@ from benchmarks import (
     layer_checks,
     layer_mutants,
     lines,
+    lint_programs,
     locate_nonfinite,
     moments,
     over_examples,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "layer_mutants": layer_mutants.measure,
     "plugin_startup": plugin_startup.measure,
     "lines": lines.measure,
+    "lint_programs": lint_programs.measure,
 }
 SEEDED = ("gradient_seeds", "precision_seeds", "layer_mutants")
 """Those that take a number of seeds."""

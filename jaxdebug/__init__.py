@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxdebug.checks.gradients.check_gradients import check_gradients
     from jaxdebug.checks.gradients.report import GradientReport
     from jaxdebug.checks.gradients.reports import GradientReports
+    from jaxdebug.checks.lint.lint import lint
     from jaxdebug.checks.nonfinite.locate_nonfinite import locate_nonfinite
     from jaxdebug.checks.nonfinite.report import NonfiniteReport
     from jaxdebug.checks.outcome_report import OutcomeReport
@@ -56,6 +57,7 @@ __all__ = [
     "check_precision",
     "checkup",
     "compare_runs",
+    "lint",
     "load_run",
     "locate_nonfinite",
     "probe",
@@ -86,6 +88,7 @@ _MODULES = {
     "check_precision": "jaxdebug.checks.precision.check_precision",
     "checkup": "jaxdebug.preflight.checkup",
     "compare_runs": "jaxdebug.training.runs.compare",
+    "lint": "jaxdebug.checks.lint.lint",
     "load_run": "jaxdebug.training.runs.load",
     "locate_nonfinite": "jaxdebug.checks.nonfinite.locate_nonfinite",
     "probe": "jaxdebug.statistics.probe",

@@ -16,6 +16,8 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxdebug.programs._jax.ir import nested_jaxprs
 
+_SPECIAL = os.path.join("jax", "_src", "scipy", "")
+
 # Tracing under a context of our own keeps us away from inner jaxprs that JAX
 # cached when the user's function ran before: those may lack scopes.
 _own_trace = jax.make_user_context(default_value=None)
@@ -121,6 +123,14 @@ def users_line(equation: JaxprEqn) -> Line | None:
         if is_users(frame.file_name):
             return Line(frame.file_name, frame.start_line, frame.function_name)
     return None
+
+
+def in_special_function(equation: JaxprEqn) -> bool:
+    """Whether it was traced inside a function of jax.scipy, which knows its edges."""
+    traceback = equation.source_info.traceback
+    if traceback is None:
+        return False
+    return any(_SPECIAL in code.co_filename for code in traceback.raw_frames()[0])
 
 
 def traced_in(jaxpr: ClosedJaxpr) -> Iterator[tuple[CodeType, ...]]:

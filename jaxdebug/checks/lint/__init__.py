@@ -1,0 +1,1 @@
+"""Lint: what can be said of a traced program without running it."""
