@@ -15,6 +15,7 @@ from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
 from jaxdebug.checks.learning.step_size import step_size
+from jaxdebug.checks.lint.lint import lint_workload
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.padding import padding
@@ -41,6 +42,9 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
             Check("independent-examples", independent_examples),
             Check("time-leakage", time_leakage),
             Check("padding", padding),
+        ),
+        "the program": (
+            Check("lint", lambda subject: lint_workload(subject.workload)),
         ),
         "gradients and layers": (Check("gradients-and-layers", gradients_and_layers),),
         "short trainings": (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from jaxdebug.checks.arguments import AuditInputError
 from jaxdebug.checks.outcome import CannotRun, Outcome, not_run
+from jaxdebug.checks.outcome_report import OutcomeReport
 from jaxdebug.checks.subject import Subject
 from jaxdebug.checks.user_traceback import user_line
 from jaxdebug.checks.workload import WorkloadError
@@ -20,18 +21,23 @@ class Check(NamedTuple):
 
     Attributes:
         name: of its outcome.
-        run: what makes the outcome of a subject.
+        run: what makes the outcome of a subject, or a report of many.
     """
 
     name: str
-    run: Callable[[Subject], Outcome]
+    run: Callable[[Subject], Outcome | OutcomeReport]
 
 
-def outcome_of(check: Check, subject: Subject) -> Outcome:
+def outcomes_of(check: Check, subject: Subject) -> list[Outcome]:
     """Run a check; what is missing or raised becomes its outcome."""
     begun = time.perf_counter()
     try:
-        found = replace(check.run(subject), name=check.name)
+        result = check.run(subject)
+        if isinstance(result, OutcomeReport):
+            return [
+                replace(one, name=f"{check.name}/{one.name}") for one in result.outcomes
+            ]
+        found = replace(result, name=check.name)
     except CannotRun as missing:
         found = not_run(check.name, f"could not run: {missing}")
     except (WorkloadError, AuditInputError) as error:
@@ -40,4 +46,4 @@ def outcome_of(check: Check, subject: Subject) -> Outcome:
         place = user_line(error)
         where = f" at {place}" if place else ""
         found = not_run(check.name, f"could not run: {in_one_line(error)}{where}")
-    return replace(found, seconds=time.perf_counter() - begun)
+    return [replace(found, seconds=time.perf_counter() - begun)]

@@ -13,7 +13,7 @@ from jaxdebug.checks.subject import Subject
 from jaxdebug.checks.workload import Workload
 from jaxdebug.findings.silence import require_patterns
 from jaxdebug.preflight.all_checks import chosen
-from jaxdebug.preflight.check import outcome_of
+from jaxdebug.preflight.check import outcomes_of
 
 
 def checkup(
@@ -88,7 +88,7 @@ def checkup(
                 for check in checks:
                     if progress is not None:
                         progress(f"{phase}: {check.name}")
-                    outcomes.append(outcome_of(check, subject))
+                    outcomes += outcomes_of(check, subject)
                     left.remove(check.name)
     except KeyboardInterrupt:
         said.append(f"Interrupted; not run: {', '.join(left)}.")

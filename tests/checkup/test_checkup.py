@@ -32,8 +32,10 @@ def report() -> jd.OutcomeReport:
 @pytest.mark.slow
 def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
     assert report.verdict is Verdict.PASS, report.text()
-    assert tuple(one.name for one in report.outcomes) == NAMES
-    assert {one.name for one in report.outcomes if one.verdict is None} == {
+    names = (one.name.partition("/")[0] for one in report.outcomes)
+    assert tuple(dict.fromkeys(names)) == NAMES
+    missing = {one.name for one in report.outcomes if one.verdict is None}
+    assert {name for name in missing if "/" not in name} == {
         "evaluation-mode",
         "padding",
         "shapes",
