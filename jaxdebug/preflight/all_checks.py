@@ -19,6 +19,7 @@ from jaxdebug.checks.lint.lint import lint_workload
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.padding import padding
+from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
@@ -37,6 +38,7 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         ),
         "the loss": (
             Check("initial-loss", initial_loss),
+            Check("reachable-targets", reachable_targets),
             Check("reduction", reduction),
             Check("regulariser", regulariser),
             Check("independent-examples", independent_examples),

@@ -38,6 +38,7 @@ def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
     assert {name for name in missing if "/" not in name} == {
         "evaluation-mode",
         "padding",
+        "reachable-targets",
         "shapes",
         "time-leakage",
         "train-step",

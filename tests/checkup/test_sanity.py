@@ -16,6 +16,7 @@ from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.sanity.padding import padding
+from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
@@ -285,3 +286,43 @@ def test_padding_that_counts_is_found(
 def test_padding_is_judged_only_where_it_is_known(healthy: Subject) -> None:
     with pytest.raises(CannotRun, match="give `mask`"):
         padding(healthy)
+
+
+def regression(activation: Any, targets: Any) -> jd.Workload:
+    def output(params: Any, batch: Any) -> jax.Array:
+        return activation(predict(params, batch)[:, :1])
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.mean((output(params, batch) - batch[1]) ** 2)
+
+    train = [(x, targets(x).astype(np.float32)) for x, _ in blobs()]
+    return classifier(loss_fn=loss, predict_fn=output, train=train)
+
+
+@pytest.mark.parametrize(
+    ("activation", "targets", "found"),
+    [
+        (jax.nn.sigmoid, lambda x: np.tanh(x[:, :1]), ["unreachable-targets"]),
+        (jax.nn.relu, lambda x: np.tanh(x[:, :1]), ["unreachable-targets"]),
+        (jnp.tanh, lambda x: np.tanh(x[:, :1]), []),
+        (jnp.asarray, lambda x: 3 * x[:, :1], []),
+        (jax.nn.sigmoid, lambda x: x[:, :1] > 0, []),
+    ],
+)
+def test_targets_beyond_the_last_activation_are_found(
+    activation: Any, targets: Any, found: list[str]
+) -> None:
+    outcome = reachable_targets(Subject(regression(activation, targets)))
+    assert codes(outcome) == found, outcome.said
+
+
+def test_a_squared_error_of_classes_is_mentioned(healthy: Subject) -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.mean((predict(params, batch) - batch[1]) ** 2)
+
+    train = [(x, np.eye(3, dtype=np.float32)[y]) for x, y in blobs()]
+    outcome = reachable_targets(Subject(classifier(loss_fn=loss, train=train)))
+    assert codes(outcome) == ["squared-error-of-classes"]
+    assert outcome.word == Verdict.PASS
+    with pytest.raises(CannotRun, match="no squared or absolute error"):
+        reachable_targets(healthy)

@@ -27,6 +27,34 @@ PAGES = (
         "Losses of other forms; a loss that begins too low.",
     ),
     Page(
+        "unreachable-targets",
+        "The outputs cannot reach the targets",
+        Severity.ERROR,
+        "The last activation bounds the outputs, and some targets lie beyond: the loss "
+        "cannot become small, and gradients vanish where the activation saturates.",
+        "The range of the outputs, which follows from the program whatever the "
+        "parameters are, beside the smallest and the largest target of the batch. "
+        "Only of a squared or an absolute error.",
+        "Never where the targets lie in the range.",
+        (
+            "Scale the targets to the range of the last activation.",
+            "Take the last activation out.",
+        ),
+        "Targets that only some parameters could reach.",
+    ),
+    Page(
+        "squared-error-of-classes",
+        "Classes are learned with a squared error",
+        Severity.INFO,
+        "It works, but slowly: far from the target its gradient through a softmax or "
+        "sigmoid is small.",
+        "A loss that is recognised as a squared error, of integer targets or of rows "
+        "with a single one.",
+        "On every such model, healthy or not: it is only mentioned.",
+        ("Use a cross entropy of the logits.",),
+        "Other losses.",
+    ),
+    Page(
         "summed-loss",
         "The loss is a sum over the examples of a batch",
         Severity.WARNING,
