@@ -1,0 +1,259 @@
+"""Whether the splits are drawn from one distribution, as far as each column tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdebug.checks.data import groups
+from jaxdebug.checks.data.chance import ALARMS, distances, least_distance, tail_bound
+from jaxdebug.checks.data.classes import Classes
+from jaxdebug.checks.data.fields import INPUT, TARGET, Field
+from jaxdebug.checks.data.scan import Scan
+from jaxdebug.checks.outcome import Outcome, judged, not_run
+from jaxdebug.findings import Finding, Severity, found
+
+LEAST = 0.05
+"""A smaller distance is not worth a word, however certain: a shift of a normal
+distribution by an eighth of its standard deviation makes it."""
+
+RESCALED = 3.0
+"""Splits whose values spread so many times as far are prepared in different ways."""
+
+LABELS_APART = 0.05
+"""A class's share of the rows that differs by less is not worth a word."""
+
+MOST_COLUMNS, MOST_CHANNELS = 512, 512
+
+
+class Compared(NamedTuple):
+    """How far the columns of a field are apart in two splits."""
+
+    worst: float
+    columns: tuple[str, ...]
+    """Those that are too far apart, the worst first."""
+    limit: float
+    ratio: float
+    """Of the spreads of the values, the median over columns."""
+
+
+def summaries(
+    field: Field, block: np.ndarray, split: str
+) -> tuple[np.ndarray, list[str]]:
+    """What of each row is compared, and the names.
+
+    Of rows with several axes, such as images, the mean and the spread of each channel,
+    the last axis: single pixels differ wherever training images are moved about.
+
+    Args:
+        field: of the block.
+        block: float64[rows, width].
+        split: whose it is.
+
+    Returns:
+        float64[rows, columns], and a name for each column.
+    """
+    if len(field.shape) < 2:
+        return block, [field.column(at, split) for at in range(block.shape[1])]
+    channels = field.shape[-1] * (2 if field.dtype.kind == "c" else 1)
+    channels = channels if channels <= MOST_CHANNELS else 1
+    rows = block.reshape(len(block), -1, channels)
+    axes = ", ".join([":"] * len(field.shape))
+    places = [f"{axes}, {at}" if channels > 1 else "..." for at in range(channels)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        joined = np.concatenate([rows.mean(1), rows.std(1)], 1)
+    names = [
+        f"{what} of {field.of(split)}[{at}]"
+        for what in ("mean", "spread")
+        for at in places
+    ]
+    return joined, names
+
+
+def compare(one: Scan, other: Scan, at: int, tests: int) -> Compared:
+    """How far a field of two splits is apart.
+
+    Args:
+        one: the first split.
+        other: the second.
+        at: index of the field.
+        tests: how many columns are compared in all.
+    """
+    field = one.fields[at]
+    mine, _ = summaries(field, one.sample.arrays[at], one.name)
+    theirs, names = summaries(field, other.sample.arrays[at], other.name)
+    picked = _picked(mine, theirs)
+    apart = distances(mine[:, picked], theirs[:, picked])
+    limit = max(LEAST, least_distance(len(mine), len(theirs), tests))
+    order = np.argsort(-apart, kind="stable")
+    over = [names[picked[at]] for at in order if apart[at] >= limit]
+    worst = float(apart.max(initial=0.0))
+    return Compared(worst, tuple(over), limit, _ratio(one, other, at))
+
+
+def _picked(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Of many columns those whose means differ most, and some others."""
+    width = mine.shape[1]
+    if width <= MOST_COLUMNS:
+        return np.arange(width)
+    with np.errstate(all="ignore"):
+        spread = np.sqrt(mine.var(0) + theirs.var(0))
+        far = np.abs(mine.mean(0) - theirs.mean(0)) / np.where(spread > 0, spread, 1)
+    first = np.argsort(-np.nan_to_num(far), kind="stable")[: MOST_COLUMNS // 2]
+    rest = np.linspace(0, width - 1, MOST_COLUMNS // 2).astype(int)
+    return np.unique(np.concatenate([first, rest]))
+
+
+def _ratio(one: Scan, other: Scan, at: int) -> float:
+    """How many times as far the other's values spread, the median over columns."""
+    spreads = []
+    for scan in (one, other):
+        block = scan.sample.arrays[at]
+        clean = np.where(np.isfinite(block), block, 0.0)
+        high, low = np.quantile(clean, (0.95, 0.05), axis=0)
+        spreads.append(high - low)
+    both = (spreads[0] > 0) & (spreads[1] > 0)
+    if not both.any():  # of rare values, the quantiles are all zero
+        spreads = [np.sqrt(scan.columns[at].variance) for scan in (one, other)]
+        both = (spreads[0] > 0) & (spreads[1] > 0)
+    return float(np.median(spreads[1][both] / spreads[0][both])) if both.any() else 1.0
+
+
+def check_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
+    """Say whether columns of inputs or targets are distributed otherwise.
+
+    Args:
+        scans: of each split.
+        declare: what the user says of the data: shifts of data that are
+            `"time-ordered"` are only mentioned, and of data that are `"augmented"`
+            where they are not a matter of scale.
+    """
+    if len(scans) < 2:
+        return not_run("shift", "give `eval` or `test`")
+    findings: list[Finding] = []
+    said = []
+    for one, other in groups.pairs_of(len(scans)):
+        first, second = scans[one], scans[other]
+        fields = [*first.of_role(INPUT), *first.of_role(TARGET)]
+        fields = [at for at in fields if _comparable(first, second, at)]
+        tests = sum(_tests(first.fields[at]) for at in fields)
+        worst = 0.0
+        limit = LEAST
+        for at in fields:
+            compared = compare(first, second, at, tests)
+            worst, limit = max(worst, compared.worst), compared.limit
+            findings += _found(first, second, at, compared, declare)
+        said.append(
+            f"{first.name} and {second.name} at most {worst:.3f} apart, "
+            f"judged by {limit:.3f}"
+        )
+    return judged("shift", "; ".join(said), findings)
+
+
+def _comparable(one: Scan, other: Scan, at: int) -> bool:
+    same = one.fields[at].shape == other.fields[at].shape
+    # Of labels the shares of the classes are compared.
+    return same and not (one.classes and at == one.target)
+
+
+def _tests(field: Field) -> int:
+    return field.width if len(field.shape) < 2 else 2 * min(field.width, MOST_CHANNELS)
+
+
+def _found(
+    one: Scan, other: Scan, at: int, compared: Compared, declare: Sequence[str]
+) -> Iterator[Finding]:
+    field = one.fields[at]
+    if not compared.columns:
+        return
+    names = ", ".join(compared.columns[:4])
+    more = len(compared.columns) - 4
+    listed = names + (f" and {more} more" if more > 0 else "")
+    evidence = {
+        "distance": compared.worst,
+        "limit": compared.limit,
+        "columns": len(compared.columns),
+        "ratio": compared.ratio,
+    }
+    declared = "time-ordered" in declare
+    ratio = compared.ratio
+    if not 1 / RESCALED < ratio < RESCALED:
+        yield found(
+            "rescaled-split",
+            field.of(other.name),
+            f"its values spread {ratio:.3g} times as far as those of "
+            f"{field.of(one.name)}; distributions are {compared.worst:.2f} apart "
+            f"(at most {compared.limit:.2f} by chance)",
+            severity=Severity.INFO if declared else None,
+            evidence=evidence,
+        )
+        return
+    mild = declared or "augmented" in declare
+    yield found(
+        "shifted-split",
+        field.of(other.name),
+        f"{listed}: not distributed as in {one.name}; the distributions are up to "
+        f"{compared.worst:.2f} apart (at most {compared.limit:.2f} by chance)",
+        severity=Severity.INFO if mild else None,
+        evidence=evidence,
+    )
+
+
+def check_label_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
+    """Say whether classes have other shares of the rows in another split."""
+    name = "label-shift"
+    if len(scans) < 2:
+        return not_run(name, "give `eval` or `test`")
+    if any(scan.classes is None for scan in scans):
+        why = "the targets are no class labels"
+        return not_run(name, why if scans[0].target is not None else "give `targets`")
+    findings, said = [], []
+    for pair in groups.pairs_of(len(scans)):
+        one, other = (scans[at] for at in pair)
+        if one.classes is None or other.classes is None:
+            continue
+        values = np.union1d(one.classes.values, other.classes.values)
+        mine, theirs = (
+            _counts(known, values) for known in (one.classes, other.classes)
+        )
+        apart = np.abs(mine / mine.sum() - theirs / theirs.sum())
+        wrong = [
+            at
+            for at in np.flatnonzero(apart >= LABELS_APART)
+            if _chance(mine[at], theirs[at], mine.sum(), theirs.sum())
+            <= ALARMS / (2 * len(values))
+        ]
+        if wrong:
+            most = max(wrong, key=lambda at: apart[at])
+            where = other.fields[other.target or 0]
+            findings.append(
+                found(
+                    "shifted-labels",
+                    where.of(other.name),
+                    f"class {values[most]} is {theirs[most] / theirs.sum():.1%} of "
+                    f"{other.name} and {mine[most] / mine.sum():.1%} of {one.name}; "
+                    f"{len(wrong)} classes of {len(values)} differ",
+                    severity=Severity.INFO if "time-ordered" in declare else None,
+                    evidence={"class": int(values[most]), "apart": float(apart[most])},
+                )
+            )
+        said.append(
+            f"shares of a class in {one.name} and {other.name} at most "
+            f"{apart.max():.3f} apart, {len(wrong)} of them beyond {LABELS_APART} and "
+            "chance"
+        )
+    return judged(name, "; ".join(said), findings)
+
+
+def _counts(classes: Classes, values: np.ndarray) -> np.ndarray:
+    counts = np.zeros(len(values), np.int64)
+    counts[np.searchsorted(values, classes.values)] = classes.counts
+    return counts
+
+
+def _chance(mine: int, theirs: int, rows: int, others: int) -> float:
+    """A bound on the chance that a class is dealt out so unevenly."""
+    total, share = mine + theirs, rows / (rows + others)
+    return min(tail_bound(mine, total, share), tail_bound(theirs, total, 1 - share))
