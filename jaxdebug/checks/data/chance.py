@@ -74,10 +74,14 @@ def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return found
 
 
-def log_choose(total: int, chosen: int) -> float:
-    """The logarithm of the number of ways to choose some of several."""
-    return (
-        math.lgamma(total + 1)
-        - math.lgamma(chosen + 1)
-        - math.lgamma(total - chosen + 1)
-    )
+def log_orders(values: np.ndarray) -> float:
+    """The logarithm of the number of orders in which some values can stand.
+
+    Example:
+        >>> round(math.exp(log_orders(np.array([0, 0, 1]))))
+        3
+    """
+    counts = np.unique(values, return_counts=True)[1]
+    sizes, times = np.unique(counts, return_counts=True)
+    alike = sum(n * math.lgamma(size + 1) for size, n in zip(sizes, times, strict=True))
+    return math.lgamma(len(values) + 1) - alike
