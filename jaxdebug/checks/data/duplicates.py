@@ -48,7 +48,7 @@ def repeats_of(scans: Sequence[Scan]) -> Repeats:
     """Find the equal rows of some splits.
 
     Cost:
-        One sort of the hashes, a sixteenth at a time.
+        One sort of the hashes, an eighth at a time.
     """
     pairs = groups.pairs_of(len(scans))
     result = Repeats({pair: Shared() for pair in pairs}, [0] * len(scans))

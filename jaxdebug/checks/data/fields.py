@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -97,9 +97,10 @@ def _part(batch: Any, place: Any, role: str, split: str) -> tuple[Any, tuple[str
     if callable(place):
         return place(batch), (f"{role}s",)
     try:
-        if isinstance(place, str) and hasattr(batch, place):
+        named = isinstance(place, str) and not isinstance(batch, Mapping)
+        if named and hasattr(batch, place):
             return getattr(batch, place), (place,)
-        return batch[place], (str(place),)
+        part = batch[place]
     except (KeyError, IndexError, TypeError):
         paths = ["/".join(path) or "(one array)" for path in path_names(batch)]
         raise ValueError(
@@ -107,6 +108,10 @@ def _part(batch: Any, place: Any, role: str, split: str) -> tuple[Any, tuple[str
             f"every batch; found in {split} a {type(batch).__name__} with "
             f"{', '.join(paths[:8]) or 'nothing in it'}."
         ) from None
+    if isinstance(place, int) and isinstance(batch, Sequence):
+        place %= len(batch)
+        place = getattr(batch, "_fields", range(len(batch)))[place]
+    return part, (str(place),)
 
 
 def _add(

@@ -10,7 +10,7 @@ from jaxdebug.checks.data import groups
 from jaxdebug.checks.data.groups import Shared
 from jaxdebug.checks.data.row_store import RowStore, sorted_parts
 from jaxdebug.checks.data.scan import Scan
-from jaxdebug.checks.outcome import Outcome, judged, not_run, undecided
+from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import found
 
 APART = 2
@@ -91,7 +91,7 @@ def check_near_duplicates(scans: Sequence[Scan]) -> Outcome:
         return not_run(name, "give `eval` or `test`")
     pairs = near_pairs([one.store for one in scans])
     if pairs is None:
-        return undecided(name, "rows are near each other everywhere")
+        return not_run(name, "rows are near each other everywhere: nothing can be told")
     rows, group = near_groups(pairs)
     counts = groups.counted(group, rows[:, 0], len(scans))
     findings, said = [], []

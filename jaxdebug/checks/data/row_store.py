@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-PARTS = 16
+PARTS = 8
 """Rows are sorted in so many parts, one after the other, to need no second store."""
 
 
@@ -72,7 +72,7 @@ def sorted_parts(stores: Sequence[RowStore], rotation: int | None) -> Iterator[P
             number, counted from the highest, comes first.
 
     Cost:
-        One sixteenth of the rows is copied at a time, if their keys are spread evenly.
+        One eighth of the rows is copied at a time, if their keys are spread evenly.
     """
     total = sum(store.rows for store in stores)
     shift = np.uint64(64 - (PARTS.bit_length() - 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,8 @@ VALUES = 1 << 18
 """About as many numbers are looked at at once: what fits a processor's cache."""
 
 LEAST_ROWS, MOST_ROWS = 32, 1 << 16
+
+RAGGED = "its rows have several shapes"
 
 
 class Chunk(NamedTuple):
@@ -78,16 +80,25 @@ def chunks(
     ends: list[int] = []
     start = count = 0
     left_out: dict[str, str] = {}
+    ragged: set[str] = set()
     for part in parts:
         batch = fields_of(part, inputs, targets, name)
         rows = _rows(name, batch)
-        first = batch.fields if first is None else first
-        _require_same(name, first, batch.fields)
-        left_out.update(batch.left_out)
+        fields, arrays = _without(ragged, batch.fields, batch.arrays)
+        first = fields if first is None else first
+        # After the first chunk rows were looked at, and it is too late.
+        new = set() if start else _changed(first, fields)
+        if new:
+            held = [_without(new, first, one)[1] for one in held]
+            first = tuple(one for one in first if one.name not in new)
+            fields, arrays = _without(new, fields, arrays)
+            ragged |= new
+        _require_same(name, first, fields)
+        left_out.update(batch.left_out, **dict.fromkeys(ragged, RAGGED))
         if rows and most is not None and start + count + rows > most:
             rows = most - start - count
         if rows:
-            held.append(tuple(_copied(one[:rows], given) for one in batch.arrays))
+            held.append(tuple(_copied(one[:rows], given) for one in arrays))
             count += rows
             ends += [] if given else [count]
         if held and count >= _chunk_rows(first):
@@ -128,10 +139,9 @@ def _slice(leaf: Any, start: int, rows: int) -> Any:
         return leaf
     if isinstance(leaf, np.ndarray):
         return leaf[start : start + rows]
-    if next(iter(leaf.devices())).platform == "cpu" and leaf.is_fully_addressable:
-        return np.asarray(leaf)[start : start + rows]  # a view
+    # Explicit, so that it is allowed under any transfer guard.
     size = min(rows, len(leaf) - start)
-    return np.asarray(jax.lax.dynamic_slice_in_dim(leaf, start, size))
+    return jax.device_get(jax.lax.dynamic_slice_in_dim(leaf, start, size))
 
 
 def _is_jax(leaf: Any) -> bool:
@@ -179,15 +189,35 @@ def _rows(name: str, batch: Batch) -> int:
     return next(iter(lengths.values()))
 
 
+def _changed(first: tuple[Field, ...], fields: tuple[Field, ...]) -> set[str]:
+    """Names of fields whose rows have another shape than in the first batch."""
+    if len(first) != len(fields):
+        return set()
+    return {
+        one.name
+        for one, other in zip(first, fields, strict=True)
+        if one.shape != other.shape and one._replace(shape=other.shape) == other
+    }
+
+
+def _without(
+    ragged: set[str], fields: Sequence[Field], arrays: Sequence[Any]
+) -> tuple[tuple[Field, ...], tuple[Any, ...]]:
+    """The fields that are not ragged, and what belongs to them."""
+    pairs = zip(fields, arrays, strict=True)
+    kept = [pair for pair in pairs if pair[0].name not in ragged]
+    return tuple(pair[0] for pair in kept), tuple(pair[1] for pair in kept)
+
+
 def _require_same(
     name: str, first: tuple[Field, ...], fields: tuple[Field, ...]
 ) -> None:
-    if first != fields:
+    if first != fields or not fields:
         raise ValueError(
             f"check_data: expected every batch of {name} to have the fields of the "
-            f"first, {described(first)}; found {described(fields)}. Pad the rows of "
-            "a field to one shape, or leave the field out by inputs= and targets=, "
-            "as functions of a batch."
+            f"first, {described(first)}; found {described(fields) or 'none'}. Pad the "
+            "rows of a field to one shape, or leave it out by inputs= and targets=, as "
+            "functions of a batch."
         )
 
 
@@ -200,7 +230,8 @@ def described(fields: Iterable[Field]) -> str:
 
 
 def _copied(array: Any, given: bool) -> np.ndarray:
-    return np.asarray(array) if given else np.array(array)
+    host = jax.device_get(array)
+    return np.asarray(host) if given else np.array(host)
 
 
 def _joined(held: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:

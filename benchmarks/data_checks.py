@@ -1,0 +1,147 @@
+"""What `check_data` takes for a million rows, what it finds, how often it is wrong."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+import jaxdebug as jd
+from benchmarks.result import ROOT, Row
+from jaxdebug.checks.data.near_duplicates import near_pairs
+from jaxdebug.checks.data.scan import scan
+from tests.data.controls import CONTROLS
+from tests.data.planted import FAULTS, alarms, digits, found_in, table
+
+ROWS, WIDTH, BATCH = 1_000_000, 100, 10_000
+EVAL_ROWS, LEAKED = 100_000, 100
+SECONDS, ROW_BYTES, ROOM = 20.0, 16, 160 << 20
+"""Beside 16 bytes a row, a chunk, the samples and what sorting needs take this room."""
+
+SEEDS, RESPLITS = 20, 100
+RESPLIT = ("digits", "diabetes", "breast cancer", "wine", "a table", "three splits")
+NOISE = (0.001, 0.01, 0.03, 0.1)
+PLANTED = 200
+
+
+def stream(rows: int, seed: int, leaked: int = 0) -> Iterator[tuple[np.ndarray, ...]]:
+    """Batches of normal numbers, the first rows of which are those of seed 0."""
+    random = np.random.default_rng(seed)
+    for start in range(0, rows, BATCH):
+        x = random.standard_normal((BATCH, WIDTH), np.float32)
+        y = random.integers(0, 10, BATCH)
+        if leaked and not start:
+            x[:leaked] = next(stream(BATCH, 0))[0][:leaked]
+        yield x, y
+
+
+def large() -> dict[str, float | list[str]]:
+    """Check a million rows and say what it took; to be run in a process of its own."""
+    jd.check_data(lambda: stream(BATCH, 0), lambda: stream(BATCH, 1))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    for _ in stream(ROWS + EVAL_ROWS, 0):
+        pass
+    making = time.perf_counter() - start
+    start = time.perf_counter()
+    report = jd.check_data(
+        lambda: stream(ROWS, 0), lambda: stream(EVAL_ROWS, 1, LEAKED)
+    )
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": seconds,
+        "making": making,
+        "bytes": (after - before) * 1024,
+        "said": report["leakage"].said,
+        "found": [one.code for one in report.findings if one.severity != "info"],
+    }
+
+
+def recall(x: np.ndarray, noise: float, random: np.random.Generator) -> float:
+    """The share of noisy copies whose sketch is found near that of the row."""
+    copies = x[:PLANTED] + noise * x.std(0) * random.standard_normal(
+        (PLANTED, x.shape[1])
+    )
+    one, planes = scan(
+        "train", x, inputs=None, targets=None, most=None, planes=None, seed=0
+    )
+    other, _ = scan(
+        "eval", copies, inputs=None, targets=None, most=None, planes=planes, seed=0
+    )
+    pairs = near_pairs([one.store, other.store])
+    if pairs is None:
+        return float("nan")
+    across = pairs[(pairs[:, 0] == 0) & (pairs[:, 2] == 1)]
+    return float((across[:, 1] == across[:, 3]).sum() / PLANTED)
+
+
+def measure() -> list[Row]:
+    """Return what was measured beside what is asked."""
+    command = (
+        "import json; from benchmarks.data_checks import large; "
+        "print(json.dumps(large()))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, check=True
+    )
+    made = json.loads(run.stdout.splitlines()[-1])
+    rows = ROWS + EVAL_ROWS
+    seconds = made["seconds"] - made["making"]
+    bytes_held = made["bytes"] <= ROW_BYTES * rows + ROOM
+    results = [
+        Row(
+            f"{rows:,} rows of {WIDTH} columns",
+            seconds=seconds,
+            held=seconds <= SECONDS,
+            note=f"{SECONDS:g} s are asked; making the rows is not counted",
+        ),
+        Row(
+            "memory above that of a small check",
+            held=bytes_held,
+            note=f"{made['bytes'] / 2**20:.0f} MiB, {made['bytes'] / rows:.0f} a row",
+        ),
+        Row("0.1 % leaked", held=made["found"] == ["leaked-rows"], note=made["said"]),
+    ]
+    random = np.random.default_rng(0)
+    sets = {
+        "100 normal columns": random.standard_normal((100_000, 100)),
+        "12 correlated columns": table(random, 10_000)[0].astype(np.float64),
+        "digits": digits(random)[0].astype(np.float64),
+    }
+    for name, x in sets.items():
+        shares = [recall(x, noise, random) for noise in NOISE]
+        pairs = zip(NOISE, shares, strict=True)
+        note = ", ".join(f"{share:.1%} at noise {noise:g}" for noise, share in pairs)
+        results.append(Row(f"near duplicates found: {name}", note=note))
+    for name in RESPLIT:
+        wrong = sum(
+            bool(alarms(CONTROLS[name](np.random.default_rng(seed))))
+            for seed in range(RESPLITS)
+        )
+        results.append(
+            Row(
+                f"resplits of {name}",
+                held=wrong <= RESPLITS // 100,
+                note=f"{wrong} of {RESPLITS} with an alarm",
+            )
+        )
+    found = {
+        name: sum(found_in(fault, seed) for seed in range(SEEDS))
+        for name, fault in FAULTS.items()
+    }
+    for name, count in found.items():
+        results.append(
+            Row(name, held=count >= 0.95 * SEEDS, note=f"{count} of {SEEDS}")
+        )
+    for name, make in CONTROLS.items():
+        wrong = sum(
+            bool(alarms(make(np.random.default_rng(seed)))) for seed in range(SEEDS)
+        )
+        results.append(
+            Row(f"healthy: {name}", held=not wrong, note=f"{wrong} of {SEEDS}")
+        )
+    return results
