@@ -150,7 +150,7 @@ def check_data(
     scans: list[Scan] = []
     planes = None
     for key, split in splits.items():
-        one, planes = scan(
+        one, made = scan(
             key,
             split,
             inputs=inputs,
@@ -159,6 +159,7 @@ def check_data(
             planes=planes,
             seed=seed,
         )
+        planes = planes or made
         if scans:
             require_same_fields(scans[0], one)
         scans.append(one)

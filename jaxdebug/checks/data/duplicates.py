@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxdebug.checks.data import groups
 from jaxdebug.checks.data.chance import ALARMS
 from jaxdebug.checks.data.groups import Shared
-from jaxdebug.checks.data.row_store import sorted_parts
+from jaxdebug.checks.data.row_store import Part, sorted_parts
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.data.surprise import are_copies
 from jaxdebug.checks.outcome import Outcome, judged, not_run
@@ -30,7 +31,7 @@ class Repeats:
         shared: by pair of splits.
         repeated: of each split, rows equal to an earlier one of it.
         conflicts: groups of equal inputs with several targets.
-        conflicting: some rows of such groups: index of the split and number.
+        conflicting: pairs of such rows, each an index of a split and a number.
         sampled: of each pair, numbers of rows of its first split that are in both
             and in the sample.
         conflicts_sampled: the same of conflicting rows, of the first split.
@@ -39,7 +40,9 @@ class Repeats:
     shared: dict[tuple[int, int], Shared]
     repeated: list[int]
     conflicts: int = 0
-    conflicting: list[tuple[int, int]] = field(default_factory=list)
+    conflicting: list[tuple[tuple[int, int], tuple[int, int]]] = field(
+        default_factory=list
+    )
     sampled: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     conflicts_sampled: list[int] = field(default_factory=list)
 
@@ -54,42 +57,62 @@ def repeats_of(scans: Sequence[Scan]) -> Repeats:
     result = Repeats({pair: Shared() for pair in pairs}, [0] * len(scans))
     result.sampled = {pair: [] for pair in pairs}
     for part in sorted_parts([one.store for one in scans], None):
-        keys = part.keys
-        if len(keys) < 2:
+        equal = _equal(part)
+        if equal is None:
             continue
-        same = keys[1:] == keys[:-1]
-        repeated = np.r_[same, False] | np.r_[False, same]
-        if not repeated.any():
-            continue
-        starts = np.r_[True, ~same][repeated]
-        group = np.cumsum(starts) - 1
-        splits = part.splits[repeated].astype(np.int64)
-        rows = part.rows[repeated]
-        counts = groups.counted(group, splits, len(scans))
+        counts = groups.counted(equal.group, equal.splits, len(scans))
         for at in range(len(scans)):
             result.repeated[at] += int(np.maximum(counts[:, at] - 1, 0).sum())
         for pair in pairs:
             one, other = pair
-            sizes = scans[one].rows, scans[other].rows
-            share = sizes[0] / sum(sizes)
+            share = scans[one].rows / (scans[one].rows + scans[other].rows)
             shared = result.shared[pair]
             both = shared.add(counts[:, one], counts[:, other], share)
-            groups.add_examples(shared, pair, group, splits, rows, both)
-            mine = rows[both[group] & (splits == one)]
-            _keep(result.sampled[pair], mine, scans[one])
-        labels = part.sketches[repeated] & TARGETS
-        apart = np.zeros(len(counts), bool)
-        changes = (labels[1:] != labels[:-1]) & ~starts[1:]
-        apart[group[1:][changes]] = True
-        result.conflicts += int(apart.sum())
-        wrong = np.flatnonzero(apart[group])
-        room = groups.EXAMPLES - len(result.conflicting)
-        result.conflicting += [
-            (int(splits[at]), int(rows[at])) for at in wrong[: max(0, room)]
-        ]
-        first = wrong[splits[wrong] == 0]
-        _keep(result.conflicts_sampled, rows[first], scans[0])
+            groups.add_examples(shared, pair, *equal[:3], both)
+            mine = both[equal.group] & (equal.splits == one)
+            _keep(result.sampled[pair], equal.rows[mine], scans[one])
+        _add_conflicts(result, equal, scans[0])
     return result
+
+
+class Equal(NamedTuple):
+    """Rows that are equal to another one, equal ones next to each other.
+
+    Attributes:
+        group: number of each row's group, from 0 on.
+        splits: index of the split of each row.
+        rows: its number in the split.
+        targets: 16 bits of the hash of its targets.
+    """
+
+    group: np.ndarray
+    splits: np.ndarray
+    rows: np.ndarray
+    targets: np.ndarray
+
+
+def _equal(part: Part) -> Equal | None:
+    same = part.keys[1:] == part.keys[:-1]
+    if not same.any():
+        return None
+    repeated = np.r_[same, False] | np.r_[False, same]
+    group = np.cumsum(np.r_[True, ~same][repeated]) - 1
+    splits, rows = part.splits[repeated].astype(np.int64), part.rows[repeated]
+    return Equal(group, splits, rows, part.sketches[repeated] & TARGETS)
+
+
+def _add_conflicts(result: Repeats, equal: Equal, first: Scan) -> None:
+    """Count the groups whose targets differ, and name the earliest rows."""
+    group, splits, rows, targets = equal
+    at = np.flatnonzero((targets[1:] != targets[:-1]) & (group[1:] == group[:-1]))
+    apart = np.unique(group[at])
+    result.conflicts += len(apart)
+    earliest = at[np.lexsort((rows[at], splits[at]))[: groups.EXAMPLES]]
+    places = [(int(splits[i]), int(rows[i])) for i in (*earliest, *(earliest + 1))]
+    pairs = zip(places[: len(earliest)], places[len(earliest) :], strict=True)
+    result.conflicting = sorted([*result.conflicting, *pairs])[: groups.EXAMPLES]
+    wrong = np.isin(group, apart) & (splits == 0)
+    _keep(result.conflicts_sampled, rows[wrong], first)
 
 
 def _keep(kept: list[int], rows: np.ndarray, scan: Scan) -> None:
@@ -173,13 +196,15 @@ def check_conflicts(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
     if count:
         labels = scans[0].classes is not None
         copies = are_copies(scans[0], scans[0], repeats.conflicts_sampled)
-        rows = ", ".join(f"{scans[at].name}[{row}]" for at, row in repeats.conflicting)
+        rows = ", ".join(
+            " and ".join(f"{scans[at].name}[{row}]" for at, row in pair)
+            for pair in repeats.conflicting
+        )
         findings.append(
             found(
                 "conflicting-labels",
                 scans[0].fields[scans[0].target].name or "targets",
-                f"{count} groups of equal inputs have different targets, among "
-                f"them the rows {rows}",
+                f"{count} groups of equal inputs have different targets: {rows}",
                 severity=Severity.WARNING if labels and copies else Severity.INFO,
                 evidence={"groups": count, "copies": copies},
             )

@@ -92,11 +92,15 @@ def add_examples(
     rows: np.ndarray,
     both: np.ndarray,
 ) -> None:
-    """Name the first rows of some groups that are in both splits."""
-    for group in np.flatnonzero(both)[: EXAMPLES - len(shared.examples)]:
-        mine = groups == group
-        one, other = (rows[mine & (splits == split)] for split in pair)
-        shared.examples.append((int(one[0]), int(other[0])))
+    """Keep the first rows of the groups that are in both splits, the earliest ones."""
+    firsts = np.full((2, len(both)), np.iinfo(np.int64).max)
+    for first, split in zip(firsts, pair, strict=True):
+        mine = splits == split
+        np.minimum.at(first, groups[mine], rows[mine])
+    pairs = firsts[:, both].T
+    earliest = pairs[np.argsort(pairs[:, 0])[:EXAMPLES]].tolist()
+    every = [*shared.examples, *((one, other) for one, other in earliest)]
+    shared.examples = sorted(every)[:EXAMPLES]
 
 
 def listed(pair: Sequence[str], examples: Sequence[tuple[int, int]]) -> str:

@@ -102,7 +102,7 @@ def scan(
             result = Scan(name, not is_set(split), chunk.fields, fresh)
         blocks = [values_of(array) for array in chunk.arrays]
         first = [blocks[at] for at in result.of_role(INPUT)]
-        if planes is None:
+        if planes is None or not planes.fit(first):
             planes = Planes(first, seed)
         _add(result, chunk, blocks, planes.codes(first))
     if result is None or planes is None:

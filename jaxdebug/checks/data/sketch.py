@@ -43,6 +43,11 @@ class Planes:
             ]
         )
 
+    def fit(self, blocks: Sequence[np.ndarray]) -> bool:
+        """Whether rows have as many columns as those that the planes were made for."""
+        widths = [len(normals) for normals in self.normals]
+        return widths == [block.shape[1] for block in blocks]
+
     def codes(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """uint64[rows], of which the lowest 48 bits are used."""
         sides = self._projected(blocks) > self.offsets

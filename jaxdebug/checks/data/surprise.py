@@ -65,4 +65,4 @@ def are_copies(one: Scan, other: Scan, rows: Sequence[int]) -> bool:
     else:
         chosen = np.arange(min(TYPICAL, len(block)))
         bits = float(np.quantile(row_bits(block, chosen), 0.1))
-    return bits / 2 > np.log2(one.rows * other.rows) + MARGIN
+    return bits / 2 > float(np.log2(one.rows * other.rows)) + MARGIN
