@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxdebug as jd
 from benchmarks.result import ROOT, Row
-from jaxdebug.checks.data.near_duplicates import near_pairs
+from jaxdebug.checks.data.near_duplicates import near_rows
 from jaxdebug.checks.data.scan import scan
 from tests.data.controls import CONTROLS
 from tests.data.planted import FAULTS, alarms, digits, found_in, table
@@ -72,11 +72,12 @@ def recall(x: np.ndarray, noise: float, random: np.random.Generator) -> float:
     other, _ = scan(
         "eval", copies, inputs=None, targets=None, most=None, planes=planes, seed=0
     )
-    pairs = near_pairs([one.store, other.store])
-    if pairs is None:
+    near = near_rows([one.store, other.store])
+    if near is None:
         return float("nan")
-    across = pairs[(pairs[:, 0] == 0) & (pairs[:, 2] == 1)]
-    return float((across[:, 1] == across[:, 3]).sum() / PLANTED)
+    (first, second), (row, copy) = near.rows[near.pairs].transpose(2, 1, 0)
+    found = (first == 0) & (second == 1) & (row == copy)
+    return float(found.sum() / PLANTED)
 
 
 def measure() -> list[Row]:

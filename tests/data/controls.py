@@ -82,6 +82,23 @@ def augmented_train(random: Random) -> Options:
     }
 
 
+def augmented_images(random: Random) -> Options:
+    """The same, and nothing is declared: images are augmented as a rule."""
+    made = augmented_train(random)
+    return {name: made[name] for name in ("train", "eval")}
+
+
+def oversampled(random: Random) -> Options:
+    """Rare classes are drawn again in training, and that is declared."""
+    x, y = table(random, 3000)
+    y = (y == 0).astype(np.int32) * (random.random(3000) < 0.2)
+    made = split((x, y))
+    (rare,) = np.nonzero(made["train"][1])
+    more = np.r_[np.arange(2400), random.choice(rare, 2000)]
+    train = shuffled(random, *(one[more] for one in made["train"]))
+    return {**made, "train": train, "declare": ("resampled",)}
+
+
 def one_hot(random: Random) -> Options:
     """Rows of two categories: most are equal to others."""
     first, second = random.integers(0, 6, 900), random.integers(0, 4, 900)
@@ -193,6 +210,8 @@ CONTROLS: dict[str, Callable[[Random], Options]] = {
     "imbalanced, weighted (H16)": imbalanced,
     "a long tail of classes": long_tail,
     "augmented training (H8)": augmented_train,
+    "augmented images, undeclared (H8)": augmented_images,
+    "rare classes drawn again (H16)": oversampled,
     "one-hot columns": one_hot,
     "bags of words": words,
     "ordered in time, declared": in_time,

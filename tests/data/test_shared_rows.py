@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import jaxdebug as jd
 from jaxdebug.checks.data.groups import Shared
-from jaxdebug.checks.data.near_duplicates import near_groups, near_pairs
+from jaxdebug.checks.data.near_duplicates import Near, near_groups, near_rows
 from jaxdebug.checks.data.row_store import PARTS, RowStore, sorted_parts
 from jaxdebug.checks.data.scan import scan
 from tests.data.planted import table
@@ -111,21 +111,18 @@ def test_most_noisy_copies_are_near(noise: float, least: float) -> None:
     given = {"inputs": None, "targets": None, "most": None, "seed": 0}
     one, planes = scan("train", x, planes=None, **given)
     other, _ = scan("eval", near, planes=planes, **given)
-    pairs = near_pairs([one.store, other.store])
-    assert pairs is not None
-    right = (pairs[:, 0] == 0) & (pairs[:, 2] == 1) & (pairs[:, 1] == pairs[:, 3])
+    made = near_rows([one.store, other.store])
+    assert made is not None
+    (first, second), (row, copy) = made.rows[made.pairs].transpose(2, 1, 0)
+    right = (first == 0) & (second == 1) & (row == copy)
     assert right.sum() >= least * 200
     assert (~right).sum() <= 2
 
 
 def test_chains_of_near_rows_are_one_group() -> None:
-    pairs = np.array([[0, 5, 1, 2], [0, 7, 1, 2], [0, 7, 0, 9], [0, 1, 1, 1]])
-    rows, group = near_groups(pairs)
-    by_row = {
-        tuple(row): label for row, label in zip(rows.tolist(), group, strict=True)
-    }
-    assert by_row[0, 5] == by_row[1, 2] == by_row[0, 7] == by_row[0, 9]
-    assert by_row[0, 1] == by_row[1, 1] != by_row[0, 5]
+    rows = np.array([[0, 5], [1, 2], [0, 7], [0, 9], [0, 1], [1, 1]])
+    pairs = np.array([[0, 1], [1, 2], [2, 3], [4, 5]])
+    assert near_groups(Near(rows, pairs)).tolist() == [0, 0, 0, 0, 1, 1]
 
 
 def test_rows_near_everywhere_decide_nothing() -> None:

@@ -19,6 +19,7 @@ from jaxdebug.checks.data.duplicates import (
 from jaxdebug.checks.data.features import check_constant, check_duplicated
 from jaxdebug.checks.data.fields import Place
 from jaxdebug.checks.data.finite import check_finite
+from jaxdebug.checks.data.label_shift import check_label_shift
 from jaxdebug.checks.data.labels import check_balance, check_labels
 from jaxdebug.checks.data.layout import check_layout, require_same_fields
 from jaxdebug.checks.data.leaked_target import check_leaked_target
@@ -27,7 +28,7 @@ from jaxdebug.checks.data.order import check_order
 from jaxdebug.checks.data.padding import check_padding
 from jaxdebug.checks.data.perturbations import RANDOM, check_transform, first_rows
 from jaxdebug.checks.data.scan import Scan, scan
-from jaxdebug.checks.data.shift import check_label_shift, check_shift
+from jaxdebug.checks.data.shift import check_shift
 from jaxdebug.checks.data.splits import require_apart
 from jaxdebug.checks.outcome import Outcome
 from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
@@ -55,7 +56,7 @@ CHECKS = (
 )
 """In the order in which they run."""
 
-DECLARATIONS = ("time-ordered", "augmented", RANDOM)
+DECLARATIONS = ("time-ordered", "augmented", "resampled", RANDOM)
 """What a user can say of the data."""
 
 
@@ -99,6 +100,7 @@ def check_data(
             the first rows.
         declare: what is meant to be so: `"time-ordered"`, splits and rows follow each
             other in time; `"augmented"`, training inputs are changed at random;
+            `"resampled"`, classes are drawn more often or less in one split;
             `"random-transform"`, `transform` draws random numbers.
         rows: after so many rows a split is not read any further.
         only: names of the checks to run; all by default.
@@ -202,7 +204,7 @@ def _checks(
         "balance": lambda: check_balance(train),
         "leaked-target": lambda: check_leaked_target(train),
         "leakage": lambda: check_leakage(scans, repeats),
-        "near-duplicates": lambda: check_near_duplicates(scans),
+        "near-duplicates": lambda: check_near_duplicates(scans, repeats),
         "duplicates": lambda: check_duplicates(scans, repeats),
         "conflicting-labels": lambda: check_conflicts(scans, repeats),
         "shift": lambda: check_shift(scans, declare),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxdebug.checks.data import groups
+from jaxdebug.checks.data.duplicates import Repeats
 from jaxdebug.checks.data.groups import Shared
-from jaxdebug.checks.data.row_store import RowStore, sorted_parts
+from jaxdebug.checks.data.row_store import Part, RowStore, sorted_parts
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import found
@@ -30,50 +32,65 @@ MOST_PAIRS = 400_000
 """Beyond, rows are near each other everywhere, and nothing can be told."""
 
 
-def near_pairs(stores: Sequence[RowStore]) -> np.ndarray | None:
-    """Pairs of rows whose sketches are near and whose hashes differ.
+class Near(NamedTuple):
+    """Rows that are near others, equal rows of a split counted once.
+
+    Attributes:
+        rows: int64[rows, 2], split and number of each, the earliest of equal ones.
+        pairs: int64[pairs, 2], which two of them are near; no pair twice.
+    """
+
+    rows: np.ndarray
+    pairs: np.ndarray
+
+
+def near_rows(stores: Sequence[RowStore]) -> Near | None:
+    """Rows whose sketches are near and whose hashes differ.
 
     Args:
         stores: of each split.
 
     Returns:
-        int64[pairs, 4]: split and row of one, split and row of the other; no pair
-        twice. None if there are too many.
+        The rows and pairs; None if there are too many.
     """
-    pieces = [np.empty((0, 4), np.int64)]
+    pieces = [np.empty((0, 6), np.int64)]
     count = 0
     for rotation in ROTATIONS:
         for part in sorted_parts(stores, rotation):
-            for step in range(1, NEIGHBOURS + 1):
-                apart = part.keys[step:] ^ part.keys[:-step]
-                near = np.bitwise_count(apart) <= APART
-                near &= part.hashes[step:] != part.hashes[:-step]
-                at = np.flatnonzero(near)
-                ends = [(part.splits[i], part.rows[i]) for i in (at, at + step)]
-                pieces.append(np.stack([*ends[0], *ends[1]], 1).astype(np.int64))
-                count += len(at)
+            for piece in _near(part):
+                pieces.append(piece)
+                count += len(piece)
                 if count > MOST_PAIRS:
                     return None
-    pairs = np.concatenate(pieces)
-    swap = (pairs[:, 0] > pairs[:, 2]) | (
-        (pairs[:, 0] == pairs[:, 2]) & (pairs[:, 1] > pairs[:, 3])
+    # Split and hash say which row it is, and its number comes last.
+    ends = np.concatenate(pieces).reshape(-1, 3)
+    kept, places = np.unique(ends[:, :2], axis=0, return_inverse=True)
+    numbers = np.full(len(kept), np.iinfo(np.int64).max)
+    np.minimum.at(numbers, places, ends[:, 2])
+    pairs = np.unique(np.sort(places.reshape(-1, 2), axis=1), axis=0)
+    return Near(np.stack([kept[:, 0], numbers], 1), pairs)
+
+
+def _near(part: Part) -> Iterator[np.ndarray]:
+    """Split, hash and number of both rows of each near pair."""
+    rows = [part.splits.astype(np.int64), part.hashes.view(np.int64), part.rows]
+    # Copies, one behind the other, would hide what comes after them.
+    again = (part.hashes[1:] == part.hashes[:-1]) & (
+        part.splits[1:] == part.splits[:-1]
     )
-    pairs[swap] = pairs[swap][:, [2, 3, 0, 1]]
-    return np.unique(pairs, axis=0)
+    kept = np.flatnonzero(np.r_[True, ~again][: len(part.keys)])
+    keys, hashes = part.keys[kept], part.hashes[kept]
+    for step in range(1, NEIGHBOURS + 1):
+        near = np.bitwise_count(keys[step:] ^ keys[:-step]) <= APART
+        at = np.flatnonzero(near & (hashes[step:] != hashes[:-step]))
+        ends = kept[at], kept[at + step]
+        yield np.stack([each[end] for end in ends for each in rows], 1)
 
 
-def near_groups(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of some pairs, those that a chain of pairs joins in one group.
-
-    Args:
-        pairs: as of `near_pairs`.
-
-    Returns:
-        int64[rows, 2], split and number of each row, and the group of each.
-    """
-    rows, ends = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-    one, other = ends.reshape(-1, 2).T
-    labels = np.arange(len(rows))
+def near_groups(near: Near) -> np.ndarray:
+    """The number of each row's group: chains of near pairs are one group."""
+    one, other = near.pairs.T
+    labels = np.arange(len(near.rows))
     while True:
         least = np.minimum(labels[one], labels[other])
         before = labels.copy()
@@ -81,29 +98,36 @@ def near_groups(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.minimum.at(labels, other, least)
         labels = labels[labels]
         if (labels == before).all():
-            return rows, np.unique(labels, return_inverse=True)[1]
+            return np.unique(labels, return_inverse=True)[1]
 
 
-def check_near_duplicates(scans: Sequence[Scan]) -> Outcome:
-    """Say whether rows of one split are nearly rows of another, more than at random."""
+def check_near_duplicates(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
+    """Say whether rows of one split are nearly rows of another, more than at random.
+
+    Args:
+        scans: of each split.
+        repeats: of their rows; equal ones of a split count once.
+    """
     name = "near-duplicates"
     if len(scans) < 2:
         return not_run(name, "give `eval` or `test`")
-    pairs = near_pairs([one.store for one in scans])
-    if pairs is None:
+    near = near_rows([one.store for one in scans])
+    if near is None:
         return not_run(name, "rows are near each other everywhere: nothing can be told")
-    rows, group = near_groups(pairs)
-    counts = groups.counted(group, rows[:, 0], len(scans))
+    group, (splits, rows) = near_groups(near), near.rows.T
+    counts = groups.counted(group, splits, len(scans))
+    distinct = [
+        scan.rows - repeated
+        for scan, repeated in zip(scans, repeats.repeated, strict=True)
+    ]
     findings, said = [], []
     for one, other in groups.pairs_of(len(scans)):
-        sizes = scans[one].rows, scans[other].rows
         names = scans[one].name, scans[other].name
         shared = Shared()
         if len(counts):
-            share = sizes[0] / sum(sizes)
+            share = distinct[one] / (distinct[one] + distinct[other])
             both = shared.add(counts[:, one], counts[:, other], share)
-            ends = group, rows[:, 0], rows[:, 1]
-            groups.add_examples(shared, (one, other), *ends, both)
+            groups.add_examples(shared, (one, other), group, splits, rows, both)
         said.append(
             f"{shared.both} groups in {names[0]} and {names[1]}, "
             f"{shared.expected:.3g} expected at random"
@@ -113,8 +137,8 @@ def check_near_duplicates(scans: Sequence[Scan]) -> Outcome:
                 found(
                     "near-duplicates",
                     names[1],
-                    f"{shared.rows} of {sizes[1]} rows of {names[1]} are nearly rows "
-                    f"of {names[0]}: {groups.listed(names, shared.examples)}; in "
+                    f"{shared.rows} of {scans[other].rows} rows of {names[1]} are nearly "
+                    f"rows of {names[0]}: {groups.listed(names, shared.examples)}; in "
                     f"{shared.both} groups, {shared.expected:.3g} expected at random",
                     evidence={
                         "rows": shared.rows,

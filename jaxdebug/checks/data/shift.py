@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.checks.data import groups
-from jaxdebug.checks.data.chance import ALARMS, distances, least_distance, tail_bound
-from jaxdebug.checks.data.classes import Classes
+from jaxdebug.checks.data.chance import distances, least_distance
+from jaxdebug.checks.data.columns import Columns
 from jaxdebug.checks.data.fields import INPUT, TARGET, Field
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.outcome import Outcome, judged, not_run
@@ -19,11 +19,13 @@ LEAST = 0.05
 """A smaller distance is not worth a word, however certain: a shift of a normal
 distribution by an eighth of its standard deviation makes it."""
 
+FAR, WIDER = 0.5, 1.5
+"""Rows with several axes, such as images, are as a rule changed at random for
+training: noise, crops and colours move the mean of a channel by less than this part
+of its spread, and change the spread by a smaller factor."""
+
 RESCALED = 3.0
 """Splits whose values spread so many times as far are prepared in different ways."""
-
-LABELS_APART = 0.05
-"""A class's share of the rows that differs by less is not worth a word."""
 
 MOST_COLUMNS, MOST_CHANNELS = 512, 512
 
@@ -57,8 +59,7 @@ def summaries(
     """
     if len(field.shape) < 2:
         return block, [field.column(at, split) for at in range(block.shape[1])]
-    channels = field.shape[-1] * (2 if field.dtype.kind == "c" else 1)
-    channels = channels if channels <= MOST_CHANNELS else 1
+    channels = _channels(field)
     rows = block.reshape(len(block), -1, channels)
     axes = ", ".join([":"] * len(field.shape))
     places = [f"{axes}, {at}" if channels > 1 else "..." for at in range(channels)]
@@ -70,6 +71,12 @@ def summaries(
         for at in places
     ]
     return joined, names
+
+
+def _channels(field: Field) -> int:
+    """The last axis; too many are taken together."""
+    channels = field.shape[-1] * (2 if field.dtype.kind == "c" else 1)
+    return channels if channels <= MOST_CHANNELS else 1
 
 
 def compare(one: Scan, other: Scan, at: int, tests: int) -> Compared:
@@ -121,14 +128,30 @@ def _ratio(one: Scan, other: Scan, at: int) -> float:
     return float(np.median(spreads[1][both] / spreads[0][both])) if both.any() else 1.0
 
 
+def _moved(one: Columns, other: Columns, field: Field) -> bool:
+    """Whether the values of a channel lie elsewhere, or spread much further."""
+    means, spreads = [], []
+    for columns in (one, other):
+        mean = columns.mean.reshape(-1, _channels(field))
+        variance = columns.variance.reshape(mean.shape)
+        means.append(mean.mean(0))
+        spreads.append(np.sqrt(variance.mean(0) + mean.var(0)))
+    with np.errstate(all="ignore"):
+        far = np.abs(means[1] - means[0]) / np.sqrt(
+            (spreads[0] ** 2 + spreads[1] ** 2) / 2
+        )
+        ratio = np.abs(np.log(spreads[1] / spreads[0]))
+    return bool((far >= FAR).any() or (ratio >= np.log(WIDER)).any())
+
+
 def check_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
     """Say whether columns of inputs or targets are distributed otherwise.
 
     Args:
         scans: of each split.
         declare: what the user says of the data: shifts of data that are
-            `"time-ordered"` are only mentioned, and of data that are `"augmented"`
-            where they are not a matter of scale.
+            `"time-ordered"` are only mentioned, and of data that are `"augmented"` or
+            `"resampled"` where they are not a matter of scale.
     """
     if len(scans) < 2:
         return not_run("shift", "give `eval` or `test`")
@@ -190,70 +213,14 @@ def _found(
             evidence=evidence,
         )
         return
-    mild = declared or "augmented" in declare
+    changed = "augmented" in declare or "resampled" in declare
+    if len(field.shape) > 1:
+        changed = changed or not _moved(one.columns[at], other.columns[at], field)
     yield found(
         "shifted-split",
         field.of(other.name),
         f"{listed}: not distributed as in {one.name}; the distributions are up to "
         f"{compared.worst:.2f} apart (at most {compared.limit:.2f} by chance)",
-        severity=Severity.INFO if mild else None,
+        severity=Severity.INFO if declared or changed else None,
         evidence=evidence,
     )
-
-
-def check_label_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
-    """Say whether classes have other shares of the rows in another split."""
-    name = "label-shift"
-    if len(scans) < 2:
-        return not_run(name, "give `eval` or `test`")
-    if any(scan.classes is None for scan in scans):
-        why = "the targets are no class labels"
-        return not_run(name, why if scans[0].target is not None else "give `targets`")
-    findings, said = [], []
-    for pair in groups.pairs_of(len(scans)):
-        one, other = (scans[at] for at in pair)
-        if one.classes is None or other.classes is None:
-            continue
-        values = np.union1d(one.classes.values, other.classes.values)
-        mine, theirs = (
-            _counts(known, values) for known in (one.classes, other.classes)
-        )
-        apart = np.abs(mine / mine.sum() - theirs / theirs.sum())
-        wrong = [
-            at
-            for at in np.flatnonzero(apart >= LABELS_APART)
-            if _chance(mine[at], theirs[at], mine.sum(), theirs.sum())
-            <= ALARMS / (2 * len(values))
-        ]
-        if wrong:
-            most = max(wrong, key=lambda at: apart[at])
-            where = other.fields[other.target or 0]
-            findings.append(
-                found(
-                    "shifted-labels",
-                    where.of(other.name),
-                    f"class {values[most]} is {theirs[most] / theirs.sum():.1%} of "
-                    f"{other.name} and {mine[most] / mine.sum():.1%} of {one.name}; "
-                    f"{len(wrong)} classes of {len(values)} differ",
-                    severity=Severity.INFO if "time-ordered" in declare else None,
-                    evidence={"class": int(values[most]), "apart": float(apart[most])},
-                )
-            )
-        said.append(
-            f"shares of a class in {one.name} and {other.name} at most "
-            f"{apart.max():.3f} apart, {len(wrong)} of them beyond {LABELS_APART} and "
-            "chance"
-        )
-    return judged(name, "; ".join(said), findings)
-
-
-def _counts(classes: Classes, values: np.ndarray) -> np.ndarray:
-    counts = np.zeros(len(values), np.int64)
-    counts[np.searchsorted(values, classes.values)] = classes.counts
-    return counts
-
-
-def _chance(mine: int, theirs: int, rows: int, others: int) -> float:
-    """A bound on the chance that a class is dealt out so unevenly."""
-    total, share = mine + theirs, rows / (rows + others)
-    return min(tail_bound(mine, total, share), tail_bound(theirs, total, 1 - share))

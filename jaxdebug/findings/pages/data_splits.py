@@ -58,7 +58,10 @@ PAGES = (
         "Smirnov), in random samples of up to 16,384 rows; of rows with several axes, "
         "of the mean and the spread of each channel in a row. It must be 0.05 at least "
         "and larger than chance makes any of the columns in one of 1000 data sets. "
-        "Only mentioned (info) where the data are declared time-ordered or augmented.",
+        "Rows with several axes are as a rule changed at random for training: they are "
+        "only mentioned (info) unless the mean of a channel moves by half its spread, "
+        "or the spread changes by half; so is what is declared time-ordered or "
+        "augmented.",
         f"{RESPLITS}. Splits by time, place or person do differ: that is what it says.",
         (
             "Compare the preparation of both splits: the same mean and scale, computed "
@@ -90,9 +93,13 @@ PAGES = (
         "Accuracy on such a split says little of the training split's classes.",
         "The shares of each class differ by 0.05 at least, and by more than chance "
         "makes any of them in one of 1000 random splits. Only mentioned (info) where "
-        "the data are declared time-ordered.",
+        "the data are declared time-ordered or resampled.",
         f"{RESPLITS}. A split that is balanced on purpose differs, and is told of.",
-        ("Shuffle before splitting, or split each class in the same proportion.",),
+        (
+            "Shuffle before splitting, or split each class in the same proportion.",
+            "If classes are drawn evenly on purpose, declare it: "
+            "declare=('resampled',).",
+        ),
         "Rare classes: they differ by less.",
     ),
     Page(
