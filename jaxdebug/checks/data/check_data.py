@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from jaxdebug.checks.arguments import require_seed
@@ -188,7 +189,7 @@ def _checks(
 ) -> Mapping[str, Callable[[], Outcome]]:
     """Every check by name, to be called."""
     train = scans[0]
-    repeats = repeats_of(scans)
+    repeats = cache(lambda: repeats_of(scans))  # some checks share it, others need none
     padded = [
         (one.name, one.fields[at], ends)
         for one in scans
@@ -203,15 +204,15 @@ def _checks(
         "labels": lambda: check_labels(scans, num_classes),
         "balance": lambda: check_balance(train),
         "leaked-target": lambda: check_leaked_target(train),
-        "leakage": lambda: check_leakage(scans, repeats),
-        "near-duplicates": lambda: check_near_duplicates(scans, repeats),
-        "duplicates": lambda: check_duplicates(scans, repeats),
-        "conflicting-labels": lambda: check_conflicts(scans, repeats),
+        "leakage": lambda: check_leakage(scans, repeats()),
+        "near-duplicates": lambda: check_near_duplicates(scans, repeats()),
+        "duplicates": lambda: check_duplicates(scans, repeats()),
+        "conflicting-labels": lambda: check_conflicts(scans, repeats()),
         "shift": lambda: check_shift(scans, declare),
         "label-shift": lambda: check_label_shift(scans, declare),
         "order": lambda: check_order(train, declare),
         "padding": lambda: check_padding(padded),
-        "identical-batches": lambda: check_batches(scans, repeats),
+        "identical-batches": lambda: check_batches(scans, repeats()),
         "transform": lambda: check_transform(transform, batch, declare),
     }
 

@@ -133,7 +133,7 @@ def check_leakage(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
             continue
         copies = are_copies(one, other, repeats.sampled[pair])
         excess = shared.chance <= ALARMS
-        alike = f"{shared.expected:.3g} groups of equal rows expected at random"
+        expected = f"{shared.expected:.3g} expected at random"
         if excess or (copies and shared.both == shared.groups):
             severity = Severity.ERROR
         else:
@@ -143,7 +143,7 @@ def check_leakage(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
             f"in {names[0]} too: {groups.listed(names, shared.examples)}"
         )
         if severity is not Severity.ERROR:
-            message += f"; {shared.both} groups are in both, {alike}"
+            message += f"; {shared.both} groups of equal rows are in both, {expected}"
         findings.append(
             found(
                 "leaked-rows",

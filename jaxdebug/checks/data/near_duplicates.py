@@ -137,8 +137,8 @@ def check_near_duplicates(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
                 found(
                     "near-duplicates",
                     names[1],
-                    f"{shared.rows} of {scans[other].rows} rows of {names[1]} are nearly "
-                    f"rows of {names[0]}: {groups.listed(names, shared.examples)}; in "
+                    f"{shared.rows} of {scans[other].rows} rows are nearly rows of "
+                    f"{names[0]}: {groups.listed(names, shared.examples)}; in "
                     f"{shared.both} groups, {shared.expected:.3g} expected at random",
                     evidence={
                         "rows": shared.rows,

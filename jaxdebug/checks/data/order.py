@@ -20,9 +20,9 @@ def likeness(scan: Scan) -> tuple[float, float] | None:
     """How much more alike neighbours are than any two rows, and by chance.
 
     Returns:
-        Cohen's kappa of a label with the one before, or the correlation of a number
-        with the one before; and the standard deviation that chance gives it. None if
-        the target is neither, or all of one value.
+        Cohen's kappa of a label with the one before, or the correlation of the rank of
+        a number with that before; and the standard deviation that chance gives it. None
+        if the target is neither, or all of one value.
     """
     classes, pairs = scan.classes, scan.rows - 1
     if pairs < 1:

@@ -22,6 +22,9 @@ from jaxdebug.checks.data.sample import Sample
 from jaxdebug.checks.data.sketch import Planes
 from jaxdebug.checks.data.splits import Chunk, chunks, is_set
 
+LEVELS = 1000
+"""So many of the first targets are kept to count the ranks by."""
+
 
 @dataclass(eq=False)
 class Scan:
@@ -36,7 +39,8 @@ class Scan:
         sample: rows of each field.
         store: a hash and a sketch of every row.
         classes: of the targets; None if they are no class labels.
-        series: of a single number that is the target; None otherwise.
+        series: of the ranks of a single number that is the target; None otherwise.
+        levels: some of the first targets, sorted: what the ranks are counted by.
         padding: runs at the ends of the rows, by index of field.
         batches: a hash of each batch, whatever the order of its rows.
         batch_rows: rows of the largest batch.
@@ -53,6 +57,7 @@ class Scan:
     store: RowStore = field(default_factory=RowStore)
     classes: classes.Classes | None = None
     series: series.Series | None = None
+    levels: np.ndarray = field(default_factory=lambda: np.empty(0))
     padding: dict[int, padding.Ends] = field(default_factory=dict)
     batches: list[np.ndarray] = field(default_factory=list)
     batch_rows: int = 0
@@ -150,9 +155,10 @@ def _add_targets(result: Scan, chunk: Chunk, blocks: list[np.ndarray]) -> None:
     first = chunk.start == 0
     result.classes = known if first else classes.merged(result.classes, known)
     if result.fields[at].width == 1:
-        numbers = np.nan_to_num(blocks[at][:, 0])
-        origin = float(numbers[0]) if result.series is None else result.series.origin
-        own = series.series_of(numbers, origin)
+        numbers = blocks[at][:, 0]
+        if first:
+            result.levels = np.sort(numbers)[:: max(1, len(numbers) // LEVELS)]
+        own = series.series_of(series.ranks(numbers, result.levels))
         before = result.series
         result.series = own if before is None else series.merged(before, own)
 

@@ -8,10 +8,9 @@ import numpy as np
 
 
 class Series(NamedTuple):
-    """Sums over the numbers of rows that follow each other, shifted by `origin`.
+    """Sums over the numbers of rows that follow each other.
 
     Attributes:
-        origin: near all of them, so that sums of products lose no digits.
         count: of numbers.
         total: their sum.
         squares: sum of their squares.
@@ -20,7 +19,6 @@ class Series(NamedTuple):
         last: of the numbers.
     """
 
-    origin: float
     count: int
     total: float
     squares: float
@@ -38,16 +36,30 @@ class Series(NamedTuple):
         return float((self.products / (self.count - 1) - mean**2) / variance)
 
 
-def series_of(numbers: np.ndarray, origin: float) -> Series:
-    """Of some rows.
+def ranks(numbers: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The share of some levels that each number reaches, less a half.
+
+    A few numbers far from all others would decide a correlation of the numbers
+    themselves.
 
     Args:
         numbers: float64[rows].
-        origin: the same for all rows of a split.
+        levels: sorted.
+
+    Example:
+        >>> ranks(np.array([-9.0, 1.0, 1e9]), np.array([0.0, 1.0])).tolist()
+        [-0.5, 0.5, 0.5]
     """
-    apart = numbers - origin
+    return np.searchsorted(levels, numbers, "right") / len(levels) - 0.5
+
+
+def series_of(apart: np.ndarray) -> Series:
+    """Of some rows.
+
+    Args:
+        apart: float64[rows], numbers not far from zero.
+    """
     return Series(
-        origin,
         len(apart),
         float(apart.sum()),
         float(apart @ apart),
@@ -60,7 +72,6 @@ def series_of(numbers: np.ndarray, origin: float) -> Series:
 def merged(one: Series, other: Series) -> Series:
     """Of the rows of both, `one`'s before the `other`'s."""
     return Series(
-        one.origin,
         one.count + other.count,
         one.total + other.total,
         one.squares + other.squares,

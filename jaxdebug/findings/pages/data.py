@@ -94,10 +94,10 @@ PAGES = (
         Severity.WARNING,
         "Batches hold one class, or one range of the target: each undoes what the one "
         "before taught.",
-        "Cohen's kappa of a label with the one before, or the correlation of a number "
-        "with it: at least 0.2 and six standard deviations of chance. A warning of "
-        "batches as training gets them; one set of rows, which is shuffled later, and "
-        "data declared time-ordered, are only mentioned (info).",
+        "Cohen's kappa of a label with the one before, or the correlation of the rank "
+        "of a number with that before: at least 0.2 and six standard deviations of "
+        "chance. A warning of batches as training gets them; one set of rows, which is "
+        "shuffled later, and data declared time-ordered, are only mentioned (info).",
         "Once in a billion shuffled sets. Batches cut from a series are told of unless "
         "it is declared.",
         (
