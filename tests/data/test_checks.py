@@ -182,6 +182,17 @@ def test_one_nearly_constant_column_fits_by_chance() -> None:
     assert not of(jd.check_data((x, y)), "leaked-target")
 
 
+def test_one_row_far_from_all_others_is_no_leak() -> None:
+    x, _ = table(drawn(), 200)
+    y = np.r_[np.arange(196) % 4, 4, 5, 6, 7]
+    x[196, 3], x[100, 5] = 1e6, 1e6
+    assert not of(jd.check_data((x, y)), "leaked-target")
+    assert not of(
+        jd.check_data((x, np.where(np.arange(200) == 100, 1e6, x[:, 0]))),
+        "leaked-target",
+    )
+
+
 def test_a_column_that_is_part_of_the_answer_is_no_leak() -> None:
     x, _ = table(drawn(), 500)
     y = (x[:, 0] > 0).astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ ALONE = 100.0
 the target, as in windows of a series, that is the task."""
 
 LEAST_ROWS, MOST_TARGETS = 30, 16
+
+LEAST_OF_CLASS = 3
+"""Fewer rows than this tell nothing of a class, nor of the variance they make."""
 CHANCE = 1e-6
 """How often a column of so few other values may fit by chance."""
 
@@ -34,12 +38,13 @@ def unexplained(columns: np.ndarray, target: np.ndarray, classes: bool) -> np.nd
         classes: whether it is labels, whose means explain; otherwise a line does.
 
     Returns:
-        float64[width], NaN of constant columns.
+        float64[width], NaN of constant columns, 1 where a row or two decide.
     """
     apart = columns - columns.mean(0)
     total = np.einsum("ij,ij->j", apart, apart)
     # A constant column keeps the rounding of its mean.
     varying = columns.min(0) < columns.max(0)
+    outlying = _outlying(apart, total)
     with np.errstate(all="ignore"):
         if classes:
             _, places, counts = np.unique(
@@ -48,6 +53,7 @@ def unexplained(columns: np.ndarray, target: np.ndarray, classes: bool) -> np.nd
             order = np.argsort(places, kind="stable")
             starts = np.r_[0, np.cumsum(counts)[:-1]]
             means = np.add.reduceat(apart[order], starts) / counts[:, None]
+            means[counts < LEAST_OF_CLASS] = 0  # a row or two explain themselves
             within = apart - means[places]
             left = np.einsum("ij,ij->j", within, within) / total
         else:
@@ -55,7 +61,13 @@ def unexplained(columns: np.ndarray, target: np.ndarray, classes: bool) -> np.nd
             slope = (line @ apart) / (line @ line)
             rest = apart - np.outer(line, slope)
             left = np.einsum("ij,ij->j", rest, rest) / total
-    return np.where(varying, left, np.nan)
+            outlying |= _outlying(line, line @ line)
+    return np.where(varying, np.where(outlying, 1.0, left), np.nan)
+
+
+def _outlying(apart: np.ndarray, total: Any) -> np.ndarray:
+    """Whether a single row makes so much of the variance that it explains itself."""
+    return (apart**2).max(0) > total / LEAST_OF_CLASS
 
 
 def check_leaked_target(scan: Scan) -> Outcome:

@@ -15,7 +15,8 @@ PAGES = (
         "In a sample of the training split, classes (or a line, for numbers) leave at "
         "most 0.001 of the column's variance unexplained, and the middle column leaves "
         "100 times as much; at most half of the columns do so. A column with so few "
-        "other values that it may fit by chance is passed over.",
+        "other values that it may fit by chance, or whose variance one row makes, is "
+        "passed over.",
         "Never where the target is not among the inputs. It does come where the task "
         "is to copy one column; not where most columns tell the target, as in windows "
         "of a series, or inputs that are to be reproduced.",
