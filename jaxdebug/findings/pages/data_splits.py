@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxdebug.findings.page import Page
 from jaxdebug.findings.severity import Severity
 
-RESPLITS = "In 100 random splits each of eight sets, four of them real, not once"
+RESPLITS = "In 100 random splits each of six sets, four of them real, not once"
 """Of benchmarks/data_checks.py."""
 
 PAGES = (
