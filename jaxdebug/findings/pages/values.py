@@ -14,8 +14,8 @@ PAGES = (
         "whatever the model does.",
         "Every element of every inexact field of the batch is looked at. NaN is an "
         "error. Infinities are only mentioned (info), because masks use them. "
-        "`check_data` looks at every row of every split, and takes infinities for a mask "
-        "only where all finite values of the column are one.",
+        "`check_data` looks at every row of every split, and takes infinities for a "
+        "mask only where all finite values of the column are one.",
         "Never on finite data; info on every batch with an infinite mask.",
         (
             "Find the record behind this index and what wrote it.",
