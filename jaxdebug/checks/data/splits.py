@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.data.fields import Batch, Field, Place, fields_of, unfit
-from jaxdebug.checks.workload import required_arguments
+from jaxdebug.checks.workload_fields import required_arguments
 
 VALUES = 1 << 18
 """About as many numbers are looked at at once: what fits a processor's cache."""
