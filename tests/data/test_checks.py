@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.data.chance import distances, least_distance, tail_bound
+from jaxdebug.checks.data.chance import (
+    distances,
+    least_distance,
+    least_lead,
+    tail_bound,
+)
 from jaxdebug.checks.data.check_data import CHECKS
 from jaxdebug.findings import Finding
 from tests.checks.json_schema import problems
@@ -151,8 +156,11 @@ def test_the_bounds_hold_against_chance() -> None:
         assert (hits >= many).mean() <= tail_bound(many, 40, 0.3)
     one, other = random.random((150, 4000)), random.random((80, 4000))
     limit = least_distance(150, 80, 1)
-    assert (distances(one, other) >= limit).mean() <= 1e-3
-    assert (distances(one, other + 0.5) >= limit).mean() > 0.9
+    lead = least_lead(150, 80, 1)
+    for shift, chance in ((0.0, True), (0.5, False)):
+        apart, ahead = distances(one, other + shift)
+        for share in ((apart >= limit).mean(), (np.abs(ahead) >= lead).mean()):
+            assert share <= 1e-3 if chance else share > 0.9
 
 
 def test_empty_classes_count_if_others_are_common() -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxdebug.checks.data import groups
-from jaxdebug.checks.data.chance import distances, least_distance
+from jaxdebug.checks.data.chance import distances, least_distance, least_lead
 from jaxdebug.checks.data.columns import Columns
 from jaxdebug.checks.data.fields import INPUT, TARGET, Field
 from jaxdebug.checks.data.scan import Scan
@@ -18,6 +18,10 @@ from jaxdebug.findings import Finding, Severity, found
 LEAST = 0.05
 """A smaller distance is not worth a word, however certain: a shift of a normal
 distribution by an eighth of its standard deviation makes it."""
+
+LEAST_LEAD = 0.035
+"""The same shift lets one of two rows be the larger so much more often than half the
+time."""
 
 FAR, WIDER = 0.5, 1.5
 """Rows with several axes, such as images, are as a rule changed at random for
@@ -33,10 +37,16 @@ MOST_COLUMNS, MOST_CHANNELS = 512, 512
 class Compared(NamedTuple):
     """How far the columns of a field are apart in two splits."""
 
-    worst: float
+    score: float
+    """Of the worst column; at 1 it is too far apart."""
+    apart: float
+    """Its distance."""
+    lead: float
+    """And its lead."""
     columns: tuple[str, ...]
     """Those that are too far apart, the worst first."""
-    limit: float
+    limits: tuple[float, float]
+    """Of the distance and of the lead."""
     ratio: float
     """Of the spreads of the values, the median over columns."""
 
@@ -92,12 +102,15 @@ def compare(one: Scan, other: Scan, at: int, tests: int) -> Compared:
     mine, _ = summaries(field, one.sample.arrays[at], one.name)
     theirs, names = summaries(field, other.sample.arrays[at], other.name)
     picked = _picked(mine, theirs)
-    apart = distances(mine[:, picked], theirs[:, picked])
-    limit = max(LEAST, least_distance(len(mine), len(theirs), tests))
-    order = np.argsort(-apart, kind="stable")
-    over = [names[picked[at]] for at in order if apart[at] >= limit]
-    worst = float(apart.max(initial=0.0))
-    return Compared(worst, tuple(over), limit, _ratio(one, other, at))
+    apart, lead = distances(mine[:, picked], theirs[:, picked])
+    sizes = len(mine), len(theirs), 2 * tests
+    limits = max(LEAST, least_distance(*sizes)), max(LEAST_LEAD, least_lead(*sizes))
+    scores = np.maximum(apart / limits[0], np.abs(lead) / limits[1])
+    order = np.argsort(-scores, kind="stable")
+    over = tuple(names[picked[at]] for at in order if scores[at] >= 1)
+    worst = order[0]
+    measured = float(scores[worst]), float(apart[worst]), float(lead[worst])
+    return Compared(*measured, over, limits, _ratio(one, other, at))
 
 
 def _picked(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -163,14 +176,13 @@ def check_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
         fields = [at for at in fields if _comparable(first, second, at)]
         tests = sum(_tests(first.fields[at]) for at in fields)
         worst = 0.0
-        limit = LEAST
         for at in fields:
             compared = compare(first, second, at, tests)
-            worst, limit = max(worst, compared.worst), compared.limit
+            worst = max(worst, compared.score)
             findings += _found(first, second, at, compared, declare)
         said.append(
-            f"{first.name} and {second.name} at most {worst:.3f} apart, "
-            f"judged by {limit:.3f}"
+            f"{first.name} and {second.name} at most {worst:.2f} of the least that "
+            "counts apart"
         )
     return judged("shift", "; ".join(said), findings)
 
@@ -195,8 +207,9 @@ def _found(
     more = len(compared.columns) - 4
     listed = names + (f" and {more} more" if more > 0 else "")
     evidence = {
-        "distance": compared.worst,
-        "limit": compared.limit,
+        "distance": compared.apart,
+        "lead": compared.lead,
+        "limits": compared.limits,
         "columns": len(compared.columns),
         "ratio": compared.ratio,
     }
@@ -207,8 +220,7 @@ def _found(
             "rescaled-split",
             field.of(other.name),
             f"its values spread {ratio:.3g} times as far as those of "
-            f"{field.of(one.name)}; distributions are {compared.worst:.2f} apart "
-            f"(at most {compared.limit:.2f} by chance)",
+            f"{field.of(one.name)}; the distributions are {compared.apart:.2f} apart",
             severity=Severity.INFO if declared else None,
             evidence=evidence,
         )
@@ -219,8 +231,10 @@ def _found(
     yield found(
         "shifted-split",
         field.of(other.name),
-        f"{listed}: not distributed as in {one.name}; the distributions are up to "
-        f"{compared.worst:.2f} apart (at most {compared.limit:.2f} by chance)",
+        f"{listed}: not distributed as in {one.name}; of the first the distributions "
+        f"are {compared.apart:.3f} apart (by chance or without matter up to "
+        f"{compared.limits[0]:.3f}), and of two rows that of {other.name} is the "
+        f"larger in {0.5 + compared.lead:.1%} (up to {0.5 + compared.limits[1]:.1%})",
         severity=Severity.INFO if declared or changed else None,
         evidence=evidence,
     )
