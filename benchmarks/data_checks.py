@@ -16,13 +16,14 @@ from jaxdebug.checks.data.near_duplicates import near_rows
 from jaxdebug.checks.data.scan import scan
 from tests.data.controls import CONTROLS
 from tests.data.planted import FAULTS, alarms, digits, found_in, table
+from tests.data.random_sets import random_set
 
 ROWS, WIDTH, BATCH = 1_000_000, 100, 10_000
 EVAL_ROWS, LEAKED = 100_000, 100
 SECONDS, ROW_BYTES, ROOM = 20.0, 16, 128 << 20
 """Beside 16 bytes a row, a chunk, the samples and what sorting needs take this room."""
 
-SEEDS, RESPLITS = 20, 100
+SEEDS, RESPLITS, RANDOM_SETS = 20, 100, 500
 RESPLIT = ("digits", "diabetes", "breast cancer", "wine", "a table", "three splits")
 NOISE = (0.001, 0.01, 0.03, 0.1)
 PLANTED = 200
@@ -139,6 +140,17 @@ def measure() -> list[Row]:
                 note=f"{wrong} of {RESPLITS} with an alarm",
             )
         )
+    wrong = sum(
+        bool(alarms(random_set(np.random.default_rng(seed))))
+        for seed in range(RANDOM_SETS)
+    )
+    results.append(
+        Row(
+            "sets drawn at random",
+            held=wrong <= RANDOM_SETS // 100,
+            note=f"{wrong} of {RANDOM_SETS} with an alarm",
+        )
+    )
     found = {
         name: sum(found_in(fault, seed) for seed in range(SEEDS))
         for name, fault in FAULTS.items()

@@ -11,6 +11,7 @@ import pytest
 from tests.checks.json_schema import problems
 from tests.data.controls import CONTROLS
 from tests.data.planted import FAULTS, alarms, found_in, report_of
+from tests.data.random_sets import random_set
 from tests.slow import quick_cases
 
 SCHEMA = json.loads(
@@ -45,3 +46,8 @@ def test_a_finding_is_written_as_text_and_as_json(name: str) -> None:
 )
 def test_a_healthy_set_raises_nothing(name: str, seed: int) -> None:
     assert not alarms(CONTROLS[name](np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("seed", quick_cases(range(60), range(5)))
+def test_a_healthy_set_drawn_at_random_raises_nothing(seed: int) -> None:
+    assert not alarms(random_set(np.random.default_rng(seed)))

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from jaxdebug.checks.arguments import require_seed
+from jaxdebug.checks.batch_fields import Place
 from jaxdebug.checks.data import scale
 from jaxdebug.checks.data.batches import check_batches
 from jaxdebug.checks.data.duplicates import (
@@ -18,7 +19,6 @@ from jaxdebug.checks.data.duplicates import (
     repeats_of,
 )
 from jaxdebug.checks.data.features import check_constant, check_duplicated
-from jaxdebug.checks.data.fields import Place
 from jaxdebug.checks.data.finite import check_finite
 from jaxdebug.checks.data.label_shift import check_label_shift
 from jaxdebug.checks.data.labels import check_balance, check_labels

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxdebug.checks.batch_fields import Place
 from jaxdebug.programs.parameters.leaves import path_names
 
 INPUT, TARGET, OTHER = "input", "target", "other"
-
-Place = str | int | Callable[[Any], Any] | None
-"""Where something stands in a batch: a key, an index, or a function of the batch."""
 
 
 class Field(NamedTuple):

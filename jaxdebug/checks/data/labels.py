@@ -17,8 +17,10 @@ UNEVEN = 10.0
 """The commonest class has so many times the rows of the rarest."""
 
 CHANCE = 1e-6
-"""An empty class is a mistake if chance leaves it empty less often, were it as common
-as the rarest of the others."""
+"""An empty class is a mistake if chance leaves it empty less often, were it `RARER`
+times as rare as the rarest of the others."""
+
+RARER = 3
 
 
 def check_labels(scans: Sequence[Scan], num_classes: int | None) -> Outcome:
@@ -83,7 +85,7 @@ def _empty(scan: Scan, classes: Classes, num_classes: int | None) -> Iterator[Fi
         return
     empty = np.setdiff1d(np.arange(of), values)
     rarest = int(classes.counts.min())
-    certain = rarest >= math.log(of / CHANCE)
+    certain = rarest >= RARER * math.log(of / CHANCE)
     yield found(
         "empty-class",
         _where(scan),

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.batch_fields import Place
 from jaxdebug.checks.data import classes, columns, padding, series
-from jaxdebug.checks.data.fields import INPUT, TARGET, Field, Place
+from jaxdebug.checks.data.fields import INPUT, TARGET, Field
 from jaxdebug.checks.data.row_hashes import (
     column_sums,
     row_sums,

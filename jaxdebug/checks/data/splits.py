@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdebug.checks.data.fields import Batch, Field, Place, fields_of, unfit
+from jaxdebug.checks.batch_fields import Place
+from jaxdebug.checks.data.fields import Batch, Field, fields_of, unfit
 from jaxdebug.checks.workload_fields import required_arguments
 
 VALUES = 1 << 18

@@ -63,8 +63,9 @@ PAGES = (
         "Labels that start at 1, or were shifted and clipped, look like this; then "
         "every prediction is off by one class.",
         "Classes from 0 to the largest label, or of `num_classes`, that no row of the "
-        "training split has. A warning if chance leaves a class as common as the "
-        "rarest of the others empty in less than one of a million sets; else info. "
+        "training split has. A warning if chance leaves a class that is three times as "
+        "rare as the rarest of the others empty in less than one of a million sets; "
+        "else info. "
         "Without `num_classes`, numbers of which more than a tenth is missing are "
         "taken for no classes.",
         "Never where every class has rows. A rare class beside common ones, of which "
