@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import jaxdebug as jd
+from jaxdebug.checks.data.all_checks import CHECKS
 from jaxdebug.checks.data.chance import (
     distances,
     least_distance,
     least_lead,
     tail_bound,
 )
-from jaxdebug.checks.data.check_data import CHECKS
 from jaxdebug.findings import Finding
 from tests.checks.json_schema import problems
 from tests.data.planted import batches, report_of, split, table

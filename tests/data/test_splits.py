@@ -116,6 +116,18 @@ def test_what_is_no_array_of_numbers_is_named() -> None:
     assert report.ok
 
 
+def test_labels_of_texts_are_looked_at() -> None:
+    texts = np.array(["a", "b"] * 50)
+    labels = np.arange(100) % 4 + 1
+    splits = [(texts[:60], labels[:60]), (texts[60:], labels[60:])]
+    for given in (splits, [[one] for one in splits]):
+        report = jd.check_data(*given, num_classes=4)
+        assert report["labels"].word == "fail"
+        assert report["leakage"].said == "no input is an array of numbers"
+    with pytest.raises(ValueError, match="expected inputs= beside targets="):
+        jd.check_data({"x": X, "y": Y}, targets=lambda batch: batch["y"])
+
+
 def test_a_field_of_several_shapes_is_left_out() -> None:
     sequences = [{"x": X[:4], "t": np.zeros((4, 3 + i % 2))} for i in range(6)]
     report = jd.check_data(sequences)

@@ -3,59 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from jaxdebug.checks.arguments import require_seed
 from jaxdebug.checks.batch_fields import Place
 from jaxdebug.checks.data import scale
-from jaxdebug.checks.data.batches import check_batches
-from jaxdebug.checks.data.duplicates import (
-    check_conflicts,
-    check_duplicates,
-    check_leakage,
-    repeats_of,
-)
-from jaxdebug.checks.data.features import check_constant, check_duplicated
-from jaxdebug.checks.data.finite import check_finite
-from jaxdebug.checks.data.label_shift import check_label_shift
-from jaxdebug.checks.data.labels import check_balance, check_labels
-from jaxdebug.checks.data.layout import check_layout, require_same_fields
-from jaxdebug.checks.data.leaked_target import check_leaked_target
-from jaxdebug.checks.data.near_duplicates import check_near_duplicates
-from jaxdebug.checks.data.order import check_order
-from jaxdebug.checks.data.padding import check_padding
-from jaxdebug.checks.data.perturbations import RANDOM, check_transform, first_rows
+from jaxdebug.checks.data.all_checks import CHECKS, OF_INPUTS, checks_of
+from jaxdebug.checks.data.fields import INPUT
+from jaxdebug.checks.data.layout import require_same_fields
+from jaxdebug.checks.data.perturbations import RANDOM, first_rows
 from jaxdebug.checks.data.scan import Scan, scan
-from jaxdebug.checks.data.shift import check_shift
 from jaxdebug.checks.data.splits import require_apart
-from jaxdebug.checks.outcome import Outcome
+from jaxdebug.checks.outcome import Outcome, not_run
 from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
 from jaxdebug.findings.silence import require_patterns
-
-CHECKS = (
-    "finite",
-    "layout",
-    "scale",
-    "constant-features",
-    "duplicated-features",
-    "labels",
-    "balance",
-    "leaked-target",
-    "leakage",
-    "near-duplicates",
-    "duplicates",
-    "conflicting-labels",
-    "shift",
-    "label-shift",
-    "order",
-    "padding",
-    "identical-batches",
-    "transform",
-)
-"""In the order in which they run."""
 
 DECLARATIONS = ("time-ordered", "augmented", "resampled", RANDOM)
 """What a user can say of the data."""
@@ -166,8 +129,15 @@ def check_data(
         if scans:
             require_same_fields(scans[0], one)
         scans.append(one)
-    checks = _checks(scans, declare, num_classes, first_layer, transform, batch)
-    outcomes = [_timed(checks[key]) for key in CHECKS if key in wanted]
+    checks = checks_of(scans, declare, num_classes, first_layer, transform, batch)
+    seen = bool(scans[0].of_role(INPUT))
+    outcomes = [
+        _timed(checks[key])
+        if seen or key not in OF_INPUTS
+        else not_run(key, "no input is an array of numbers")
+        for key in CHECKS
+        if key in wanted
+    ]
     return outcome_report(
         "check_data",
         name,
@@ -177,44 +147,6 @@ def check_data(
         seconds=time.perf_counter() - started,
         said=[line for one in scans for line in _said(one)],
     )
-
-
-def _checks(
-    scans: list[Scan],
-    declare: Sequence[str],
-    num_classes: int | None,
-    first_layer: str | None,
-    transform: Callable[[Any], Any] | None,
-    batch: Any,
-) -> Mapping[str, Callable[[], Outcome]]:
-    """Every check by name, to be called."""
-    train = scans[0]
-    repeats = cache(lambda: repeats_of(scans))  # some checks share it, others need none
-    padded = [
-        (one.name, one.fields[at], ends)
-        for one in scans
-        for at, ends in one.padding.items()
-    ]
-    return {
-        "finite": lambda: check_finite(scans),
-        "layout": lambda: check_layout(scans),
-        "scale": lambda: scale.check_scale(train, first_layer),
-        "constant-features": lambda: check_constant(train),
-        "duplicated-features": lambda: check_duplicated(train),
-        "labels": lambda: check_labels(scans, num_classes),
-        "balance": lambda: check_balance(train),
-        "leaked-target": lambda: check_leaked_target(train),
-        "leakage": lambda: check_leakage(scans, repeats()),
-        "near-duplicates": lambda: check_near_duplicates(scans, repeats()),
-        "duplicates": lambda: check_duplicates(scans, repeats()),
-        "conflicting-labels": lambda: check_conflicts(scans, repeats()),
-        "shift": lambda: check_shift(scans, declare),
-        "label-shift": lambda: check_label_shift(scans, declare),
-        "order": lambda: check_order(train, declare),
-        "padding": lambda: check_padding(padded),
-        "identical-batches": lambda: check_batches(scans, repeats()),
-        "transform": lambda: check_transform(transform, batch, declare),
-    }
 
 
 def _timed(check: Callable[[], Outcome]) -> Outcome:

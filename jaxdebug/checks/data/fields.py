@@ -62,10 +62,16 @@ def fields_of(batch: Any, inputs: Place, targets: Place, split: str) -> Batch:
         split: what the messages call the data set.
 
     Raises:
-        ValueError: if a place is not in the batch, or if there is no array.
+        ValueError: if a place is not in the batch, or does not say where the inputs
+            are, or if there is no array.
     """
     if inputs is None and targets is None and _is_pair(batch):
         inputs, targets = 0, 1
+    if inputs is None and callable(targets):
+        raise ValueError(
+            "check_data: expected inputs= beside targets=, which is a function and "
+            "does not say what else there is; found inputs=None."
+        )
     fields, arrays, left_out = [], [], {}
     named: list[tuple[str, ...]] = []
     for role, place in ((INPUT, inputs), (TARGET, targets)):
@@ -155,6 +161,8 @@ def unfit(leaf: Any) -> str:
     array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
     if array.dtype.kind not in "biufc" and not is_floating(array.dtype):
         return f"an array of {array.dtype}"
+    if 0 in array.shape[1:]:
+        return "rows without numbers"
     return "" if array.ndim else "one number, without rows"
 
 

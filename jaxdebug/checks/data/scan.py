@@ -85,7 +85,7 @@ def scan(
     most: int | None,
     planes: Planes | None,
     seed: int,
-) -> tuple[Scan, Planes]:
+) -> tuple[Scan, Planes | None]:
     """Read a split once.
 
     Args:
@@ -94,7 +94,8 @@ def scan(
         inputs: where the inputs stand in a batch.
         targets: where the targets stand in a batch.
         most: after so many rows no further batch is asked for.
-        planes: of the sketches; None takes them from the first rows.
+        planes: of the sketches; None takes them from the first rows, if there are
+            inputs of numbers.
         seed: of the sample and the planes.
 
     Cost:
@@ -108,26 +109,25 @@ def scan(
             result = Scan(name, not is_set(split), chunk.fields, fresh)
         blocks = [values_of(array) for array in chunk.arrays]
         first = [blocks[at] for at in result.of_role(INPUT)]
-        if planes is None or not planes.fit(first):
+        if first and (planes is None or not planes.fit(first)):
             planes = Planes(first, seed)
-        _add(result, chunk, blocks, planes.codes(first))
-    if result is None or planes is None:
+        _add(result, chunk, blocks, planes.codes(first) if first and planes else None)
+    if result is None:
         raise AssertionError("a split without rows was refused")
     result.cut = most is not None and result.rows >= most
     return result, planes
 
 
 def _add(
-    result: Scan, chunk: Chunk, blocks: list[np.ndarray], codes: np.ndarray
+    result: Scan, chunk: Chunk, blocks: list[np.ndarray], codes: np.ndarray | None
 ) -> None:
     """Merge what a chunk shows into what is known."""
     result.left_out = {**result.left_out, **chunk.left_out}
-    sums = {INPUT: np.zeros(chunk.rows, np.uint64), TARGET: None}
+    sums: dict[str, np.ndarray] = {}
     for at, (one, block) in enumerate(zip(result.fields, blocks, strict=True)):
         words = words_of(chunk.arrays[at], block)
-        if one.role in sums:
-            own = row_sums(words, at)
-            sums[one.role] = own if sums[one.role] is None else sums[one.role] + own
+        own = row_sums(words, at)
+        sums[one.role] = sums[one.role] + own if one.role in sums else own
         known = columns.columns_of(block, column_sums(words, chunk.start), chunk.start)
         if chunk.start == 0:
             result.columns.append(known)
@@ -139,12 +139,13 @@ def _add(
             result.padding[at] = (
                 runs if before is None else padding.merged(before, runs)
             )
-    hashes = spread(sums[INPUT])
-    targets = None if sums[TARGET] is None else spread(sums[TARGET])
-    result.store.add(hashes, codes, targets)
+    if codes is not None:
+        hashes = spread(sums[INPUT])
+        targets = spread(sums[TARGET]) if TARGET in sums else None
+        result.store.add(hashes, codes, targets)
+        _add_batches(result, chunk, hashes if targets is None else hashes + targets)
     result.sample.add(blocks)
     _add_targets(result, chunk, blocks)
-    _add_batches(result, chunk, hashes if targets is None else hashes + targets)
     result.rows += chunk.rows
 
 
