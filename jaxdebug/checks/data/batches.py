@@ -27,7 +27,7 @@ def check_batches(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
     """
     name = "identical-batches"
     every = [
-        (scan, repeats.repeated[at])
+        (scan, repeats.pairs[at])
         for at, scan in enumerate(scans)
         if scan.batched and scan.batch_rows > 1
     ]
@@ -35,12 +35,12 @@ def check_batches(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
         return not_run(name, "no split gives batches of two rows or more")
     findings: list[Finding] = []
     said = []
-    for scan, repeated in every:
+    for scan, equal in every:
         keys = np.concatenate(scan.batches)
         _, places, counts = np.unique(keys, return_inverse=True, return_counts=True)
         again = len(keys) - len(counts)
         said.append(f"{again} of {len(keys)} batches of {scan.name} came before")
-        if not again or _by_chance(scan, repeated, len(keys)):
+        if not again or _by_chance(scan, equal, len(keys)):
             continue
         period = _period(places)
         pairs = []
@@ -71,10 +71,14 @@ def _period(places: np.ndarray) -> int:
     return period if ahead.all() else 0
 
 
-def _by_chance(scan: Scan, repeated: int, batches: int) -> bool:
-    """Whether rows are equal so often that so small batches may be."""
-    distinct = max(1, scan.rows - repeated)
-    # That two rows are equal has this chance at the least.
-    equal = 1 / distinct
-    chance = scan.batch_rows * math.log(equal) + math.lgamma(scan.batch_rows + 1)
+def _by_chance(scan: Scan, equal: int, batches: int) -> bool:
+    """Whether rows are equal so often that two batches may be.
+
+    Args:
+        scan: of the split.
+        equal: pairs of its rows that are equal.
+        batches: how many there are.
+    """
+    share = equal / (scan.rows * (scan.rows - 1) / 2)
+    chance = scan.batch_rows * math.log(share) + math.lgamma(scan.batch_rows + 1)
     return chance + math.log(batches * (batches - 1) / 2) > math.log(1e-3)

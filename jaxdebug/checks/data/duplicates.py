@@ -30,6 +30,7 @@ class Repeats:
     Attributes:
         shared: by pair of splits.
         repeated: of each split, rows equal to an earlier one of it.
+        pairs: of each split, pairs of rows that are equal.
         conflicts: groups of equal inputs with several targets.
         conflicting: pairs of such rows, each an index of a split and a number.
         sampled: of each pair, numbers of rows of its first split that are in both
@@ -39,6 +40,7 @@ class Repeats:
 
     shared: dict[tuple[int, int], Shared]
     repeated: list[int]
+    pairs: list[int]
     conflicts: int = 0
     conflicting: list[tuple[tuple[int, int], tuple[int, int]]] = field(
         default_factory=list
@@ -54,7 +56,9 @@ def repeats_of(scans: Sequence[Scan]) -> Repeats:
         One sort of the hashes, an eighth at a time.
     """
     pairs = groups.pairs_of(len(scans))
-    result = Repeats({pair: Shared() for pair in pairs}, [0] * len(scans))
+    result = Repeats(
+        {pair: Shared() for pair in pairs}, [0] * len(scans), [0] * len(scans)
+    )
     result.sampled = {pair: [] for pair in pairs}
     for part in sorted_parts([one.store for one in scans], None):
         equal = _equal(part)
@@ -62,7 +66,9 @@ def repeats_of(scans: Sequence[Scan]) -> Repeats:
             continue
         counts = groups.counted(equal.group, equal.splits, len(scans))
         for at in range(len(scans)):
-            result.repeated[at] += int(np.maximum(counts[:, at] - 1, 0).sum())
+            own = counts[:, at]
+            result.repeated[at] += int(np.maximum(own - 1, 0).sum())
+            result.pairs[at] += int((own * (own - 1) // 2).sum())
         for pair in pairs:
             one, other = pair
             share = scans[one].rows / (scans[one].rows + scans[other].rows)
