@@ -240,7 +240,7 @@ def test_batches_that_come_again(order: list[int], severity: str | None) -> None
 
 def test_batches_of_a_row_that_is_nearly_always_the_same() -> None:
     random = drawn()
-    x = np.where(random.random((1200, 2)) < 0.05, random.random((1200, 2)), 0)
+    x = np.where(random.random((1200, 2)) < 0.02, random.random((1200, 2)), 0)
     report = jd.check_data(batches((x, np.zeros(1200)), 24))
     assert not report["identical-batches"].said.startswith("0 of")
     assert report.ok
