@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxdebug.findings.page import Page
 from jaxdebug.findings.severity import Severity
 
-RESPLITS = "In 100 random splits each of six sets, four of them real, not once"
+RESPLITS = "In 600 random splits of six sets, four of them real, one alarm of any kind"
 """Of benchmarks/data_checks.py."""
 
 PAGES = (
