@@ -7,6 +7,7 @@ from benchmarks import (
     acceptance,
     audit_cost,
     certificate,
+    data_checks,
     findings,
     gradient_checkers,
     gradient_seeds,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "layer_checks": layer_checks.measure,
     "layer_mutants": layer_mutants.measure,
     "plugin_startup": plugin_startup.measure,
+    "data_checks": data_checks.measure,
     "lines": lines.measure,
     "lint_programs": lint_programs.measure,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxdebug.checks.audits.audit import audit
     from jaxdebug.checks.audits.report import AuditReport
+    from jaxdebug.checks.data.check_data import check_data
     from jaxdebug.checks.gradients.check_gradients import check_gradients
     from jaxdebug.checks.gradients.report import GradientReport
     from jaxdebug.checks.gradients.reports import GradientReports
@@ -53,6 +54,7 @@ __all__ = [
     "Workload",
     "__version__",
     "audit",
+    "check_data",
     "check_gradients",
     "check_precision",
     "checkup",
@@ -84,6 +86,7 @@ _MODULES = {
     "WatchReport": "jaxdebug.training.recorder.report",
     "Workload": "jaxdebug.checks.workload",
     "audit": "jaxdebug.checks.audits.audit",
+    "check_data": "jaxdebug.checks.data.check_data",
     "check_gradients": "jaxdebug.checks.gradients.check_gradients",
     "check_precision": "jaxdebug.checks.precision.check_precision",
     "checkup": "jaxdebug.preflight.checkup",

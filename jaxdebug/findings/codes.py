@@ -9,6 +9,8 @@ from types import MappingProxyType
 from jaxdebug.findings.page import Page
 from jaxdebug.findings.pages import (
     activations,
+    data,
+    data_splits,
     depth,
     gradients,
     learning,
@@ -19,6 +21,7 @@ from jaxdebug.findings.pages import (
     properties,
     rules,
     sanity,
+    transforms,
     trends,
     values,
 )
@@ -38,6 +41,9 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
         "Properties of layers": properties.PAGES,
         "Models and losses before a training": sanity.PAGES,
         "Short trainings": learning.PAGES,
+        "Splits of a data set": data_splits.PAGES,
+        "Columns, labels and batches of a data set": data.PAGES,
+        "Transformations of batches": transforms.PAGES,
     }
 )
 """Pages in the order in which they are listed."""

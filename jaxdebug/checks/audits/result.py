@@ -13,7 +13,7 @@ from jaxdebug.checks.audits.layer_findings import layer_findings, leaf_measureme
 from jaxdebug.checks.audits.plan import Measured, Plan
 from jaxdebug.checks.audits.report import AuditReport, LayerAudit, LeafAudit
 from jaxdebug.checks.audits.value_findings import value_findings
-from jaxdebug.checks.data import examine_inputs
+from jaxdebug.checks.batch_values import examine_inputs
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.findings import remarks, wrong_gradients
 from jaxdebug.checks.gradients.judged import judge_gradient

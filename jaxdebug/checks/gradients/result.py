@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdebug.checks.data import examine_inputs
+from jaxdebug.checks.batch_values import examine_inputs
 from jaxdebug.checks.gradients.asked import Asked
 from jaxdebug.checks.gradients.determinism import with_determinism
 from jaxdebug.checks.gradients.eager import with_eager

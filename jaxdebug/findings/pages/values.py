@@ -13,13 +13,15 @@ PAGES = (
         "One such value makes the loss and every gradient of the batch non-finite, "
         "whatever the model does.",
         "Every element of every inexact field of the batch is looked at. NaN is an "
-        "error. Infinities are only mentioned (info), because masks use them.",
+        "error. Infinities are only mentioned (info), because masks use them. "
+        "`check_data` looks at every row of every split, and takes infinities for a "
+        "mask only where all finite values of the column are one.",
         "Never on finite data; info on every batch with an infinite mask.",
         (
             "Find the record behind this index and what wrote it.",
             "Check the preparation for a division by a zero scale, or a log of zero.",
         ),
-        "Batches other than the one that was audited.",
+        "In an audit, batches other than the one that was given.",
     ),
     Page(
         "nonfinite-parameter",

@@ -1,0 +1,1 @@
+"""What is wrong with data sets, before a model sees them."""

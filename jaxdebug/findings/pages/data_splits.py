@@ -1,0 +1,133 @@
+"""Pages on what two splits of a data set share, and in what they differ."""
+
+from __future__ import annotations
+
+from jaxdebug.findings.page import Page
+from jaxdebug.findings.severity import Severity
+
+RESPLITS = "In 600 random splits of six sets, four of them real, one alarm of any kind"
+"""Of benchmarks/data_checks.py."""
+
+PAGES = (
+    Page(
+        "leaked-rows",
+        "Rows of one split are in another too",
+        Severity.ERROR,
+        "What is measured on rows that were trained on says how well they are "
+        "remembered.",
+        "Rows whose inputs are equal, found by 64-bit hashes. An error where groups of "
+        "equal rows are in both splits more often than a random split makes likely (1 "
+        "in 1000), or where the only equal rows of the set stand across splits and "
+        "their values are too rare to meet by chance. A warning where such rows are as "
+        "frequent within the splits: the set held copies before it was split. Where "
+        "rows are of few categories, equal ones are only mentioned (info).",
+        f"{RESPLITS}. It comes where a set of rich rows holds one true copy, and the "
+        "split puts both on different sides.",
+        (
+            "Remove equal rows before splitting, or split by group: by person, "
+            "document or recording.",
+            "Check that the splits are cut from disjoint ranges of the same order.",
+        ),
+        "Copies that were changed: see near-duplicates. Fields that are not inputs.",
+    ),
+    Page(
+        "near-duplicates",
+        "Rows of one split are nearly rows of another",
+        Severity.WARNING,
+        "As leaked-rows: frames of one film, crops of one image, copies with a digit "
+        "changed are remembered too.",
+        "48 random planes, in units of each column's spread, give a row 48 bits. Rows "
+        "are near if at most 2 bits differ; chains of near rows form groups. Groups in "
+        "both splits are compared with what a random split gives: a warning if chance "
+        "does as much once in 10,000 splits. At even splits 14 pairs are the least.",
+        f"{RESPLITS}.",
+        (
+            "Look at the pairs that are named, and split by what they come from.",
+            "If rows follow each other in time, cut the splits by time, with a gap.",
+        ),
+        "Pairs that the sketch puts apart; `docs/data.md` says how many. Images that "
+        "are moved or mirrored.",
+    ),
+    Page(
+        "shifted-split",
+        "A column is distributed otherwise in another split",
+        Severity.WARNING,
+        "The model is measured on other data than it learns from; a preparation that "
+        "differs between training and evaluation looks like this.",
+        "The largest distance of the distributions of each column (Kolmogorov and "
+        "Smirnov), and how often a row of one split has the larger number (Mann and "
+        "Whitney), in random samples of up to 16,384 rows; of rows with several axes, "
+        "of the mean and the spread of each channel in a row. They must be 0.05, or "
+        "53.5 % of pairs, at least, and larger than chance makes any of the columns in "
+        "one of 1000 data sets. "
+        "Rows with several axes are as a rule changed at random for training: they are "
+        "only mentioned (info) unless the mean of a channel moves by half its spread, "
+        "or the spread changes by half; so is what is declared time-ordered or "
+        "augmented.",
+        f"{RESPLITS}. Splits by time, place or person do differ: that is what it says.",
+        (
+            "Compare the preparation of both splits: the same mean and scale, computed "
+            "on the training split, the same order of columns.",
+            "Shuffle before splitting, unless the order is meant.",
+            "If it is meant, declare it: declare=('time-ordered',) or "
+            "declare=('augmented',).",
+        ),
+        "Shifts of several columns together that leave each one as it is.",
+    ),
+    Page(
+        "rescaled-split",
+        "The values of one split spread several times as far as those of another",
+        Severity.ERROR,
+        "One of them was divided, normalised or converted and the other was not: the "
+        "model meets inputs of a size that it never saw.",
+        "A column is distributed otherwise, as of shifted-split, and over the columns "
+        "of the field the ratio of the ranges from the 5th to the 95th percentile has "
+        "a median beyond 3 or below 1/3. Only mentioned (info) where the data are "
+        "declared time-ordered.",
+        f"{RESPLITS}.",
+        ("Apply one preparation, with the numbers of the training split, to all.",),
+        "A difference of scale in a few columns: that is a shifted-split.",
+    ),
+    Page(
+        "shifted-labels",
+        "A class has another share of the rows in another split",
+        Severity.WARNING,
+        "Accuracy on such a split says little of the training split's classes.",
+        "The shares of each class differ by 0.05 at least, and by more than chance "
+        "makes any of them in one of 1000 random splits. Only mentioned (info) where "
+        "the data are declared time-ordered or resampled.",
+        f"{RESPLITS}. A split that is balanced on purpose differs, and is told of.",
+        (
+            "Shuffle before splitting, or split each class in the same proportion.",
+            "If classes are drawn evenly on purpose, declare it: "
+            "declare=('resampled',).",
+        ),
+        "Rare classes: they differ by less.",
+    ),
+    Page(
+        "unseen-class",
+        "A class is in another split and not in the training split",
+        Severity.WARNING,
+        "The model cannot learn it: all its rows count as errors.",
+        "A warning if a random split would put all its rows there once in 1000 times "
+        "at most, otherwise only mentioned (info).",
+        f"{RESPLITS}.",
+        (
+            "Split each class in the same proportion.",
+            "Check that labels are numbered by one table for all splits.",
+        ),
+        "Classes that are in no split.",
+    ),
+    Page(
+        "unlike-splits",
+        "Fields of two splits have other shapes or dtypes",
+        Severity.WARNING,
+        "Whole numbers in one split and floats in the other are as a rule raw and "
+        "prepared data. Other shapes were not compared.",
+        "A warning where the dtype is of whole numbers in only one of them; another "
+        "shape, or another dtype of the same kind, is only mentioned (info).",
+        "Never where all splits are prepared alike.",
+        ("Apply one preparation to all splits.",),
+        "Whether the model takes both.",
+    ),
+)

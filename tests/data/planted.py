@@ -1,0 +1,260 @@
+"""Faults planted in data sets, and healthy sets that resemble them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import datasets
+
+import jaxdebug as jd
+from jaxdebug.findings import Finding
+
+Random = np.random.Generator
+Options = dict[str, Any]
+
+
+class Fault(NamedTuple):
+    """A fault and what must be said of it.
+
+    Attributes:
+        make: the arguments of `check_data`, with the fault.
+        code: of the finding.
+        where: of the finding; empty if it does not matter.
+        severity: the mildest that will do.
+    """
+
+    make: Callable[[Random], Options]
+    code: str
+    where: str = ""
+    severity: str = "error"
+
+
+def table(random: Random, rows: int = 600, width: int = 12) -> tuple[np.ndarray, ...]:
+    """Correlated columns, and classes that depend on them."""
+    mix = random.standard_normal((width, width)) / np.sqrt(width)
+    x = (random.standard_normal((rows, width)) @ mix).astype(np.float32)
+    scores = x @ random.standard_normal((width, 4)) + random.standard_normal((rows, 4))
+    return x, scores.argmax(1).astype(np.int32)
+
+
+def line(random: Random, rows: int = 600, width: int = 12) -> tuple[np.ndarray, ...]:
+    """Columns and a number that depends on them."""
+    x, _ = table(random, rows, width)
+    noise = random.standard_normal(rows)
+    return x, (x @ random.standard_normal(width) + noise).astype(np.float32)
+
+
+def digits(random: Random) -> tuple[np.ndarray, ...]:
+    """Real images of digits, flat, from 0 to 1, shuffled."""
+    x, y = datasets.load_digits(return_X_y=True)
+    order = random.permutation(len(x))
+    return (x[order] / 16).astype(np.float32), y[order].astype(np.int32)
+
+
+def split(arrays: tuple[np.ndarray, ...], share: float = 0.8) -> Options:
+    cut = int(share * len(arrays[0]))
+    return {
+        "train": tuple(one[:cut] for one in arrays),
+        "eval": tuple(one[cut:] for one in arrays),
+    }
+
+
+def batches(arrays: tuple[np.ndarray, ...], size: int = 32) -> list[tuple[Any, ...]]:
+    count = len(arrays[0]) // size
+    return [tuple(a[i * size : (i + 1) * size] for a in arrays) for i in range(count)]
+
+
+def raw_pixels(random: Random) -> Options:
+    x, y = digits(random)
+    return {"train": (np.round(x * 255), y), "first_layer": "linear"}
+
+
+def divided_twice(random: Random) -> Options:
+    x, y = digits(random)
+    return {"train": (x / 255, y), "first_layer": "linear"}
+
+
+def unscaled_targets(random: Random) -> Options:
+    x, y = line(random)
+    return {"train": (x, 250_000 + 80_000 * y)}
+
+
+def clipped_labels(random: Random) -> Options:
+    x, y = digits(random)
+    return split((x, np.minimum(y + 1, 9)))
+
+
+def rare_class(random: Random) -> Options:
+    x, _ = table(random, 2000)
+    return {"train": (x, (random.random(2000) < 0.01).astype(np.int32))}
+
+
+def eval_rows_in_train(random: Random) -> Options:
+    made = split(digits(random))
+    x, y = made["train"]
+    more, labels = (one[:10] for one in made["eval"])
+    return {**made, "train": (np.concatenate([x, more]), np.concatenate([y, labels]))}
+
+
+def copies_before_the_split(random: Random) -> Options:
+    x, y = table(random)
+    again = random.permutation(600)[:90]
+    order = random.permutation(690)
+    return split((np.r_[x, x[again]][order], np.r_[y, y[again]][order]))
+
+
+def noisy_copies(random: Random) -> Options:
+    x, y = table(random, 4000, 40)
+    made = split((x, y))
+    near, labels = (one[:60] for one in made["eval"])
+    near = near + 0.01 * random.standard_normal(near.shape).astype(np.float32)
+    train, known = made["train"]
+    return {**made, "train": (np.r_[train, near], np.r_[known, labels])}
+
+
+def label_column(random: Random) -> Options:
+    x, y = table(random)
+    codes = random.permutation(4).astype(np.float32)
+    return split((np.column_stack([x[:, :5], codes[y], x[:, 5:]]), y))
+
+
+def target_column(random: Random) -> Options:
+    x, y = line(random)
+    noise = 0.01 * random.standard_normal(600)
+    return split((np.column_stack([x, -3 * y + 7 + noise]).astype(np.float32), y))
+
+
+def one_nan(random: Random) -> Options:
+    x, y = table(random, 1000)
+    x[137, 5] = np.nan
+    return {"train": {"x": x, "y": y}, "targets": "y"}
+
+
+def other_scale(random: Random) -> Options:
+    made = split(digits(random))
+    x, y = made["eval"]
+    return {**made, "eval": (np.round(255 * x), y)}
+
+
+def normalised_again(random: Random) -> Options:
+    made = split(table(random))
+    x, y = made["eval"]
+    return {**made, "eval": (x / 8, y)}
+
+
+def shifted_column(random: Random) -> Options:
+    x, y = table(random, 10_000, 20)
+    x[8000:, 7] += 0.2 * x[:, 7].std()
+    return split((x, y))
+
+
+def same_worker(random: Random) -> Options:
+    every = batches(table(random, 640))
+    return {"train": [one for one in every for _ in range(2)]}
+
+
+def sorted_batches(random: Random) -> Options:
+    x, y = table(random)
+    order = np.argsort(y, kind="stable")
+    return {"train": batches((x[order], y[order]))}
+
+
+def out_of_range(random: Random) -> Options:
+    x, y = table(random)
+    return {"train": (x, y + 1), "num_classes": 4}
+
+
+def conflicts(random: Random) -> Options:
+    x, y = table(random)
+    return {"train": (np.r_[x, x[:5]], np.r_[y, (y[:5] + 1) % 4])}
+
+
+def other_classes(random: Random) -> Options:
+    x, y = table(random, 3000)
+    made = split((x, y))
+    kept = (made["eval"][1] != 0) | (random.random(600) < 0.3)
+    return {**made, "eval": tuple(one[kept] for one in made["eval"])}
+
+
+def tokens(random: Random) -> np.ndarray:
+    lengths = random.integers(5, 33, 400)
+    words = random.integers(1, 500, (400, 32))
+    return np.where(np.arange(32) < lengths[:, None], words, 0).astype(np.int32)
+
+
+def padded(random: Random) -> Options:
+    return {"train": {"tokens": tokens(random)}}
+
+
+FAULTS = {
+    "pixels from 0 to 255 (D1 1)": Fault(
+        raw_pixels, "input-scale", "train/0", "warning"
+    ),
+    "divided by 255 twice (D1 2)": Fault(
+        divided_twice, "input-scale", "train/0", "warning"
+    ),
+    "targets unscaled (D1 3)": Fault(
+        unscaled_targets, "target-scale", "train/1", "info"
+    ),
+    "labels off by one, clipped (D1 6)": Fault(
+        clipped_labels, "empty-class", "train/1", "warning"
+    ),
+    "99 to 1 (D1 7)": Fault(rare_class, "imbalanced-classes", "train/1", "info"),
+    "10 rows of eval in train (D1 10)": Fault(
+        eval_rows_in_train, "leaked-rows", "eval"
+    ),
+    "copies before the split": Fault(
+        copies_before_the_split, "leaked-rows", "eval", "warning"
+    ),
+    "noisy copies of eval in train": Fault(
+        noisy_copies, "near-duplicates", "eval", "warning"
+    ),
+    "labels renumbered as a column (D1 11)": Fault(
+        label_column, "leaked-target", "train/0[:, 5]"
+    ),
+    "target scaled as a column (D1 11)": Fault(
+        target_column, "leaked-target", "train/0[:, 12]"
+    ),
+    "one NaN in 1000 rows (D1 12)": Fault(one_nan, "nonfinite-data", "train/x"),
+    "eval from 0 to 255 (D1 19)": Fault(other_scale, "rescaled-split", "eval/0"),
+    "eval divided again (D1 15)": Fault(normalised_again, "rescaled-split", "eval/0"),
+    "a column shifted by 0.2": Fault(
+        shifted_column, "shifted-split", "eval/0", "warning"
+    ),
+    "two workers of one seed (D1 17)": Fault(same_worker, "identical-batches", "train"),
+    "batches sorted by class": Fault(
+        sorted_batches, "ordered-rows", "train/1", "warning"
+    ),
+    "labels from 1": Fault(out_of_range, "labels-out-of-range", "train/1"),
+    "two labels for one input": Fault(conflicts, "conflicting-labels", "1", "warning"),
+    "a class left out of eval": Fault(
+        other_classes, "shifted-labels", "eval/1", "warning"
+    ),
+    "padding (D1 18)": Fault(padded, "padded-sequences", "train/tokens", "info"),
+}
+
+ORDER = ("info", "warning", "error")
+
+
+def found_in(fault: Fault, seed: int) -> bool:
+    """Whether the fault is found at its place."""
+    made = fault.make(np.random.default_rng(seed))
+    return any(
+        one.code == fault.code
+        and (one.where == fault.where or not fault.where)
+        and ORDER.index(one.severity) >= ORDER.index(fault.severity)
+        for one in report_of(made).findings
+    )
+
+
+def report_of(options: Options) -> jd.OutcomeReport:
+    """The report on a data set."""
+    rest = dict(options)
+    return jd.check_data(rest.pop("train"), **rest)
+
+
+def alarms(options: Options) -> list[Finding]:
+    """What is said of a data set above info."""
+    return [one for one in report_of(options).findings if one.severity != "info"]
