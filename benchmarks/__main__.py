@@ -7,6 +7,7 @@ from benchmarks import (
     acceptance,
     audit_cost,
     certificate,
+    checkup_faults,
     data_checks,
     findings,
     gradient_checkers,
@@ -46,12 +47,13 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "train_steps": train_steps.measure,
     "layer_checks": layer_checks.measure,
     "layer_mutants": layer_mutants.measure,
+    "checkup_faults": checkup_faults.measure,
     "plugin_startup": plugin_startup.measure,
     "data_checks": data_checks.measure,
     "lines": lines.measure,
     "lint_programs": lint_programs.measure,
 }
-SEEDED = ("gradient_seeds", "precision_seeds", "layer_mutants")
+SEEDED = ("gradient_seeds", "precision_seeds", "layer_mutants", "checkup_faults")
 """Those that take a number of seeds."""
 
 

@@ -6,8 +6,14 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-DECLARATIONS = ("causal", "permutation-invariant")
-"""Words that stand for a property of the whole model."""
+DECLARATIONS = (
+    "causal",
+    "permutation-invariant",
+    "time-ordered",
+    "augmented",
+    "resampled",
+)
+"""Words that stand for a property of the whole model, or of its data."""
 
 FROZEN = "frozen:"
 """What stands before the pattern of parameters that must not change."""

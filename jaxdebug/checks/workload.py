@@ -51,7 +51,8 @@ class Workload:
             of one name must have one size.
         declare: properties the model claims to have: ``"causal"``,
             ``"frozen:encoder/*"``, ``"permutation-invariant"``. A property is tested
-            only if it is declared.
+            only if it is declared. ``"time-ordered"``, ``"augmented"`` and
+            ``"resampled"`` say what is meant to be so of the data, for `check_data`.
         eval: evaluation batches, as ``train``.
         test: test batches, as ``train``.
         optimizer: an ``optax.GradientTransformation``.

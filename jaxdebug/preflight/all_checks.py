@@ -24,10 +24,12 @@ from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.preflight.check import Check
+from jaxdebug.preflight.data import data
 from jaxdebug.preflight.watched_steps import watched_steps
 
 PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
+        "the data": (Check("data", data),),
         "calls of the model": (
             Check("shapes", shapes),
             Check("repeats", repeats),

@@ -89,7 +89,7 @@ def test_wrong_arguments_are_refused() -> None:
         TypeError, match=r"expects a jaxdebug\.Workload; found function"
     ):
         jd.checkup(loss_fn)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"'lernt'\. There are shapes, repeats"):
+    with pytest.raises(ValueError, match=r"'lernt'\. There are data, shapes"):
         jd.checkup(classifier(), only=["lernt"])
     with pytest.raises(TypeError, match=r"Write skip=\['reduction'\]"):
         jd.checkup(classifier(), skip="reduction")
@@ -124,7 +124,7 @@ def test_the_command_refuses_checks_that_do_not_exist(
     tmp_path: Path, capsys: Any
 ) -> None:
     assert main(["checkup", str(tmp_path / "none.py"), "--skip=all"]) == 2
-    assert "found 'all'. There are shapes, repeats" in capsys.readouterr().err
+    assert "found 'all'. There are data, shapes" in capsys.readouterr().err
 
 
 def stepping(wrong: bool, jit: Any = jax.jit) -> jd.Workload:

@@ -14,7 +14,6 @@ import jaxdebug as jd
 from jaxdebug.checks.outcome import CannotRun, Outcome
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
-from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.sanity.padding import padding
 from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.reduction import reduction
@@ -103,73 +102,6 @@ def test_a_sum_over_the_batch_is_found() -> None:
     outcome = reduction(Subject(classifier(loss_fn=loss)))
     assert codes(outcome) == ["summed-loss"]
     assert outcome.word == "warning"
-
-
-def test_inputs_that_are_not_scaled_and_two_softmaxes_begin_far() -> None:
-    scaled = classifier(train=[(255 * x, y) for x, y in blobs()])
-    assert codes(initial_loss(Subject(scaled))) == ["far-initial-loss"]
-
-
-@pytest.mark.parametrize(("scale", "found"), [(1.0, []), (300.0, ["far-initial-loss"])])
-def test_targets_that_are_not_scaled_begin_far(scale: float, found: list[str]) -> None:
-    def output(params: Any, batch: Any) -> jax.Array:
-        return predict(params, batch)[:, 0]
-
-    def loss(params: Any, batch: Any) -> jax.Array:
-        return jnp.mean((output(params, batch) - batch[1]) ** 2)
-
-    train = [(x, scale * x.sum(1) / 2) for x, _ in blobs()]
-    workload = classifier(loss_fn=loss, predict_fn=output, train=train)
-    assert codes(initial_loss(Subject(workload))) == found
-
-
-def test_a_loss_of_another_form_is_not_judged() -> None:
-    def loss(params: Any, batch: Any) -> jax.Array:
-        return loss_fn(params, batch) ** 3 + 17.0
-
-    with pytest.raises(CannotRun, match="none whose best constant is known"):
-        initial_loss(Subject(classifier(loss_fn=loss)))
-
-
-RANDOM = np.random.default_rng(0)
-LOGITS = RANDOM.normal(size=(5, 7, 3)).astype(np.float32)
-ONE_OF = RANDOM.integers(3, size=(5, 7)).astype(np.int32)
-HOT = np.eye(3, dtype=np.float32)[ONE_OF]
-
-
-@pytest.mark.parametrize("over", ["mean", "sum", "rows"])
-@pytest.mark.parametrize(
-    ("form", "terms", "targets"),
-    [
-        (
-            "cross entropy",
-            optax.softmax_cross_entropy_with_integer_labels(LOGITS, ONE_OF),
-            ONE_OF,
-        ),
-        (
-            "cross entropy with probabilities",
-            optax.softmax_cross_entropy(LOGITS, HOT),
-            HOT,
-        ),
-        (
-            "sigmoid cross entropy",
-            optax.sigmoid_binary_cross_entropy(LOGITS, LOGITS > 0),
-            LOGITS > 0,
-        ),
-        ("squared error", optax.squared_error(LOGITS, 3 * LOGITS), 3 * LOGITS),
-        ("squared error", optax.l2_loss(LOGITS, 3 * LOGITS), 3 * LOGITS),
-        ("absolute error", jnp.abs(LOGITS - 2 * LOGITS), 2 * LOGITS),
-    ],
-)
-def test_a_loss_is_recognised_by_its_value(
-    form: str, terms: Any, targets: Any, over: str
-) -> None:
-    each = np.asarray(terms, np.float64)
-    value = {"mean": each.mean(), "sum": each.sum(), "rows": each.sum() / 5}[over]
-    known = recognise(float(value), LOGITS, np.asarray(targets))
-    assert known is not None
-    assert known.form == form
-    assert recognise(float(value) * 1.37, LOGITS, np.asarray(targets)) is None
 
 
 def sequence_workload(ahead: int, declare: tuple[str, ...]) -> jd.Workload:

@@ -1,0 +1,104 @@
+"""The data of a workload, as `check_data` sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from jaxdebug.checks.batch_fields import pick
+from jaxdebug.checks.data.check_data import DECLARATIONS, check_data
+from jaxdebug.checks.outcome import CannotRun
+from jaxdebug.checks.outcome_report import OutcomeReport
+from jaxdebug.checks.subject import Subject
+from jaxdebug.programs.graph import Graph, Step, build_graph
+from jaxdebug.programs.program import trace
+
+ROWS = 200_000
+"""Of each split; `check_data` itself reads all."""
+
+LINEAR = frozenset({"dot_general", "conv_general_dilated"})
+NORMAL = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
+MOVING = frozenset(
+    {
+        "reshape",
+        "transpose",
+        "squeeze",
+        "broadcast_in_dim",
+        "convert_element_type",
+        "rev",
+    }
+)
+
+
+def data(subject: Subject) -> OutcomeReport:
+    """Look at all splits.
+
+    Args:
+        subject: any.
+    """
+    workload = subject.workload
+    return check_data(
+        workload.train,
+        workload.eval,
+        workload.test,
+        inputs=workload.inputs,
+        targets=workload.targets,
+        first_layer=first_layer(subject),
+        declare=[word for word in workload.declare if word in DECLARATIONS],
+        rows=ROWS,
+        seed=subject.seed,
+        name=workload.name,
+    )
+
+
+def first_layer(subject: Subject) -> str | None:
+    """What the loss does first with the inputs, read off its program.
+
+    Returns:
+        `"linear"`, `"normalization"`, `"embedding"`, or None where it is none of them,
+        or several.
+    """
+    pure, batch = subject.pure, subject.batch
+    count = len(jax.tree.leaves(batch))
+    numbered = jax.tree.unflatten(jax.tree.structure(batch), range(count))
+    try:
+        wanted = jax.tree.leaves(pick(numbered, "inputs", subject.workload.inputs))
+    except CannotRun:
+        return None
+    # A function of the batch may make other arrays of it than its leaves.
+    if not all(isinstance(one, int) for one in wanted):
+        return None
+
+    def value(arrays: Any, batch: Any) -> Any:
+        return pure.loss(arrays, batch).value
+
+    graph = build_graph(trace(value, list(pure.start), batch).jaxpr)
+    nodes = [graph.inputs[len(pure.start) + number] for number in wanted]
+    kinds = {_kind(step) for node in nodes for step in _first_steps(graph, node)}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _first_steps(graph: Graph, node: int) -> Iterator[Step]:
+    """Equations that compute something of a node, not only move it."""
+    queue, seen = [node], {node}
+    while queue:
+        current = queue.pop()
+        onward = [*graph.feeds.get(current, ())]
+        for step in graph.readers.get(current, ()):
+            if step.equation.primitive in MOVING:
+                onward += step.results
+            elif not step.opened:
+                yield step
+        queue += [one for one in onward if one not in seen]
+        seen.update(onward)
+
+
+def _kind(step: Step) -> str | None:
+    name = step.equation.primitive
+    if name in LINEAR:
+        return "linear"
+    if name == "gather":
+        return "embedding"
+    return "normalization" if name in NORMAL else None
