@@ -56,6 +56,7 @@ def test_a_model_without_inputs_cannot_learn_a_batch() -> None:
     assert "the best constant" in outcome.said
 
 
+@pytest.mark.slow
 def test_targets_of_other_inputs_are_found() -> None:
     outcome = related_targets(Subject(shuffled()))
     (finding,) = outcome.findings
@@ -99,6 +100,7 @@ def test_a_course_falls_only_while_it_falls() -> None:
     assert not still_falls(2.0 + 1e-4 * steps)
 
 
+@pytest.mark.slow
 def test_the_workload_stays_as_it_is() -> None:
     workload: jd.Workload = classifier()
     before = jax.tree.map(np.copy, workload.params)
@@ -121,6 +123,7 @@ def test_steps_of_the_wrong_size_are_found(optimizer: object, codes: list[str]) 
     assert [finding.code for finding in outcome.findings] == codes, outcome.said
 
 
+@pytest.mark.slow
 def test_a_warm_up_and_trained_parameters_have_no_wrong_size(healthy: Subject) -> None:
     schedule = optax.linear_schedule(0.0, 3e-2, 5000)
     warm = step_size(Subject(classifier(optimizer=optax.adam(schedule))))

@@ -50,6 +50,7 @@ def problems_of(report: jd.OutcomeReport) -> list[Any]:
     return [*problems(json.loads(report.to_json()), SCHEMA, SCHEMA)]
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_and_the_rest_goes_on() -> None:
     report = jd.checkup(classifier(optimizer=None), skip=["gradients-and-layers"])
     assert report["loss-falls"].said == "could not run: give `optimizer`"

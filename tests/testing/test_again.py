@@ -90,6 +90,7 @@ CASES: dict[str, tuple[Any, str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_cases(CASES, ["a loss"]))
 def test_the_line_fails_again(name: str) -> None:
     check, begin, settings = CASES[name]
@@ -102,6 +103,7 @@ def test_the_line_fails_again(name: str) -> None:
     assert again.verdict is Verdict.FAIL, line
 
 
+@pytest.mark.slow
 def test_what_is_shrunk_is_written_however_large_it_is() -> None:
     report = testing.check_layer(
         lambda x: x - x.mean(0), testing.arrays((3, 30)), only=["batch-of-one"]

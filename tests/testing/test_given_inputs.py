@@ -25,6 +25,7 @@ def test_an_array_is_compared_with_another_one(value: jax.Array) -> None:
     assert one.verdict is Verdict.PASS
 
 
+@pytest.mark.slow
 def test_batches_that_are_drawn_apart_are_of_as_many_examples() -> None:
     rows = set()
 
@@ -39,6 +40,7 @@ def test_batches_that_are_drawn_apart_are_of_as_many_examples() -> None:
     assert {1, 2} <= {left for left, _ in rows}
 
 
+@pytest.mark.slow
 def test_what_is_no_batch_stays_as_it_is() -> None:
     def graph(nodes: jax.Array, edges: jax.Array) -> jax.Array:
         assert (len(nodes), len(edges)) == (5, 7)

@@ -135,6 +135,7 @@ def test_the_reduction_is_found(loss: Any, reduction: str) -> None:
     assert report.said == (f"reduction: {reduction}",)
 
 
+@pytest.mark.slow
 def test_a_loss_that_mixes_examples_is_inconclusive_until_that_is_declared() -> None:
     def broadcast(p: Any, t: Any) -> Any:
         return jnp.mean((p[:, 0] - t[:, :1]) ** 2)

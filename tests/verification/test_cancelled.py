@@ -13,6 +13,7 @@ import jaxdebug as jd
 from tests.verification.case import with_rule, working_in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("off", "verdict"), [(5e-8, "pass"), (2e-7, "fail")])
 def test_a_gap_that_cancellation_makes_larger(off: float, verdict: str) -> None:
     rule = with_rule(jnp.sin, lambda x, g: (g * jnp.cos(x) * (1 + off),))
@@ -37,6 +38,7 @@ def _(primals: Any, tangents: Any) -> Any:
     return _versine(x, off), (1 + off) * (x**3 / 180 - x / 12) * tangents[0]
 
 
+@pytest.mark.slow
 def test_a_rule_that_does_not_cancel_where_its_function_does() -> None:
     check = jd.check_gradients(_versine)
     x = jnp.array([1.0, 1.5, 2.0])

@@ -41,6 +41,7 @@ def test_it_is_judged_as_any_other(kind: str) -> None:
     assert [(f.code, f.where) for f in report.findings] == [("wrong-rule", "layer")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2.0, 2.01])
 def test_an_operand_that_is_handed_over_twice_is_one(factor: float) -> None:
     """As in JAX's custom_root: only the sum of what the rule gives has a meaning."""

@@ -49,6 +49,7 @@ PLACES: dict[str, tuple[tuple[int, ...], tuple[Any, ...], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_cases(PLACES, ["columns"], slice_of=2))
 def test_a_gradient_without_a_second_witness(name: str) -> None:
     """What JAX takes on trust is wrong: only differences of the function can tell."""

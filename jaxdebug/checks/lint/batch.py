@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.programs.batch_axes import BatchAxes
 from jaxdebug.programs.graph import Step
@@ -21,14 +21,14 @@ UNKNOWN = (
 )
 
 
-def lint_batch(subject: Subject) -> tuple[Outcome, Outcome]:
+def lint_batch(linted: Linted) -> tuple[Outcome, Outcome]:
     """The outcomes of `batch` and `broadcast`."""
-    if not subject.batch:
+    if not linted.batch:
         return not_run("batch", UNKNOWN), not_run("broadcast", UNKNOWN)
-    size = subject.graph.avals[subject.graph.inputs[subject.batch[0]]].shape[0]
-    axes = BatchAxes(subject.graph, subject.batch, size)
-    mixed = findings_of(subject, _mixed(subject, axes))
-    crossed = findings_of(subject, _crossed(subject, axes))
+    size = linted.graph.avals[linted.graph.inputs[linted.batch[0]]].shape[0]
+    axes = BatchAxes(linted.graph, linted.batch, size)
+    mixed = findings_of(linted, _mixed(linted, axes))
+    crossed = findings_of(linted, _crossed(linted, axes))
     said = f"batches of {size} examples"
     return (
         judged("batch", said, mixed, {"size": size}),
@@ -36,8 +36,8 @@ def lint_batch(subject: Subject) -> tuple[Outcome, Outcome]:
     )
 
 
-def _mixed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
-    graph, steps = subject.graph, set(subject.steps)
+def _mixed(linted: Linted, axes: BatchAxes) -> Iterator[Spot]:
+    graph, steps = linted.graph, set(linted.steps)
     for step in axes.mixing:
         if step not in steps:
             continue
@@ -53,7 +53,7 @@ def _mixed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
                 "Keep the batch in front: `x.reshape(x.shape[0], -1)`.",
             ),
         )
-    for step in subject.steps:
+    for step in linted.steps:
         if step.equation.primitive != "sub":
             continue
         summed = peak_of(graph, step)
@@ -62,7 +62,7 @@ def _mixed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
         if summed is None or len(digits) != 1 or len(shape) < 2:
             continue
         (digit,) = digits
-        if digit.axis in summed and _is_of_model(subject, step):
+        if digit.axis in summed and _is_of_model(linted, step):
             yield Spot(
                 "batch-mixing",
                 step,
@@ -72,26 +72,26 @@ def _mixed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
             )
 
 
-def _is_of_model(subject: Subject, step: Step) -> bool:
+def _is_of_model(linted: Linted, step: Step) -> bool:
     """Whether parameters have a part in it."""
-    known = {subject.graph.inputs[index] for index in subject.trained}
+    known = {linted.graph.inputs[index] for index in linted.trained}
     nodes = [node for node in step.operands if node is not None]
-    return not known.isdisjoint(subject.graph.before(*nodes))
+    return not known.isdisjoint(linted.graph.before(*nodes))
 
 
-def _crossed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
-    graph = subject.graph
-    for step in subject.steps:
+def _crossed(linted: Linted, axes: BatchAxes) -> Iterator[Spot]:
+    graph = linted.graph
+    for step in linted.steps:
         if step.equation.primitive not in _CROSSING or None in step.operands:
             continue
         left, right = (node for node in step.operands if node is not None)
         one, other = axes.whole(left), axes.whole(right)
         if len(one) != 1 or len(other) != 1 or one == other:
             continue
-        if not _is_of_model(subject, step):
+        if not _is_of_model(linted, step):
             continue
         for column, row in ((left, right), (right, left)):
-            narrow, flat = _own_shape(subject, column), _own_shape(subject, row)
+            narrow, flat = _own_shape(linted, column), _own_shape(linted, row)
             if len(flat) + 1 == len(narrow) and narrow[-1] == 1:
                 result = graph.avals[step.results[0]].shape
                 yield Spot(
@@ -104,9 +104,9 @@ def _crossed(subject: Subject, axes: BatchAxes) -> Iterator[Spot]:
                 break
 
 
-def _own_shape(subject: Subject, node: int) -> tuple[int, ...]:
+def _own_shape(linted: Linted, node: int) -> tuple[int, ...]:
     """The shape of an array before axes of length one were put in."""
-    graph = subject.graph
+    graph = linted.graph
     seen: set[int] = set()
     queue = [node]
     while queue:

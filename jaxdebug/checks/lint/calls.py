@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jaxdebug.checks.lint.subject import Subject
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import found
 from jaxdebug.findings.parts import listed
@@ -17,11 +17,11 @@ DONATED_FROM = 1 << 20
 """Bytes of state from which on it is said that they are held twice."""
 
 
-def lint_constants(subject: Subject) -> Outcome:
+def lint_constants(linted: Linted) -> Outcome:
     """Large arrays that the trace captured."""
-    graph, constants = subject.graph, []
+    graph, constants = linted.graph, []
     first = len(graph.inputs)
-    for offset, value in enumerate(subject.jaxpr.consts):
+    for offset, value in enumerate(linted.jaxpr.consts):
         size = getattr(value, "nbytes", 0)
         readers = graph.steps_after(first + offset)
         line = next((s.equation.line for s in readers if s.equation.line), None)
@@ -35,22 +35,22 @@ def lint_constants(subject: Subject) -> Outcome:
     )
 
 
-def lint_donation(subject: Subject) -> Outcome:
+def lint_donation(linted: Linted) -> Outcome:
     """State that a jitted step holds twice because its old value is not given away."""
-    call = _whole_call(subject)
+    call = _whole_call(linted)
     if call is None:
         return not_run("donation", "it concerns jitted functions")
     given = dict(zip(call.operands, operations.donated(call.equation.raw), strict=True))
     kept = [
         index
-        for index, output in subject.state
-        if not given.get(subject.graph.inputs[index], True)
-        and _alike(subject, index, output)
+        for index, output in linted.state
+        if not given.get(linted.graph.inputs[index], True)
+        and _alike(linted, index, output)
     ]
-    size = sum(_bytes(subject.graph.avals[subject.graph.inputs[i]]) for i in kept)
+    size = sum(_bytes(linted.graph.avals[linted.graph.inputs[i]]) for i in kept)
     findings = []
     if size >= DONATED_FROM:
-        arguments = sorted({subject.inputs[index][1] for index in kept})
+        arguments = sorted({linted.inputs[index][1] for index in kept})
         findings.append(
             found(
                 "missed-donation",
@@ -64,52 +64,52 @@ def lint_donation(subject: Subject) -> Outcome:
     return judged("donation", said, findings, {"bytes": size})
 
 
-def lint_recompilation(subject: Subject) -> Outcome:
+def lint_recompilation(linted: Linted) -> Outcome:
     """State that comes out with another type than it goes in with."""
     changed = [
         (index, old, new)
-        for index, output in subject.state
-        for old, new in [_types(subject, index, output)]
+        for index, output in linted.state
+        for old, new in [_types(linted, index, output)]
         if old != new
     ]
-    if not subject.state:
+    if not linted.state:
         return not_run("recompilation", "it hands on no state: give the train step")
     findings = [
         found(
             "state-changes-type",
-            subject.name(index),
+            linted.name(index),
             f"it goes in as {old} and comes out as {new}",
             evidence={"before": old, "after": new},
         )
         for index, old, new in changed
     ]
-    names = listed(subject.name(index) for index, _, _ in changed)
-    said = f"{len(changed)} of {len(subject.state)} leaves of the state" + (
+    names = listed(linted.name(index) for index, _, _ in changed)
+    said = f"{len(changed)} of {len(linted.state)} leaves of the state" + (
         f": {names}" if changed else ""
     )
     return judged("recompilation", said, findings, {"changed": len(changed)})
 
 
-def _whole_call(subject: Subject) -> Step | None:
+def _whole_call(linted: Linted) -> Step | None:
     """The one call that the program consists of, if the function is jitted."""
-    if not hasattr(subject.function, "lower"):
+    if not hasattr(linted.function, "lower"):
         return None
-    calls = [step for step in _top(subject) if step.equation.primitive == "jit"]
+    calls = [step for step in _top(linted) if step.equation.primitive == "jit"]
     return calls[0] if len(calls) == 1 else None
 
 
-def _top(subject: Subject) -> Iterator[Step]:
-    return (step for step in subject.graph.steps if len(step.address) == 1)
+def _top(linted: Linted) -> Iterator[Step]:
+    return (step for step in linted.graph.steps if len(step.address) == 1)
 
 
-def _alike(subject: Subject, index: int, output: int) -> bool:
-    old, new = _types(subject, index, output)
+def _alike(linted: Linted, index: int, output: int) -> bool:
+    old, new = _types(linted, index, output)
     return old == new
 
 
-def _types(subject: Subject, index: int, output: int) -> tuple[str, str]:
-    old: Any = subject.jaxpr.in_avals[index]
-    new: Any = subject.jaxpr.out_avals[output]
+def _types(linted: Linted, index: int, output: int) -> tuple[str, str]:
+    old: Any = linted.jaxpr.in_avals[index]
+    new: Any = linted.jaxpr.out_avals[output]
     return _type(old), _type(new)
 
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from jaxdebug.checks.lint.edges import Edge
-from jaxdebug.checks.lint.subject import Subject
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.programs.graph import Graph, Step, reached
 from jaxdebug.programs.ranges.choices import COMPARISONS, KEEPING_ZERO, Limits
 from jaxdebug.programs.ranges.identity import alike, before_by, literal_of, maker
@@ -31,12 +31,12 @@ class Guards(NamedTuple):
     """Whether nothing passes by them."""
 
 
-def guards_of(subject: Subject, step: Step, edge: Edge, differentiated: bool) -> Guards:
+def guards_of(linted: Linted, step: Step, edge: Edge, differentiated: bool) -> Guards:
     """The wheres that an operation's result comes to, and that ask for its operand.
 
     A maximum or minimum with a number stops an infinity too, but not its derivative.
     """
-    graph = subject.graph
+    graph = linted.graph
     operand = step.operands[edge.operand]
     if operand is None:
         return Guards((), False)
@@ -59,7 +59,7 @@ def guards_of(subject: Subject, step: Step, edge: Edge, differentiated: bool) ->
             else:
                 onward += reader.results
         fresh = [n for n in dict.fromkeys(onward) if n not in seen]
-        fresh = [n for n in fresh if n in subject.needed]
+        fresh = [n for n in fresh if n in linted.needed]
         seen.update(fresh)
         queue += fresh
     every = bool(guarding or stopped) and not passes and not queue
@@ -121,13 +121,13 @@ def _reads(graph: Graph, predicate: int) -> Iterator[int]:
         queue += fresh
 
 
-def is_trap(subject: Subject, step: Step, edge: Edge, where: Step) -> bool:
+def is_trap(linted: Linted, step: Step, edge: Edge, where: Step) -> bool:
     """Whether a where leaves out just the edge of an operation in front of it.
 
     The value is then left out and the derivative is not: it is multiplied by zero,
     and zero times infinity is NaN.
     """
-    graph, limits = subject.graph, Limits(subject.graph)
+    graph, limits = linted.graph, Limits(linted.graph)
     operand = step.operands[edge.operand]
     predicate = where.operands[0]
     if operand is None or predicate is None:
@@ -137,7 +137,7 @@ def is_trap(subject: Subject, step: Step, edge: Edge, where: Step) -> bool:
         return False
     same_edge = [*before_by(graph, operand, KEEPING_ZERO), *step.results]
     for node in same_edge:
-        before = subject.ranges[node]
+        before = linted.ranges[node]
         after = limits.on(predicate, holds, before, node)
         if _leaves_out(edge, before, after):
             return True

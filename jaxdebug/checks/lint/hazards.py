@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from jaxdebug.checks.lint.edges import Edge, edge_of
 from jaxdebug.checks.lint.guards import guards_of, is_trap
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import Severity
 from jaxdebug.programs._jax.source import in_special_function
@@ -56,17 +56,17 @@ class Hazards(NamedTuple):
     left: tuple[Hazard, ...]
 
 
-def hazards_of(subject: Subject) -> Hazards:
+def hazards_of(linted: Linted) -> Hazards:
     """Every operation that has an edge, and those whose operand may come to it."""
     looked_at: dict[str, int] = dict.fromkeys(_KINDS, 0)
     proved = dict(looked_at)
     left = []
-    for step in subject.steps:
-        edge = edge_of(subject.graph, step)
+    for step in linted.steps:
+        edge = edge_of(linted.graph, step)
         if edge is None or _is_special(step):
             continue
         looked_at[edge.kind] += 1
-        hazard = _hazard(subject, step, edge)
+        hazard = _hazard(linted, step, edge)
         if hazard is None:
             proved[edge.kind] += 1
         else:
@@ -79,8 +79,8 @@ def _is_special(step: Step) -> bool:
     return any(in_special_function(each.raw) for each in around)
 
 
-def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
-    x = subject.ranges.operand(step, edge.operand)
+def _hazard(linted: Linted, step: Step, edge: Edge) -> Hazard | None:
+    x = linted.ranges.operand(step, edge.operand)
     points = [point for point in edge.points if x.has(point)]
     beyond = edge.below and x.low < min(edge.points)
     if not points and not beyond:
@@ -88,18 +88,18 @@ def _hazard(subject: Subject, step: Step, edge: Edge) -> Hazard | None:
     hits = [(point, hit) for point in points if (hit := x.hit(point)) is not None]
     point, hit = min(hits, key=lambda of: not of[1].sure, default=(None, None))
     traps = ()
-    differentiated = subject.is_differentiated(step, edge.operand)
-    guards = guards_of(subject, step, edge, differentiated)
+    differentiated = linted.is_differentiated(step, edge.operand)
+    guards = guards_of(linted, step, edge, differentiated)
     # A quotient's derivative by its numerator is 1 / 0 as well.
     every = range(len(step.operands))
-    if any(subject.is_differentiated(step, operand) for operand in every):
-        traps = tuple(w for w in guards.guarding if is_trap(subject, step, edge, w))
+    if any(linted.is_differentiated(step, operand) for operand in every):
+        traps = tuple(w for w in guards.guarding if is_trap(linted, step, edge, w))
     return Hazard(step, edge, x, point, hit, traps, guards.every, differentiated)
 
 
-def lint_edges(subject: Subject, hazards: Hazards, kind: str) -> Outcome:
+def lint_edges(linted: Linted, hazards: Hazards, kind: str) -> Outcome:
     """The outcome of one of the lints `log`, `division` and `root`."""
-    if kind == "root" and not subject.varying:
+    if kind == "root" and not linted.varying:
         return not_run(
             kind, "a root is finite at 0, its derivative not: give `argnums`"
         )
@@ -107,18 +107,18 @@ def lint_edges(subject: Subject, hazards: Hazards, kind: str) -> Outcome:
         spot
         for hazard in hazards.left
         if hazard.edge.kind == kind and not hazard.traps
-        for spot in _spots(subject, hazard)
+        for spot in _spots(linted, hazard)
     ]
-    findings = findings_of(subject, _first_of_line(subject, spots, hazards, kind))
+    findings = findings_of(linted, _first_of_line(linted, spots, hazards, kind))
     total, proved = hazards.looked_at[kind], hazards.proved[kind]
     said = f"{total} looked at, {proved} proved safe" if total else "none in it"
     return judged(kind, said, findings, {"looked_at": total, "proved": proved})
 
 
-def _spots(subject: Subject, hazard: Hazard) -> Iterator[Spot]:
+def _spots(linted: Linted, hazard: Hazard) -> Iterator[Spot]:
     step, edge = hazard.step, hazard.edge
     if hazard.hit is None:
-        if _is_argument(subject, hazard):
+        if _is_argument(linted, hazard):
             yield Spot(
                 _CODES[edge.kind],
                 step,
@@ -149,10 +149,10 @@ def _spots(subject: Subject, hazard: Hazard) -> Iterator[Spot]:
     )
 
 
-def _is_argument(subject: Subject, hazard: Hazard) -> bool:
+def _is_argument(linted: Linted, hazard: Hazard) -> bool:
     """Whether it is an argument of the function as it was given, of a log or root."""
     node = hazard.step.operands[hazard.edge.operand]
-    given = node is not None and alike(subject.graph, node) in subject.graph.inputs
+    given = node is not None and alike(linted.graph, node) in linted.graph.inputs
     wanted = hazard.edge.kind == "log" or (
         hazard.edge.kind == "root" and hazard.differentiated
     )
@@ -164,32 +164,32 @@ def _bad_points(edge: Edge) -> str:
 
 
 def _first_of_line(
-    subject: Subject, spots: Sequence[Spot], hazards: Hazards, kind: str
+    linted: Linted, spots: Sequence[Spot], hazards: Hazards, kind: str
 ) -> list[Spot]:
     """Without divisions that are the derivative of a root in the same line."""
-    if kind != "division" or not subject.own:
+    if kind != "division" or not linted.own:
         return list(spots)
     roots = {
-        subject.line(hazard.step)
+        linted.line(hazard.step)
         for hazard in hazards.left
         if hazard.edge.kind == "root" and hazard.hit is not None
     }
     return [
         spot
         for spot in spots
-        if not (spot.step.differentiated and subject.line(spot.step) in roots)
+        if not (spot.step.differentiated and linted.line(spot.step) in roots)
     ]
 
 
-def lint_where(subject: Subject, hazards: Hazards) -> Outcome:
+def lint_where(linted: Linted, hazards: Hazards) -> Outcome:
     """Wheres that leave out a bad value whose derivative is NaN all the same."""
-    if not subject.varying:
+    if not linted.varying:
         return not_run("where", "it concerns the gradient: give `argnums`")
     spots = []
     for hazard in hazards.left:
         for where in hazard.traps[:1]:
-            at = subject.line(where)
-            line = f" at {at}" if at and at != subject.line(hazard.step) else ""
+            at = linted.line(where)
+            line = f" at {at}" if at and at != linted.line(hazard.step) else ""
             spots.append(
                 Spot(
                     _CODES["where"],
@@ -201,4 +201,4 @@ def lint_where(subject: Subject, hazards: Hazards) -> Outcome:
             )
     count = len(spots)
     said = f"{count} over an unsafe operation" if count else "none over an unsafe one"
-    return judged("where", said, findings_of(subject, spots), {"traps": count})
+    return judged("where", said, findings_of(linted, spots), {"traps": count})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.programs._jax import operations
 from jaxdebug.programs.graph import Step
@@ -28,11 +28,11 @@ class _Index(NamedTuple):
     outside: str
 
 
-def lint_indices(subject: Subject) -> Outcome:
+def lint_indices(linted: Linted) -> Outcome:
     """Constant or counted indices beyond the end of an axis, which JAX lets pass."""
     spots, count = [], 0
-    for step in subject.steps:
-        for index in _indices(subject, step):
+    for step in linted.steps:
+        for index in _indices(linted, step):
             count += 1
             reached = _outside(index)
             if reached is None:
@@ -47,7 +47,7 @@ def lint_indices(subject: Subject) -> Outcome:
                 )
             )
     said = f"{count} looked at" if count else "none in it"
-    return judged("index", said, findings_of(subject, spots), {"indices": count})
+    return judged("index", said, findings_of(linted, spots), {"indices": count})
 
 
 _WORDS = {
@@ -57,8 +57,8 @@ _WORDS = {
 }
 
 
-def _indices(subject: Subject, step: Step) -> Iterator[_Index]:
-    ranges = subject.ranges
+def _indices(linted: Linted, step: Step) -> Iterator[_Index]:
+    ranges = linted.ranges
     name, raw = step.equation.primitive, step.equation.raw
     shapes = [getattr(atom.aval, "shape", ()) for atom in raw.invars]
     if name in _SLICES:
@@ -70,14 +70,14 @@ def _indices(subject: Subject, step: Step) -> Iterator[_Index]:
             yield _Index(axis, length, size, known, "clamped")
     elif name == "gather":
         view = operations.view_gather(raw)
-        parts = _parts(subject, step, len(view.axes))
+        parts = _parts(linted, step, len(view.axes))
         for axis, known in zip(view.axes, parts, strict=True):
             yield _Index(axis, shapes[0][axis], view.sizes[axis], known, view.outside)
 
 
-def _parts(subject: Subject, gather: Step, count: int) -> list[Range]:
+def _parts(linted: Linted, gather: Step, count: int) -> list[Range]:
     """The range of each number of an index."""
-    graph, ranges = subject.graph, subject.ranges
+    graph, ranges = linted.graph, linted.ranges
     node = gather.operands[1]
     whole = ranges.operand(gather, 1)
     if count == 1 or node is None:

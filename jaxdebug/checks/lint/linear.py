@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import Severity
 from jaxdebug.programs._jax import operations
@@ -28,27 +28,27 @@ class _Layer(NamedTuple):
     """How many features go in and come out."""
 
 
-def lint_linear(subject: Subject) -> Outcome:
+def lint_linear(linted: Linted) -> Outcome:
     """Two layers that are one, and networks that are linear as a whole."""
-    if not subject.trained:
+    if not linted.trained:
         return not_run("linear", "give `argnums`, the arguments that hold the weights")
     layers = {
         layer.step.results[0]: layer
-        for step in subject.steps
-        for layer in _layer(subject, step)
+        for step in linted.steps
+        for layer in _layer(linted, step)
     }
     spots = []
     pairs = 0
     for layer in layers.values():
-        before, _ = _behind(subject, layer.data, layers)
+        before, _ = _behind(linted, layer.data, layers)
         if before is None or before.width[1] < min(before.width[0], layer.width[1]):
             continue
-        if _is_lookup(subject, before.data):
+        if _is_lookup(linted, before.data):
             continue
         pairs += 1
-        whole = _is_all(subject, layers, before)
+        whole = _is_all(linted, layers, before)
         message = (
-            f"nothing but sums and scaling between {subject.layer(before.step)} and "
+            f"nothing but sums and scaling between {linted.layer(before.step)} and "
             "this layer: the two are one linear map"
         )
         if whole:
@@ -59,12 +59,12 @@ def lint_linear(subject: Subject) -> Outcome:
     return judged(
         "linear",
         said,
-        findings_of(subject, spots),
+        findings_of(linted, spots),
         {"layers": len(layers), "pairs": pairs},
     )
 
 
-def _layer(subject: Subject, step: Step) -> Iterator[_Layer]:
+def _layer(linted: Linted, step: Step) -> Iterator[_Layer]:
     """The equation as a layer, if it multiplies data with weights."""
     if step.equation.primitive not in CONTRACTIONS:
         return
@@ -72,22 +72,22 @@ def _layer(subject: Subject, step: Step) -> Iterator[_Layer]:
         w, x = step.operands[weights], step.operands[data]
         if w is None or x is None:
             return
-        if _is_weight(subject, w) and subject.ranges[x].data:
-            width = _width(subject, step, weights)
+        if _is_weight(linted, w) and linted.ranges[x].data:
+            width = _width(linted, step, weights)
             if width is not None:
                 yield _Layer(step, x, width)
             return
 
 
-def _is_weight(subject: Subject, node: int) -> bool:
-    trained = {subject.graph.inputs[index] for index in subject.trained}
-    made_of = set(subject.graph.before(node))
-    return not subject.ranges[node].data and not trained.isdisjoint(made_of)
+def _is_weight(linted: Linted, node: int) -> bool:
+    trained = {linted.graph.inputs[index] for index in linted.trained}
+    made_of = set(linted.graph.before(node))
+    return not linted.ranges[node].data and not trained.isdisjoint(made_of)
 
 
-def _width(subject: Subject, step: Step, weights: int) -> tuple[int, int] | None:
+def _width(linted: Linted, step: Step, weights: int) -> tuple[int, int] | None:
     avals = [
-        subject.graph.avals[node].shape for node in step.operands if node is not None
+        linted.graph.avals[node].shape for node in step.operands if node is not None
     ]
     if step.equation.primitive == "conv_general_dilated":
         view = operations.view_convolution(step.equation.raw)
@@ -106,10 +106,10 @@ def _width(subject: Subject, step: Step, weights: int) -> tuple[int, int] | None
 
 
 def _behind(
-    subject: Subject, node: int, layers: dict[int, _Layer]
+    linted: Linted, node: int, layers: dict[int, _Layer]
 ) -> tuple[_Layer | None, int]:
     """The layer whose result a node is a linear function of; or where that begins."""
-    graph, ranges = subject.graph, subject.ranges
+    graph, ranges = linted.graph, linted.ranges
     while True:
         node = same(graph, node)
         if node in layers:
@@ -127,28 +127,28 @@ def _behind(
             return None, node
         if name not in _LINEAR and name not in _WITH_CONSTANT:
             return None, node
-        if name == "select_n" and _depends_on_data(subject, step):
+        if name == "select_n" and _depends_on_data(linted, step):
             return None, node
         node = moving[0]
 
 
-def _depends_on_data(subject: Subject, where: Step) -> bool:
+def _depends_on_data(linted: Linted, where: Step) -> bool:
     predicate = where.operands[0]
-    return predicate is None or subject.ranges[predicate].data
+    return predicate is None or linted.ranges[predicate].data
 
 
-def _is_lookup(subject: Subject, node: int) -> bool:
+def _is_lookup(linted: Linted, node: int) -> bool:
     """Whether a layer reads ones and zeros: it is an embedding."""
-    known = subject.ranges[node]
+    known = linted.ranges[node]
     return known.whole and known.low >= 0 and known.high <= 1
 
 
-def _is_all(subject: Subject, layers: dict[int, _Layer], first: _Layer) -> bool:
+def _is_all(linted: Linted, layers: dict[int, _Layer], first: _Layer) -> bool:
     """Whether a pair belongs to a network of which all is linear."""
-    graph = subject.graph
+    graph = linted.graph
     chain = [first]
     while True:
-        before, start = _behind(subject, chain[-1].data, layers)
+        before, start = _behind(linted, chain[-1].data, layers)
         if before is None:
             break
         chain.append(before)
@@ -157,7 +157,7 @@ def _is_all(subject: Subject, layers: dict[int, _Layer], first: _Layer) -> bool:
     follows = {
         layer.step
         for layer in layers.values()
-        if _behind(subject, layer.data, layers)[0]
+        if _behind(linted, layer.data, layers)[0]
     }
     others = {layer.step for layer in layers.values()} - follows - {chain[-1].step}
     return not others

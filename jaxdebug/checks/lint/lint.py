@@ -21,11 +21,11 @@ from jaxdebug.checks.lint.calls import (
 from jaxdebug.checks.lint.hazards import hazards_of, lint_edges, lint_where
 from jaxdebug.checks.lint.indices import lint_indices
 from jaxdebug.checks.lint.linear import lint_linear
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.narrowing import lint_narrowing
 from jaxdebug.checks.lint.parameters import lint_parameters
 from jaxdebug.checks.lint.softmaxes import lint_softmax
-from jaxdebug.checks.lint.subject import Subject
-from jaxdebug.checks.lint.tracing import subject_of
+from jaxdebug.checks.lint.tracing import linted_of
 from jaxdebug.checks.outcome import Outcome
 from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
 from jaxdebug.checks.settings import undisturbed
@@ -36,27 +36,27 @@ from jaxdebug.programs.program import require_function
 from jaxdebug.programs.self_test import require_rules
 
 
-def _edges(subject: Subject) -> Iterator[Outcome]:
-    hazards = hazards_of(subject)
+def _edges(linted: Linted) -> Iterator[Outcome]:
+    hazards = hazards_of(linted)
     for kind in ("log", "division", "root"):
-        yield lint_edges(subject, hazards, kind)
-    yield lint_where(subject, hazards)
+        yield lint_edges(linted, hazards, kind)
+    yield lint_where(linted, hazards)
 
 
-Lint = Callable[[Subject], Iterable[Outcome]]
+Lint = Callable[[Linted], Iterable[Outcome]]
 
 LINTS: Mapping[tuple[str, ...], Lint] = MappingProxyType(
     {
         ("log", "division", "root", "where"): _edges,
-        ("softmax",): lambda subject: [lint_softmax(subject)],
+        ("softmax",): lambda linted: [lint_softmax(linted)],
         ("unused", "blocked"): lint_parameters,
         ("batch", "broadcast"): lint_batch,
-        ("linear",): lambda subject: [lint_linear(subject)],
-        ("index",): lambda subject: [lint_indices(subject)],
-        ("narrowing",): lambda subject: [lint_narrowing(subject)],
-        ("constants",): lambda subject: [lint_constants(subject)],
-        ("donation",): lambda subject: [lint_donation(subject)],
-        ("recompilation",): lambda subject: [lint_recompilation(subject)],
+        ("linear",): lambda linted: [lint_linear(linted)],
+        ("index",): lambda linted: [lint_indices(linted)],
+        ("narrowing",): lambda linted: [lint_narrowing(linted)],
+        ("constants",): lambda linted: [lint_constants(linted)],
+        ("donation",): lambda linted: [lint_donation(linted)],
+        ("recompilation",): lambda linted: [lint_recompilation(linted)],
     }
 )
 """Every lint, by the names of the outcomes that it gives."""
@@ -120,10 +120,10 @@ def lint(
         numbers = None if argnums is None else positions(argnums, len(args))
         with undisturbed((args, kwargs)), jax.disable_jit(False):
             require_rules("lint")
-            subject = subject_of(fn, numbers, args, kwargs)
-            outcomes = _outcomes(subject, wanted)
-        said = [f"not seen into: {part}" for part in unseen(subject.graph)]
-        if subject.assumed:
+            seen = linted_of(fn, numbers, args, kwargs)
+            outcomes = _outcomes(seen, wanted)
+        said = [f"not seen into: {part}" for part in unseen(seen.graph)]
+        if seen.assumed:
             said.append(
                 "argument 0 is taken for the parameters: argnums says otherwise"
             )
@@ -159,12 +159,12 @@ def lint_workload(
     return replace(report, name=workload.name)
 
 
-def _outcomes(subject: Subject, wanted: frozenset[str]) -> Iterator[Outcome]:
+def _outcomes(linted: Linted, wanted: frozenset[str]) -> Iterator[Outcome]:
     for names, run in LINTS.items():
         if wanted.isdisjoint(names):
             continue
         begun = time.perf_counter()
-        for one in run(subject):
+        for one in run(linted):
             now = time.perf_counter()
             if one.name in wanted:
                 yield replace(one, seconds=now - begun)

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.programs.places import is_inexact
 from jaxdebug.programs.ranges.functions import rounded
@@ -18,20 +18,20 @@ from jaxdebug.programs.ranges.range import Range, of_aval
 from jaxdebug.reports import format_number
 
 
-def lint_narrowing(subject: Subject) -> Outcome:
+def lint_narrowing(linted: Linted) -> Outcome:
     """Counted positions that become equal, numbers that overflow or wrap around."""
     spots, count = [], 0
-    for step in subject.steps:
+    for step in linted.steps:
         if step.equation.primitive != "convert_element_type":
             continue
         count += 1
-        aval: Any = subject.graph.avals[step.results[0]]
+        aval: Any = linted.graph.avals[step.results[0]]
         before: Any = step.equation.raw.invars[0].aval
-        message = _lost(subject.ranges.operand(step, 0), of_aval(before), aval)
+        message = _lost(linted.ranges.operand(step, 0), of_aval(before), aval)
         if message is not None:
             spots.append(Spot("narrowing-cast", step, message))
     said = f"{count} casts looked at" if count else "no cast in it"
-    return judged("narrowing", said, findings_of(subject, spots), {"casts": count})
+    return judged("narrowing", said, findings_of(linted, spots), {"casts": count})
 
 
 def _lost(x: Range, widest: Range, aval: Any) -> str | None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from jaxdebug.checks.lint.subject import Subject
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.findings import Finding, Severity, found
 from jaxdebug.findings.parts import listed
 from jaxdebug.programs.graph import Step
@@ -23,17 +23,17 @@ class Spot(NamedTuple):
     evidence: Mapping[str, Any] = {}
 
 
-def findings_of(subject: Subject, spots: Iterable[Spot]) -> list[Finding]:
+def findings_of(linted: Linted, spots: Iterable[Spot]) -> list[Finding]:
     """A finding for each line and message, whatever layers it is in."""
     groups: dict[Hashable, list[Spot]] = defaultdict(list)
     for spot in spots:
-        line = subject.line(spot.step)
-        own = line if line is not None else subject.layer(spot.step)
+        line = linted.line(spot.step)
+        own = line if line is not None else linted.layer(spot.step)
         groups[spot.code, own, spot.message, spot.severity].append(spot)
     findings = []
     for several in groups.values():
         first = several[0]
-        layers = list(dict.fromkeys(subject.layer(one.step) for one in several))
+        layers = list(dict.fromkeys(linted.layer(one.step) for one in several))
         message = first.message
         if len(layers) > 1:
             message += f"; so in {listed(layers[1:])}"
@@ -44,7 +44,7 @@ def findings_of(subject: Subject, spots: Iterable[Spot]) -> list[Finding]:
                 message,
                 severity=first.severity,
                 remedies=first.remedies,
-                line=subject.line(first.step),
+                line=linted.line(first.step),
                 evidence={
                     "primitive": first.step.equation.primitive,
                     "layers": layers,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.checks.lint.place import Spot, findings_of
-from jaxdebug.checks.lint.subject import Subject
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.programs.graph import Step
 from jaxdebug.programs.ranges.identity import alike, literal_of, maker
@@ -12,17 +12,17 @@ from jaxdebug.programs.ranges.softmax import scores_of
 _EXPONENTIALS = frozenset({"exp", "exp2"})
 
 
-def lint_softmax(subject: Subject) -> Outcome:
+def lint_softmax(linted: Linted) -> Outcome:
     """Scores that are probabilities already."""
     spots, count = [], 0
-    for step in subject.steps:
+    for step in linted.steps:
         if step.equation.primitive not in _EXPONENTIALS:
             continue
-        scores = scores_of(subject.graph, step)
+        scores = scores_of(linted.graph, step)
         if scores is not None:
             count += 1
-            if subject.ranges[scores].probability == "softmax":
-                first = _line_of(subject, scores)
+            if linted.ranges[scores].probability == "softmax":
+                first = _line_of(linted, scores)
                 spots.append(
                     Spot(
                         "double-softmax",
@@ -32,29 +32,29 @@ def lint_softmax(subject: Subject) -> Outcome:
                     )
                 )
             continue
-        sigmoid = _sigmoid_before(subject, step)
+        sigmoid = _sigmoid_before(linted, step)
         if sigmoid is not None:
             spots.append(
                 Spot(
                     "double-softmax",
                     step,
                     "the logits of this log-sigmoid are the probabilities of a "
-                    f"sigmoid{_line_of(subject, sigmoid)}",
+                    f"sigmoid{_line_of(linted, sigmoid)}",
                 )
             )
     said = f"{count} softmaxes looked at" if count else "no softmax in it"
-    return judged("softmax", said, findings_of(subject, spots), {"softmaxes": count})
+    return judged("softmax", said, findings_of(linted, spots), {"softmaxes": count})
 
 
-def _line_of(subject: Subject, node: int) -> str:
-    made = maker(subject.graph, node)
-    line = None if made is None else subject.line(made)
+def _line_of(linted: Linted, node: int) -> str:
+    made = maker(linted.graph, node)
+    line = None if made is None else linted.line(made)
     return f" at {line}" if line else ""
 
 
-def _sigmoid_before(subject: Subject, step: Step) -> int | None:
+def _sigmoid_before(linted: Linted, step: Step) -> int | None:
     """The result of a sigmoid of which a log-sigmoid is taken: log1p(exp(-|x|))."""
-    graph = subject.graph
+    graph = linted.graph
     readers = [r for node in step.results for r in graph.readers.get(node, ())]
     if not any(reader.equation.primitive == "log1p" for reader in readers):
         return None
@@ -65,7 +65,7 @@ def _sigmoid_before(subject: Subject, step: Step) -> int | None:
         if len(operands) != 1 and literal_of(graph, made, 1) != 0:
             return None
         node = alike(graph, operands[0])
-        if subject.ranges[node].probability == "sigmoid":
+        if linted.ranges[node].probability == "sigmoid":
             return node
         made = graph.made_by[node]
     return None

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.arguments import AuditInputError
-from jaxdebug.checks.lint.subject import Subject
+from jaxdebug.checks.lint.linted import Linted
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.held import hold_leaf, hold_static, require_constants
 from jaxdebug.frameworks.in_place import returning_changes
@@ -25,12 +25,12 @@ from jaxdebug.programs.program import Program
 from jaxdebug.programs.ranges.twins import with_twins
 
 
-def subject_of(
+def linted_of(
     fn: Callable[..., Any],
     argnums: Sequence[int] | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> Subject:
+) -> Linted:
     """Trace a function and find out what is known of it.
 
     Args:
@@ -66,7 +66,7 @@ def subject_of(
         results = enumerate(program.jaxpr.out_avals)
         losses = tuple(index for index, aval in results if is_inexact(aval))
     trained = frozenset(moving or found.paths)
-    return Subject(
+    return Linted(
         program,
         fn,
         avals,

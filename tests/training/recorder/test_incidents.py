@@ -59,6 +59,7 @@ KINDS = {"with loss": with_loss, "without": without_loss}
 MADE = {"with loss": ("log", "forward"), "without": ("div", "backward")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", quick_cases(KINDS, ["with loss"]))
 def test_steps_that_are_passed_over_are_each_named(kind: str) -> None:
     watched, found = _watched(KINDS[kind])

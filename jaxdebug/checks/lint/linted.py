@@ -23,7 +23,7 @@ _WITH_RULE = CUSTOM_RULES | {"custom_linear_solve"}
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Linted:
     """One traced program.
 
     Attributes:
