@@ -6,14 +6,13 @@ to standard output; progress, errors and what the target prints go to standard e
 """
 
 import argparse
-import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from jaxdebug.commands.checkup import add_checkup_command
-from jaxdebug.commands.failure import failed
+from jaxdebug.commands.examine import Progress, examine_target
 from jaxdebug.commands.init_tests import add_init_tests_command
 from jaxdebug.commands.output import (
     CLEAN,
@@ -21,8 +20,6 @@ from jaxdebug.commands.output import (
     STATUS,
     add_command,
     add_output_arguments,
-    give,
-    missing_folder,
     refuse,
     say,
 )
@@ -61,33 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from jaxdebug.checks.target import load_target, own_folder_on_path, split_target
-    from jaxdebug.checks.user_traceback import escape_lines
-    from jaxdebug.findings.settings import SettingsError, read_settings
+    def examine(workload: Any, silence: Sequence[str], progress: Progress) -> Any:
+        from jaxdebug.checks.audits.audit import audit_workload
 
-    problem = missing_folder(arguments.output)
-    if problem is not None:
-        return refuse(problem)
-    progress = None if arguments.quiet else sys.stderr
-    try:
-        path, _ = split_target(arguments.target)
-        settings = read_settings(path.parent)
-        # What the target prints must not end up inside the report.
-        with contextlib.redirect_stdout(sys.stderr), own_folder_on_path(path):
-            say(f"jaxdebug: importing {show_name(str(path))}", progress)
-            workload = load_target(arguments.target)
-            from jaxdebug.checks.audits.audit import audit_workload
+        progress(f"auditing {show_name(workload.name)}")
+        return audit_workload(workload, seed=arguments.seed, silence=silence)
 
-            say(f"jaxdebug: auditing {show_name(workload.name)}", progress)
-            report = audit_workload(
-                workload, seed=arguments.seed, silence=settings.silence
-            )
-    except SettingsError as error:
-        return refuse(escape_lines(str(error)))
-    except (Exception, SystemExit) as error:
-        return failed(error, arguments.target, "the workload")
-
-    return give(report, arguments)
+    return examine_target(arguments, examine)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -68,6 +68,15 @@ def count_rows(batch: Any) -> int:
     return max(set(sizes), key=sizes.count)
 
 
+def map_rows(batch: Any, change: Callable[[Any], Any]) -> Any:
+    """The batch with its arrays changed that have a row for each example."""
+    rows = count_rows(batch)
+    return jax.tree.map(
+        lambda leaf: change(leaf) if leaf.ndim and leaf.shape[0] == rows else leaf,
+        batch,
+    )
+
+
 def _key(batch: Any, field: str, place: Any) -> Any:
     if place is not None:
         return place

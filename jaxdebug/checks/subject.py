@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.batch_fields import pick, put
@@ -16,6 +17,7 @@ from jaxdebug.checks.learning.training import Training, begin, step
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.pure_workload import PureWorkload, pure_workload
 from jaxdebug.checks.workload import Workload, batches_of
+from jaxdebug.programs.program import Program, trace
 
 BATCHES = 200
 """Of each split that are looked at, at most."""
@@ -60,6 +62,15 @@ class Subject:
         if self.workload.eval is None:
             raise CannotRun("give `eval`")
         return self._placed("eval")
+
+    def value(self, arrays: Any, batch: Any) -> Any:
+        """The loss of a batch alone, to be traced."""
+        return self.pure.loss(arrays, batch).value
+
+    @cached_property
+    def program(self) -> Program:
+        """The loss of the first batch, traced."""
+        return trace(self.value, list(self.pure.start), self.batch)
 
     @cached_property
     def optimizer(self) -> Any:
@@ -152,6 +163,11 @@ class Subject:
     def pick(self, batch: Any, field: str) -> Any:
         """The inputs or targets of a batch."""
         return pick(batch, field, getattr(self.workload, field))
+
+    def blank(self, batch: Any) -> Any:
+        """The batch with inputs of zero, of which only a constant can be learned."""
+        inputs = self.pick(batch, "inputs")
+        return self.put(batch, "inputs", jax.tree.map(jnp.zeros_like, inputs))
 
     def put(self, batch: Any, field: str, value: Any) -> Any:
         """The batch with other inputs or targets."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 
@@ -13,23 +12,13 @@ from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.outcome_report import OutcomeReport
 from jaxdebug.checks.subject import Subject
 from jaxdebug.programs.graph import Graph, Step, build_graph
-from jaxdebug.programs.program import trace
+from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING, UNCHANGED
 
 ROWS = 200_000
 """Of each split; `check_data` itself reads all."""
 
-LINEAR = frozenset({"dot_general", "conv_general_dilated"})
 NORMAL = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
-MOVING = frozenset(
-    {
-        "reshape",
-        "transpose",
-        "squeeze",
-        "broadcast_in_dim",
-        "convert_element_type",
-        "rev",
-    }
-)
+MOVING = RESHAPING | UNCHANGED | {"transpose", "rev"}
 
 
 def data(subject: Subject) -> OutcomeReport:
@@ -71,10 +60,7 @@ def first_layer(subject: Subject) -> str | None:
     if not all(isinstance(one, int) for one in wanted):
         return None
 
-    def value(arrays: Any, batch: Any) -> Any:
-        return pure.loss(arrays, batch).value
-
-    graph = build_graph(trace(value, list(pure.start), batch).jaxpr)
+    graph = build_graph(subject.program.jaxpr)
     nodes = [graph.inputs[len(pure.start) + number] for number in wanted]
     kinds = {_kind(step) for node in nodes for step in _first_steps(graph, node)}
     return kinds.pop() if len(kinds) == 1 else None
@@ -97,7 +83,7 @@ def _first_steps(graph: Graph, node: int) -> Iterator[Step]:
 
 def _kind(step: Step) -> str | None:
     name = step.equation.primitive
-    if name in LINEAR:
+    if name in CONTRACTIONS:
         return "linear"
     if name == "gather":
         return "embedding"

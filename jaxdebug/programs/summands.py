@@ -10,21 +10,11 @@ import jax.numpy as jnp
 
 from jaxdebug.programs.equation import Address, Equation
 from jaxdebug.programs.graph import Graph, Step
+from jaxdebug.programs.primitives import RESHAPING, SUMS, UNCHANGED
 from jaxdebug.programs.tool import Outcome, Proceed, Tool, Value
 
-SUMS = frozenset({"add", "add_any", "sub"})
 LINEAR = frozenset({"mul", "div", "neg"})
-SHAPES = frozenset(
-    {
-        "convert_element_type",
-        "reshape",
-        "squeeze",
-        "broadcast_in_dim",
-        "copy",
-        "reduce_precision",
-        "optimization_barrier",
-    }
-)
+SHAPES = RESHAPING | UNCHANGED | {"reduce_precision"}
 
 Operands = dict[Address, set[int]]
 """Which operands of which equations."""

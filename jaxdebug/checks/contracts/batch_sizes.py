@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from operator import itemgetter
 
 import jax
 
-from jaxdebug.checks.batch_fields import count_rows
+from jaxdebug.checks.batch_fields import count_rows, map_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
 from jaxdebug.checks.sanity.dependence import differing, row_leaves
 from jaxdebug.checks.subject import Subject
@@ -34,7 +34,7 @@ def batch_sizes(subject: Subject) -> Outcome:
     findings = []
     for size in sizes:
         try:
-            part = subject.predict(start, first_rows(batch, rows, size))
+            part = subject.predict(start, map_rows(batch, itemgetter(slice(size))))
         except Exception as error:  # whatever the user's function raises
             findings.append(
                 found(
@@ -56,10 +56,3 @@ def batch_sizes(subject: Subject) -> Outcome:
                 break
     said = f"batches of {' and '.join(map(str, sizes))}, beside {rows}"
     return judged("batch-sizes", said, findings)
-
-
-def first_rows(batch: Any, rows: int, size: int) -> Any:
-    """The first examples of a batch."""
-    return jax.tree.map(
-        lambda leaf: leaf[:size] if leaf.ndim and leaf.shape[0] == rows else leaf, batch
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
@@ -24,16 +22,12 @@ def key_reuse(subject: Subject) -> Outcome:
         subject: any.
     """
     pure = subject.pure
-
-    def value(arrays: Any, batch: Any) -> Any:
-        return pure.loss(arrays, batch).value
-
     old = [x for x in pure.start if x.dtype == jnp.uint32 and x.shape[-1:] == (2,)]
     if old:
         raise CannotRun("give keys of `jax.random.key`, not of `jax.random.PRNGKey`")
     with jax.debug_key_reuse(True):
         try:
-            jax.jit(value).lower(list(pure.start), subject.batch)
+            jax.jit(subject.value).lower(list(pure.start), subject.batch)
         except jax.errors.KeyReuseError as error:
             message = in_one_line(error)
             finding = found("reused-key", "loss_fn", message, line=user_line(error))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdebug.checks.batch_fields import count_rows
+from jaxdebug.checks.batch_fields import map_rows
 from jaxdebug.checks.learning.courses import still_falls
 from jaxdebug.checks.outcome import Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
@@ -32,7 +31,7 @@ def overfit_one_batch(subject: Subject) -> Outcome:
         subject: with `optimizer` and `inputs`.
     """
     batch = subject.batch
-    blank = subject.put(batch, "inputs", _zeros(subject.pick(batch, "inputs")))
+    blank = subject.blank(batch)
     constant = float(subject.by_heart(blank, STEPS // 2, lambda _: False)[-1])
 
     def learned(losses: np.ndarray) -> bool:
@@ -48,14 +47,7 @@ def overfit_one_example(subject: Subject) -> Outcome:
     Args:
         subject: with `optimizer`.
     """
-    rows = count_rows(subject.batch)
-
-    def copied(leaf: Any) -> Any:
-        if leaf.ndim and leaf.shape[0] == rows:
-            return jnp.broadcast_to(leaf[:1], leaf.shape)
-        return leaf
-
-    batch = jax.tree.map(copied, subject.batch)
+    batch = map_rows(subject.batch, lambda leaf: jnp.broadcast_to(leaf[:1], leaf.shape))
     start = float(subject.losses(subject.pure.start, [batch])[0])
 
     def learned(losses: np.ndarray) -> bool:
@@ -87,7 +79,3 @@ def _judged(name: str, losses: np.ndarray, compared: float, words: str) -> Outco
 def _finding(name: str, said: str) -> Any:
     where = "the first batch" if name.endswith("batch") else "the first example"
     return found("cannot-overfit", where, said)
-
-
-def _zeros(inputs: Any) -> Any:
-    return jax.tree.map(jnp.zeros_like, inputs)

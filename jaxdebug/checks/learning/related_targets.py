@@ -41,7 +41,7 @@ def related_targets(subject: Subject) -> Outcome:
             few training batches.
     """
     batches = subject.train
-    blank = [_blank(subject, batch) for batch in batches]
+    blank = [subject.blank(batch) for batch in batches]
     _, losses = subject.train_on(subject.begin(), batches)
     _, constants = subject.train_on(subject.begin(), blank)
     late = slice(len(batches) // 2, None)
@@ -54,7 +54,7 @@ def related_targets(subject: Subject) -> Outcome:
         return undecided(NAME, f"{said}; give `eval`, and more is tried", numbers)
 
     held_out = subject.held_out
-    blank_held_out = [_blank(subject, batch) for batch in held_out]
+    blank_held_out = [subject.blank(batch) for batch in held_out]
     shuffled = _shuffled(subject, batches)[:FEW]
     batches, blank = batches[:FEW], blank[:FEW]
     training, constant, mixed = [subject.begin() for _ in range(3)]
@@ -86,11 +86,6 @@ def related_targets(subject: Subject) -> Outcome:
         return undecided(NAME, f"{said}: too few steps to tell", numbers)
     finding = found("targets-unrelated", "targets", said, evidence=numbers)
     return judged(NAME, said, [finding], numbers)
-
-
-def _blank(subject: Subject, batch: Any) -> Any:
-    inputs = subject.pick(batch, "inputs")
-    return subject.put(batch, "inputs", jax.tree.map(jnp.zeros_like, inputs))
 
 
 def _shuffled(subject: Subject, batches: list[Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,10 +27,7 @@ def initial_loss(subject: Subject) -> Outcome:
         subject: with `predict_fn` and `targets`, and a loss that is a cross entropy, a
             squared or an absolute error of them.
     """
-    batch = subject.batch
-    outputs = one_array(subject.predict(subject.pure.start, batch), "predict_fn")
-    targets = one_array(subject.pick(batch, "targets"), "targets")
-    value = float(subject.evaluation_losses(subject.pure.start, [batch])[0])
+    value, outputs, targets = before_any_step(subject)
     if not np.isfinite(value):
         finding = found("nonfinite-loss", "loss", f"it is {value} before any step")
         return judged("initial-loss", f"loss {value}", [finding])
@@ -68,7 +65,28 @@ def initial_loss(subject: Subject) -> Outcome:
     return judged("initial-loss", said, findings, numbers)
 
 
-def one_array(tree: Any, what: str) -> np.ndarray:
+class Beginning(NamedTuple):
+    """The first batch, before any step."""
+
+    loss: float
+    outputs: np.ndarray
+    targets: np.ndarray
+
+
+def before_any_step(subject: Subject) -> Beginning:
+    """The loss, the outputs and the targets of the first batch, on the host.
+
+    Raises:
+        CannotRun: if `predict_fn` or `targets` is not given, or not one array.
+    """
+    batch, start = subject.batch, subject.pure.start
+    outputs = _one_array(subject.predict(start, batch), "predict_fn")
+    targets = _one_array(subject.pick(batch, "targets"), "targets")
+    loss = float(subject.evaluation_losses(start, [batch])[0])
+    return Beginning(loss, outputs, targets)
+
+
+def _one_array(tree: Any, what: str) -> np.ndarray:
     """The only array of a pytree, on the host.
 
     Raises:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
-from jaxdebug.checks.sanity.initial_loss import one_array
+from jaxdebug.checks.sanity.initial_loss import before_any_step
 from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import Finding, found
@@ -31,18 +29,11 @@ def reachable_targets(subject: Subject) -> Outcome:
         subject: with `predict_fn` and `targets` of the outputs' shape, and a loss that
             is a squared or an absolute error of them.
     """
-    batch = subject.batch
-    outputs = one_array(subject.predict(subject.pure.start, batch), "predict_fn")
-    targets = one_array(subject.pick(batch, "targets"), "targets")
-    value = float(subject.evaluation_losses(subject.pure.start, [batch])[0])
+    value, outputs, targets = before_any_step(subject)
     known = recognise(value, outputs, targets)
     if known is None or "error" not in known.form:
         raise CannotRun("the loss is no squared or absolute error of the outputs")
-
-    def predict(arrays: Any, batch: Any) -> Any:
-        return subject.pure.predict(arrays, batch)
-
-    program = trace(predict, list(subject.pure.start), batch)
+    program = trace(subject.pure.predict, list(subject.pure.start), subject.batch)
     graph = build_graph(program.jaxpr)
     node = graph.outputs[0]
     if node is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
-from jaxdebug.checks.batch_fields import count_rows
+from jaxdebug.checks.batch_fields import map_rows
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -22,14 +21,7 @@ def reduction(subject: Subject) -> Outcome:
         subject: any; in evaluation mode where there is one.
     """
     batch = subject.batch
-    rows = count_rows(batch)
-
-    def doubled(leaf: jax.Array) -> jax.Array:
-        if leaf.ndim and leaf.shape[0] == rows:
-            return jnp.concatenate([leaf, leaf])
-        return leaf
-
-    twice = jax.tree.map(doubled, batch)
+    twice = map_rows(batch, lambda leaf: jnp.concatenate([leaf, leaf]))
     losses = subject.evaluation_losses(subject.pure.start, [batch, twice])
     ratio = float(losses[1] / losses[0]) if losses[0] else 1.0
     said = (

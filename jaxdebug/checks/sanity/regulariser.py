@@ -11,7 +11,7 @@ from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.programs.graph import build_graph
-from jaxdebug.programs.program import trace, transform
+from jaxdebug.programs.program import transform
 from jaxdebug.programs.summands import Operands, summands, without
 from jaxdebug.reports import format_number
 
@@ -25,12 +25,7 @@ def regulariser(subject: Subject) -> Outcome:
         subject: any.
     """
     pure = subject.pure
-
-    def value(arrays: Any, batch: Any) -> Any:
-        return pure.loss(arrays, batch).value
-
-    arguments = list(pure.start), subject.batch
-    program = trace(value, *arguments)
+    program = subject.program
     graph = build_graph(program.jaxpr)
     output = graph.outputs[0]
     data = graph.inputs[len(pure.start) :]
@@ -39,7 +34,7 @@ def regulariser(subject: Subject) -> Outcome:
     split = summands(graph, output, data)
     if not split.independent:
         return judged(NAME, "no term of the loss is without data")
-    leaves = jax.tree.leaves(arguments)
+    leaves = jax.tree.leaves((list(pure.start), subject.batch))
     moving = pure.split.moving
 
     def norm(gone: Operands) -> float:
