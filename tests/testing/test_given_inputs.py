@@ -58,4 +58,5 @@ def test_what_a_layer_raises_says_which_inputs_it_was_called_with() -> None:
     with pytest.raises(KeyError) as error:
         check_layer(broken, batches((4,), sizes=[2]))
     said = "jaxdebug called broken with inputs float32[2,4]."
-    assert error.value.__notes__[-1] == said
+    # Hypothesis may have its own note after it, on how to see the example again.
+    assert said in error.value.__notes__

@@ -89,5 +89,7 @@ def gap(claim: Known, truth: Known) -> float:
         size = max(float(np.linalg.norm(true)), SMALLEST * whole)
         if not np.isfinite(off):
             return np.inf
+        if off and not size:
+            return np.inf
         worst = max(worst, off / size if off else 0.0)
     return worst
