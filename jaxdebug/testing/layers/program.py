@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
@@ -41,6 +43,7 @@ class Measured:
         """Shapes and dtypes of what is expected."""
         self.quick = jax.jit(self._run, compiler_options={**quick_options()})
         self.run = jax.jit(self._run)
+        self._compiled: Future[Any] | None = None
 
     def _run(self, draw: Draw) -> tuple[dict[str, list[Gap]], dict[str, Any]]:
         found, usual = {}, Usual(self.layer, draw)
@@ -77,13 +80,23 @@ class Measured:
         variables, _, _, args, others = usual.draw
         return noise_of(made(usual), of, variables, args, others)
 
+    def looking(self, draw: Draw) -> Callable[[], tuple[dict[str, Answer], Noise]]:
+        """A call of `look`; what it needs is compiled beside what its caller does."""
+        if self._compiled is None:
+            traced = self.quick.lower(draw)
+            with_own_thread = ThreadPoolExecutor(1)
+            self._compiled = with_own_thread.submit(traced.compile)
+            with_own_thread.shutdown(wait=False)
+        return cache(lambda: self.look(draw))
+
     def look(self, draw: Draw) -> tuple[dict[str, Answer], Noise]:
         """What is wrong with each property, empty if nothing is; and the noise.
 
         What is wrong of a program that was compiled quickly is asked of one that was
         compiled as for anybody: XLA is not right of all numbers there.
         """
-        said, noise = self._said(self.quick, draw)
+        quick = self.quick if self._compiled is None else self._compiled.result()
+        said, noise = self._said(quick, draw)
         if any(
             isinstance(one, str) and one and not self.properties[name].once
             for name, one in said.items()

@@ -38,7 +38,10 @@ def always(setting: Setting) -> str:
     return ""
 
 
-HostCheck = Callable[[Draw, Noise], str]
+AskNoise = Callable[[], Noise]
+"""It takes the program of all pairs, which may still be compiling."""
+
+HostCheck = Callable[[Draw, AskNoise], str]
 """Of inputs, what is wrong, or empty."""
 
 

@@ -96,16 +96,16 @@ class Trial:
         """Try all properties, and note what is wrong."""
         shape = self._shape(drawn)
         draw = self._draw(shape, drawn)
-        said, noise = shape.measured.look(draw)
-        for name, wrong in said.items():
-            self._note(name, wrong, drawn)
+        look = shape.measured.looking(draw)
         for name, check in shape.hosts.items():
             if shape.tried[name] < self._most(name, shape):
                 shape.tried[name] += 1
                 try:
-                    self._note(name, check(draw, noise), drawn)
+                    self._note(name, check(draw, lambda: look()[1]), drawn)
                 except Undecided as error:
                     self._note(name, error, drawn)
+        for name, wrong in look()[0].items():
+            self._note(name, wrong, drawn)
 
     def _most(self, name: str, shape: Shape) -> int:
         """How often a property is tried that runs programs of its own."""

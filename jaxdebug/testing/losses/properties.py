@@ -21,7 +21,13 @@ from jaxdebug.testing.layers.properties.values import (
     count_nonfinite,
     nonfinite_words,
 )
-from jaxdebug.testing.layers.property import HostCheck, Noise, Pair, Property, Setting
+from jaxdebug.testing.layers.property import (
+    AskNoise,
+    HostCheck,
+    Pair,
+    Property,
+    Setting,
+)
 from jaxdebug.testing.layers.rows import first_from, of_rows
 from jaxdebug.testing.losses.gradient import value_and_gradient
 from jaxdebug.testing.losses.reduction import Reduction, each_alone, together
@@ -198,7 +204,7 @@ UNTOLD = (
 def _untold(layer: Layer, setting: Setting) -> HostCheck:
     """Of a loss that is declared none of these."""
 
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         raise Undecided(
             "it is none of these, or no batch was of two examples: none was looked at "
             "by itself. If the loss compares examples with each other, declare "

@@ -21,8 +21,8 @@ from jaxdebug.testing.layers.properties.values import (
     nonfinite_words,
 )
 from jaxdebug.testing.layers.property import (
+    AskNoise,
     HostCheck,
-    Noise,
     Pair,
     Property,
     Setting,
@@ -118,7 +118,7 @@ def _skipped(usual: Usual, setting: Setting) -> Pair:
 
 
 def _state_kept(layer: Layer, setting: Setting) -> HostCheck:
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         def after(draw: Draw) -> Any:
             return layer.apply(draw.variables, draw.key, draw.args, False)[1]
 
@@ -128,7 +128,7 @@ def _state_kept(layer: Layer, setting: Setting) -> HostCheck:
 
 
 def _one_program(layer: Layer, setting: Setting) -> HostCheck:
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         def after(draw: Draw) -> Any:
             return layer.apply(draw.variables, draw.key, draw.args, False)[1]
 
@@ -152,7 +152,7 @@ def _is_weak(aval: Any) -> bool:
 
 
 def _like_parameters(layer: Layer, setting: Setting) -> HostCheck:
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         def updates(params: Any, gradients: Any) -> Any:
             variables = layer.init(draw.key, (gradients,))._replace(params=params)
             return layer.apply(variables, draw.key, (gradients,), False)[0]["updates"]

@@ -13,7 +13,7 @@ from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.testing.layers.draw import Draw
 from jaxdebug.testing.layers.gap import differing, gaps, in_words, on_host
 from jaxdebug.testing.layers.layer import Layer
-from jaxdebug.testing.layers.property import HostCheck, Noise, Setting
+from jaxdebug.testing.layers.property import AskNoise, HostCheck, Setting
 
 
 def one_device(setting: Setting) -> str:
@@ -65,7 +65,7 @@ def keeps_sharding(
                 return f"{name} of a sharded parameter's shape is not sharded as it"
         return ""
 
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         params, args = divided(draw.variables.params), divided(draw.args)
         # Not compiled: an array that depends on no input is on one device there.
         state = start(params)
@@ -78,6 +78,6 @@ def keeps_sharding(
                 return f"after an update, {wrong}"
         expected = on_host(made(draw)[0])
         apart = gaps(expected, on_host(found), np)
-        return differing(apart, expected, noise["outputs"], in_words)
+        return differing(apart, expected, noise()["outputs"], in_words)
 
     return check

@@ -14,8 +14,8 @@ from jaxdebug.testing.layers.draw import Draw
 from jaxdebug.testing.layers.gap import Undecided
 from jaxdebug.testing.layers.layer import Layer
 from jaxdebug.testing.layers.property import (
+    AskNoise,
     HostCheck,
-    Noise,
     Property,
     Setting,
 )
@@ -47,7 +47,7 @@ def gradients_right(order: int, expected: Sequence[str] = ()) -> Property:
             function, argnums=argnums, order=order, expected=expected
         )
 
-        def check(draw: Draw, noise: Noise) -> str:
+        def check(draw: Draw, noise: AskNoise) -> str:
             params, state = draw.variables
             leaves = jax.tree.leaves(draw.args)
             moving, held = (

@@ -11,8 +11,8 @@ from jaxdebug.testing.layers.draw import Draw, Usual
 from jaxdebug.testing.layers.gap import Gap, differing, gaps, in_words, on_host
 from jaxdebug.testing.layers.layer import Layer
 from jaxdebug.testing.layers.property import (
+    AskNoise,
     HostCheck,
-    Noise,
     Pair,
     Property,
     Setting,
@@ -40,7 +40,7 @@ def _unreached(name: str, gap: Gap, shape: tuple[int, ...]) -> str:
 
 
 def _restored(layer: Layer, setting: Setting) -> HostCheck:
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         own, again = map(on_host, (draw.variables, layer.restore(draw.variables)))
         return differing(gaps(own, again, np), own, (), in_words)
 

@@ -11,8 +11,8 @@ from jaxdebug.testing.layers.draw import Draw, Usual, gradients, output, stacked
 from jaxdebug.testing.layers.gap import differing, gaps, in_words, on_host
 from jaxdebug.testing.layers.layer import Layer
 from jaxdebug.testing.layers.property import (
+    AskNoise,
     HostCheck,
-    Noise,
     Pair,
     Property,
     Setting,
@@ -42,7 +42,7 @@ def _eager(layer: Layer, setting: Setting) -> HostCheck:
     compiled = jax.jit(lambda draw: output(layer, draw))
     first = iter([True])
 
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         expected = on_host(compiled(draw))
         found = on_host(output(layer, draw))
         # Once, since each call of a scan outside of jit is compiled anew.
@@ -51,7 +51,7 @@ def _eager(layer: Layer, setting: Setting) -> HostCheck:
             if wrong := differing(gaps(found, again, np), expected, (), in_words):
                 return f"called twice with the same inputs, {wrong}"
         found = gaps(expected, found, np)
-        return differing(found, expected, noise["outputs"], in_words)
+        return differing(found, expected, noise()["outputs"], in_words)
 
     return check
 

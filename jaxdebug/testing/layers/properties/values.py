@@ -15,8 +15,8 @@ from jaxdebug.testing.layers.draw import Draw, Usual, output, stacked
 from jaxdebug.testing.layers.gap import Gap
 from jaxdebug.testing.layers.layer import Layer
 from jaxdebug.testing.layers.property import (
+    AskNoise,
     HostCheck,
-    Noise,
     Pair,
     Property,
     Setting,
@@ -91,7 +91,7 @@ def nonfinite_words(name: str, gap: Gap, shape: tuple[int, ...]) -> str:
 
 
 def _dtype(layer: Layer, setting: Setting) -> HostCheck:
-    def check(draw: Draw, noise: Noise) -> str:
+    def check(draw: Draw, noise: AskNoise) -> str:
         for dtype in NARROW:
             narrow = jax.tree.map(lambda leaf, to=dtype: _cast(leaf, to), draw)
             try:
