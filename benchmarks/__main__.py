@@ -23,6 +23,7 @@ from benchmarks import (
     precision_seeds,
     probe_overhead,
     random_programs,
+    side_by_side,
     train_steps,
     watch_beside,
     watch_overhead,
@@ -52,6 +53,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "data_checks": data_checks.measure,
     "lines": lines.measure,
     "lint_programs": lint_programs.measure,
+    "side_by_side": side_by_side.measure,
 }
 SEEDED = ("gradient_seeds", "precision_seeds", "layer_mutants", "checkup_faults")
 """Those that take a number of seeds."""

@@ -7,6 +7,7 @@ and the command line can print its help at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxdebug import testing, tuning
     from jaxdebug.checks.audits.audit import audit
     from jaxdebug.checks.audits.report import AuditReport
     from jaxdebug.checks.data.check_data import check_data
@@ -66,8 +67,12 @@ __all__ = [
     "replay",
     "shadow",
     "strip",
+    "testing",
+    "tuning",
     "watch",
 ]
+
+_PARTS = ("testing", "tuning")
 
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audits.report",
@@ -110,6 +115,10 @@ def __getattr__(name: str) -> Any:
             return version("jaxdebug")
         except PackageNotFoundError:  # a source tree on the path, never installed
             return "0+unknown"
+    if name in _PARTS:
+        from importlib import import_module
+
+        return import_module(f"jaxdebug.{name}")
     if name in _MODULES:
         from importlib import import_module
 

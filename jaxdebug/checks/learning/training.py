@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -24,13 +25,24 @@ class Training(NamedTuple):
     """How many were taken."""
 
 
-def begin(pure: PureWorkload, optimizer: optax.GradientTransformation) -> Training:
-    """A training before its first step."""
-    params = pure.split.rebuild(pure.start, pure.trained(pure.start))
+def begin(
+    pure: PureWorkload,
+    optimizer: optax.GradientTransformation,
+    arrays: Sequence[Any] | None = None,
+) -> Training:
+    """A training before its first step.
+
+    Args:
+        pure: the workload.
+        optimizer: whose state the training holds.
+        arrays: that it starts from; the workload's by default.
+    """
+    start = pure.start if arrays is None else arrays
+    params = pure.split.rebuild(start, pure.trained(start))
     state = optimizer.init(params)
     # A first step with weak types would be another program than the second.
     settled = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
-    return Training([*pure.start], settled, jnp.int32(0))
+    return Training([*start], settled, jnp.int32(0))
 
 
 def step(
