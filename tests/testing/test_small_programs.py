@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxdebug.testing import SmallProgram, random_program
+from jaxdebug.testing.programs.dual import Dual
 from jaxdebug.testing.programs.expected import Expected, expected, gap
 from jaxdebug.testing.programs.program import Known
 from jaxdebug.testing.programs.rules import mistakes_of
@@ -148,3 +149,18 @@ def test_a_wrong_slope_in_numpy_is_found() -> None:
     program = every_form("swish", "random")[0]
     wrong = program.with_mistake(0, "offset-factor")
     assert gap(by_jax(program), wrong.known()) > 0.05
+
+
+def test_what_is_added_to_rows_may_be_complex_where_they_are_not() -> None:
+    """Of an imaginary step, that only one operand depends on."""
+    x = Dual(np.ones((2, 3)), np.zeros((1, 2, 3)))
+    y = Dual(np.full(3, 2 + 1j), np.full((1, 3), 1j))
+    found = OPERATIONS["scatter-add"].dual(None, (0, 1), x, y)
+    np.testing.assert_array_equal(found.value, np.full((2, 3), 3 + 1j))
+    np.testing.assert_array_equal(found.tangent, np.full((1, 2, 3), 1j))
+
+
+def test_what_is_not_zero_is_infinitely_far_from_a_zero_gradient() -> None:
+    zero, one = (Known(np.zeros(1), {"x": np.full((1, 1), g)}, 1.0) for g in (0.0, 1.0))
+    assert gap(zero, zero) == 0
+    assert gap(one, zero) == np.inf

@@ -30,7 +30,9 @@ def _scatter(body: Any, settings: Settings, x: Any, y: Any) -> Any:
 
 
 def _scatter_dual(body: Any, settings: Settings, x: Dual, y: Dual) -> Dual:
-    value, tangent = x.value.copy(), x.tangent.copy()
+    # Of a complex step the one may be complex and the other not.
+    value = x.value.astype(np.result_type(x.value, y.value))
+    tangent = x.tangent.astype(np.result_type(x.tangent, y.tangent))
     for row in settings:
         value[row] += y.value
         tangent[:, row] += y.tangent
