@@ -23,6 +23,7 @@ from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
+from jaxdebug.checks.selection import selected
 from jaxdebug.preflight.check import Check
 from jaxdebug.preflight.data import data
 from jaxdebug.preflight.watched_steps import watched_steps
@@ -79,19 +80,7 @@ def chosen(only: Sequence[str], skip: Sequence[str]) -> dict[str, tuple[Check, .
         TypeError: if one of them is no sequence of names.
         ValueError: if a check of that name does not exist; lists all.
     """
-    for what, names in (("only", only), ("skip", skip)):
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise TypeError(
-                f"checkup: expected {what} to be a list of names of checks; found "
-                f"{names!r}. Write {what}=['reduction']."
-            )
-        unknown = [name for name in names if name not in NAMES]
-        if unknown:
-            raise ValueError(
-                f"checkup: expected {what} to name checks; found "
-                f"{', '.join(map(repr, unknown))}. There are {', '.join(NAMES)}."
-            )
-    wanted = set(only or NAMES) - set(skip)
+    wanted = selected("checkup", NAMES, only, skip)
     kept = {
         phase: tuple(check for check in checks if check.name in wanted)
         for phase, checks in PHASES.items()

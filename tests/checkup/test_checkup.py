@@ -92,7 +92,7 @@ def test_wrong_arguments_are_refused() -> None:
         jd.checkup(loss_fn)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"'lernt'\. There are data, shapes"):
         jd.checkup(classifier(), only=["lernt"])
-    with pytest.raises(TypeError, match=r"Write skip=\['reduction'\]"):
+    with pytest.raises(TypeError, match=r"Write skip=\['data'\]"):
         jd.checkup(classifier(), skip="reduction")
     with pytest.raises(ValueError, match="names no code"):
         jd.checkup(classifier(), silence=["nothing"])

@@ -18,6 +18,7 @@ from jaxdebug.checks.data.scan import Scan, scan
 from jaxdebug.checks.data.splits import require_apart
 from jaxdebug.checks.outcome import Outcome, not_run
 from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
+from jaxdebug.checks.selection import selected
 from jaxdebug.findings.silence import require_patterns
 
 DECLARATIONS = ("time-ordered", "augmented", "resampled", RANDOM)
@@ -36,7 +37,7 @@ def check_data(
     transform: Callable[[Any], Any] | None = None,
     declare: Sequence[str] = (),
     rows: int | None = None,
-    only: Sequence[str] | None = None,
+    only: Sequence[str] = (),
     skip: Sequence[str] = (),
     silence: Sequence[str] = (),
     seed: int = 0,
@@ -101,7 +102,7 @@ def check_data(
         ['leaked-rows']
     """
     started = time.perf_counter()
-    wanted = _wanted(only, skip)
+    wanted = selected("check_data", CHECKS, only, skip)
     require_seed("check_data", seed)
     require_patterns("silence", silence)
     _require_options(num_classes, first_layer, transform, declare, rows)
@@ -165,26 +166,6 @@ def _said(one: Scan) -> Iterator[str]:
         more = len(one.left_out) - len(shown)
         others = f" and {more} more" if more else ""
         yield f"{one.name}: not looked at: {listed}{others}."
-
-
-def _wanted(only: Any, skip: Any) -> set[str]:
-    """The names of the checks to run."""
-    chosen = {}
-    for option, given in (("only", only), ("skip", skip)):
-        names = CHECKS if given is None else given
-        if isinstance(names, str) or not isinstance(names, Sequence):
-            raise TypeError(
-                f"check_data: expected {option} to be a list of names of checks; "
-                f"found {given!r}."
-            )
-        unknown = [each for each in names if each not in CHECKS]
-        if unknown:
-            raise ValueError(
-                f"check_data: expected {option} to name checks of "
-                f"{', '.join(CHECKS)}; found {unknown[0]!r}."
-            )
-        chosen[option] = set(names)
-    return chosen["only"] - chosen["skip"]
 
 
 def _require_options(

@@ -28,6 +28,7 @@ from jaxdebug.checks.lint.softmaxes import lint_softmax
 from jaxdebug.checks.lint.tracing import linted_of
 from jaxdebug.checks.outcome import Outcome
 from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
+from jaxdebug.checks.selection import selected
 from jaxdebug.checks.settings import undisturbed
 from jaxdebug.checks.workload import Workload, first_batch
 from jaxdebug.findings.silence import require_patterns
@@ -110,7 +111,7 @@ def lint(
         'unguarded-log'
     """
     require_function("lint", fn)
-    wanted = _wanted(only, skip)
+    wanted = selected("lint", NAMES, only, skip)
     patterns = require_patterns("silence", silence)
     name = getattr(fn, "__name__", "function")
 
@@ -169,14 +170,3 @@ def _outcomes(linted: Linted, wanted: frozenset[str]) -> Iterator[Outcome]:
             if one.name in wanted:
                 yield replace(one, seconds=now - begun)
             begun = now
-
-
-def _wanted(only: Sequence[str], skip: Sequence[str]) -> frozenset[str]:
-    for what, names in (("only", only), ("skip", skip)):
-        unknown = [name for name in names if name not in NAMES]
-        if isinstance(names, str) or unknown:
-            raise ValueError(
-                f"lint expects {what} to be a list of names of lints; found "
-                f"{names!r}. Known: {', '.join(NAMES)}."
-            )
-    return frozenset(only or NAMES) - frozenset(skip)
