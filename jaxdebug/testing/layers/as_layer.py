@@ -14,7 +14,8 @@ def as_layer(
     """See a layer as functions; frameworks that it is not of are not imported.
 
     Args:
-        layer: a Linen, NNX or Equinox module, or a function.
+        layer: a Linen, NNX or Equinox module, an Equinox module with its state, or a
+            function.
         params: of a function, its first argument; None if it has none.
         kwargs: of its call.
         batched: whether inputs are of several examples.
@@ -23,23 +24,24 @@ def as_layer(
         TypeError: if it is none of them, or `params` are given for a module.
     """
     found: Layer | None = None
-    if _is_of("flax.linen", "Module", layer):
+    module, state = _apart(layer)
+    if _is_of("flax.linen", "Module", module):
         from jaxdebug.testing.layers.linen_layer import linen_layer
 
-        found = linen_layer(layer, kwargs)
-    elif _is_of("flax.nnx", "Module", layer):
+        found = linen_layer(module, kwargs)
+    elif _is_of("flax.nnx", "Module", module):
         from jaxdebug.testing.layers.nnx_layer import nnx_layer
 
-        found = nnx_layer(layer, kwargs)
-    elif _is_of("equinox", "Module", layer):
+        found = nnx_layer(module, kwargs)
+    elif _is_of("equinox", "Module", module):
         from jaxdebug.testing.layers.equinox_layer import equinox_layer
 
-        found = equinox_layer(layer, kwargs, batched=batched)
+        found = equinox_layer(module, state, kwargs, batched=batched)
     if found is not None:
         if params is not None:
             raise TypeError(
                 "expected params for a function alone; "
-                f"{type(layer).__name__} has parameters of its own"
+                f"{type(module).__name__} has parameters of its own"
             )
         return found
     if isinstance(layer, type) or not callable(layer):
@@ -50,6 +52,14 @@ def as_layer(
     from jaxdebug.testing.layers.plain_layer import plain_layer
 
     return plain_layer(layer, params, kwargs)
+
+
+def _apart(layer: Any) -> tuple[Any, Any]:
+    """A module of Equinox and its state; or what it is, and None."""
+    is_pair = isinstance(layer, tuple) and len(layer) == 2
+    if is_pair and _is_of("equinox.nn", "State", layer[1]):
+        return layer[0], layer[1]
+    return layer, None
 
 
 def _is_of(module: str, name: str, layer: Any) -> bool:

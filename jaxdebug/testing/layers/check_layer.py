@@ -38,7 +38,8 @@ def check_layer(
 
     Args:
         layer: a Linen, NNX or Equinox module, or a function of arrays. An Equinox
-            module is of one example: it is mapped over the batch.
+            module is of one example: it is mapped over the batch. One with a state is
+            given with it, as `equinox.nn.make_with_state` returns both.
         inputs: a strategy of an input, such as `arrays` or `batches`, an array, or a
             tuple of these for several inputs; batches of 3, 1 and 2 vectors of four
             numbers by default.
