@@ -214,8 +214,8 @@ def sweep(
 def said_cost(cost: Mapping[str, float]) -> str:
     """Seconds, and how many trainings ran at once, in words."""
     return (
-        f"{cost['seconds']:.1f} s with compilation, {cost['at once']:.0f} trainings "
-        "in a call of the compiled program"
+        f"{cost['seconds']:.1f} s with compilation; trainings in one call: "
+        f"{cost['at once']:.0f}"
     )
 
 
@@ -238,12 +238,12 @@ def _judged(
     diverged = int(np.sum(~np.isfinite(means)))
     if diverged:
         said.append(f"{diverged} of {len(means)} diverge: losses that are not finite")
-    alike = _like_the_best(after, first)
+    alike, seeds = _like_the_best(after, first), after.shape[1]
     if alike is None:
         said.append("one seed: what differs from another seed is not known")
     elif alike:
         said.append(
-            f"{alike} others are not told from the best: 95 % of all their differences"
+            f"{alike} other{'s' * (alike > 1)} not told from the best by {seeds} seeds"
         )
     ends = [
         name

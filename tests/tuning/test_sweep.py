@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from examples import tuned_digits
 from jaxdebug import tuning
 from jaxdebug.reports import Verdict
 from tests.checks.json_schema import problems
@@ -71,7 +72,7 @@ def test_settings_are_told_apart_only_beyond_what_seeds_differ_by() -> None:
     )
     asked = {"learning_rate": [1e-4, 0.1, 0.11]}
     report = tuning.sweep(noisy, asked, steps=20, seeds=6, optimizer=optax.sgd)
-    assert "1 others are not told from the best" in report.text()
+    assert "1 other not told from the best by 6 seeds" in report.text()
 
 
 def test_a_report_is_text_and_json() -> None:
@@ -123,3 +124,12 @@ def test_parameters_of_another_shape_are_refused() -> None:
             optimizer=optax.sgd,
             init=lambda key: np.zeros(2, np.float32),
         )
+
+
+@pytest.mark.slow
+def test_the_example_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    tuned_digits.main()
+    said = capsys.readouterr().out
+    assert "range test of digits-mlp" in said
+    assert "sweep of digits-mlp" in said
+    assert "smoothing harms" in said
