@@ -1,7 +1,7 @@
 """Learning rates, seeds and a penalty of a small network, trained side by side.
 
-Run `python -m examples.tuned_digits`: it suggests a learning rate, compares some over four
-seeds, and says what label smoothing and a penalty of the weights are worth.
+Run `python -m examples.tuned_digits`: it suggests a learning rate, compares some over
+four seeds, and says what label smoothing and a penalty of the weights are worth.
 """
 
 from typing import Any
