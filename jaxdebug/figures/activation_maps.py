@@ -116,7 +116,8 @@ def _said(array: np.ndarray) -> str:
     rows, columns, channels = array.shape
     finite = np.isfinite(array)
     constant = int((np.ptp(array, axis=(0, 1)) == 0).sum())
-    parts = [f"{rows} by {columns}, {channels} channel{'s' * (channels > 1)}"]
+    few = f"first {MOST_CHANNELS} of " if channels > MOST_CHANNELS else ""
+    parts = [f"{rows} by {columns}, {few}{channels} channel{'s' * (channels > 1)}"]
     if constant:
         all_ = "all " if constant == channels else ""
         parts.append(f"{all_}{constant} constant")
@@ -135,7 +136,10 @@ def _side_by_side(array: np.ndarray) -> np.ndarray:
     largest = _largest(array) or 1.0
     for place in range(count):
         own = array[:, :, place]
-        colors = np.asarray(colormaps[COLORS](np.nan_to_num(own / largest) / 2 + 0.5))
-        colors[~np.isfinite(own)] = NOT_FINITE
+        finite = np.isfinite(own)
+        colors = np.asarray(
+            colormaps[COLORS](np.where(finite, own, 0) / largest / 2 + 0.5)
+        )
+        colors[~finite] = NOT_FINITE
         image[:, place * width : place * width + columns] = colors
     return image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -93,6 +92,10 @@ def gradient_flow(report: AuditReport) -> Figure:
     return figure
 
 
+DRAWN = (1e-100, 1e100)
+"""Beyond these Matplotlib finds no ticks for a logarithmic axis."""
+
+
 class _Mark(NamedTuple):
     """How rows without a magnitude are marked, at an edge of the axes."""
 
@@ -117,9 +120,10 @@ def _draw(axes: Axes, depth: Depth, color: str) -> None:
     if sized:
         axes.set_xscale("log")
         heights, sizes = zip(*sized, strict=True)
+        sizes = np.clip(sizes, *DRAWN)
+        _whole_decades(axes, sizes)
         axes.plot(sizes, heights, "-", color=color, alpha=0.3, linewidth=1)
         axes.plot(sizes, heights, "o", color=color, markersize=4)
-        _whole_decades(axes, sizes)
     for state, mark in _MARKS.items():
         marked = [at for at, row in enumerate(rows) if row.state == state]
         if marked:
@@ -137,9 +141,9 @@ def _draw(axes: Axes, depth: Depth, color: str) -> None:
         axes.legend(fontsize="x-small", frameon=False, loc="best")
 
 
-def _whole_decades(axes: Axes, sizes: Sequence[float]) -> None:
+def _whole_decades(axes: Axes, sizes: np.ndarray) -> None:
     """From a power of ten to another, so that rounding does not look like a slope."""
-    low, high = np.log10(min(sizes)) - 0.05, np.log10(max(sizes)) + 0.05
-    ends = np.clip([np.floor(low), np.ceil(high)], -300, 300)
-    axes.set_xlim(*(10.0**ends).tolist())
+    low = np.floor(np.log10(sizes.min()) - 0.05)
+    high = np.ceil(np.log10(sizes.max()) + 0.05)
+    axes.set_xlim(10.0**low, 10.0**high)
     axes.xaxis.set_minor_formatter("")
