@@ -19,8 +19,8 @@ MOST_LAYERS, MOST_CHANNELS = 24, 12
 INCHES = 0.75
 """Of the side of a map."""
 
-GAP = 0.06
-"""Between two maps, of their width."""
+GAP, PIXELS = 0.08, 48
+"""Between two maps, of their width; how many pixels a map is wide at least."""
 
 COLORS = "RdBu_r"
 NOT_FINITE = (0.0, 0.0, 0.0, 1.0)
@@ -97,9 +97,14 @@ def _require_map(name: str, array: Any) -> np.ndarray:
     return found.astype(np.float64)
 
 
+def _scale(array: np.ndarray) -> int:
+    """Pixels of a value, so that the gap of a small map is no larger than of others."""
+    return -(-PIXELS // array.shape[1])
+
+
 def _width(array: np.ndarray) -> int:
     """Of a map and its gap, in pixels."""
-    return array.shape[1] + max(1, round(GAP * array.shape[1]))
+    return round((1 + GAP) * array.shape[1] * _scale(array))
 
 
 def _height(array: np.ndarray) -> float:
@@ -115,7 +120,7 @@ def _largest(array: np.ndarray) -> float:
 def _said(array: np.ndarray) -> str:
     rows, columns, channels = array.shape
     finite = np.isfinite(array)
-    constant = int((np.ptp(array, axis=(0, 1)) == 0).sum())
+    constant = int((array == array[0, 0]).all((0, 1)).sum())
     few = f"first {MOST_CHANNELS} of " if channels > MOST_CHANNELS else ""
     parts = [f"{rows} by {columns}, {few}{channels} channel{'s' * (channels > 1)}"]
     if constant:
@@ -131,8 +136,8 @@ def _side_by_side(array: np.ndarray) -> np.ndarray:
     from matplotlib import colormaps
 
     rows, columns, channels = array.shape
-    count, width = min(channels, MOST_CHANNELS), _width(array)
-    image = np.zeros((rows, width * count, 4))
+    count, width, scale = min(channels, MOST_CHANNELS), _width(array), _scale(array)
+    image = np.zeros((rows * scale, width * count, 4))
     largest = _largest(array) or 1.0
     for place in range(count):
         own = array[:, :, place]
@@ -141,5 +146,6 @@ def _side_by_side(array: np.ndarray) -> np.ndarray:
             colormaps[COLORS](np.where(finite, own, 0) / largest / 2 + 0.5)
         )
         colors[~finite] = NOT_FINITE
-        image[:, place * width : place * width + columns] = colors
+        start, large = place * width, colors.repeat(scale, 0).repeat(scale, 1)
+        image[:, start : start + columns * scale] = large
     return image

@@ -75,7 +75,7 @@ def learning_curves(
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() > 0 and finite.max() >= DECADE * finite.min():
         drawn.set_yscale("log")
-    ends = []
+    ends, broken = [], {}
     for number, (name, (steps, values)) in enumerate(pairs.items()):
         color = COLORS[number % len(COLORS)]
         drawn.plot(
@@ -91,15 +91,16 @@ def learning_curves(
         if known.size:
             end = steps[known[-1]], values[known[-1]]
             ends.append((label_of(name), color, *end))
-        _mark_broken(drawn, steps[~np.isfinite(values)], name, number)
+        if known.size < steps.size:
+            broken[name] = steps[~np.isfinite(values)]
     plain(drawn, title, xlabel="step", ylabel=value)
     labels_beside(drawn, ends)
+    for line, (name, steps) in enumerate(broken.items()):
+        _mark_broken(drawn, steps, name, line)
     return figure_of(drawn)
 
 
 def _mark_broken(axes: Axes, steps: np.ndarray, name: str, line: int) -> None:
-    if not steps.size:
-        return
     top = axes.get_xaxis_transform()
     axes.plot(
         steps,
@@ -110,6 +111,7 @@ def _mark_broken(axes: Axes, steps: np.ndarray, name: str, line: int) -> None:
         markersize=5,
         markevery=max(1, steps.size // FEW),
     )
+    low, high = axes.get_xlim()
     axes.annotate(
         f"{label_of(name)}: not finite from step {steps[0]:g}",
         (float(steps[0]), 1.0 - LINE * (line + 1)),
@@ -117,5 +119,6 @@ def _mark_broken(axes: Axes, steps: np.ndarray, name: str, line: int) -> None:
         color=BROKEN,
         fontsize="small",
         verticalalignment="top",
+        horizontalalignment="left" if 2 * steps[0] < low + high else "right",
         **WORDS,
     )

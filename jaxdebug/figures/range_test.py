@@ -40,7 +40,8 @@ def range_test(
     """Draw the loss over learning rates, or over anything that scales the steps.
 
     The rates have a logarithmic axis. What lies far above the losses of the others is
-    cut off; rates whose loss is not finite are marked at the upper edge.
+    cut off. At the upper edge triangles mark what is above it, crosses what is not
+    finite.
 
     Args:
         learning_rates: positive numbers.
@@ -84,6 +85,8 @@ def range_test(
         linewidth=1.4,
     )
     _show_the_low_ones(drawn, found[finite], start)
+    above = finite & (found > drawn.get_ylim()[1])
+    _at_the_top(drawn, rates[above], "^", BLUE)
     if start is not None and np.isfinite(start):
         drawn.axhline(start, color=GREY, linestyle="--", linewidth=1)
         _beside(drawn, f"at the start {start:.4g}", start, GREY)
@@ -91,9 +94,7 @@ def range_test(
         drawn.axvline(suggested, color=GREEN, linewidth=1.4)
         _above(drawn, suggested, f"suggested {suggested:.3g}", GREEN, 0.02)
     if not finite.all():
-        top = drawn.get_xaxis_transform()
-        heights = np.full(int((~finite).sum()), 0.98)
-        drawn.plot(rates[~finite], heights, "x", color=BROKEN, transform=top)
+        _at_the_top(drawn, rates[~finite], "x", BROKEN)
         _above(drawn, float(rates[~finite][0]), "not finite", BROKEN, 0.9)
     plain(drawn, title, xlabel=rate, ylabel=value)
     return figure_of(drawn)
@@ -108,6 +109,14 @@ def _show_the_low_ones(axes: Axes, losses: np.ndarray, start: float | None) -> N
     room = (usual - low) or abs(usual) or 1.0
     if losses.max() > usual + 2 * room:
         axes.set_ylim(low - 0.1 * room, usual + room)
+
+
+def _at_the_top(axes: Axes, rates: np.ndarray, marker: str, color: str) -> None:
+    """Mark rates whose losses are not in the figure."""
+    if rates.size:
+        heights = np.full(rates.size, 0.98)
+        top = axes.get_xaxis_transform()
+        axes.plot(rates, heights, marker, color=color, markersize=5, transform=top)
 
 
 def _above(axes: Axes, rate: float, text: str, color: str, height: float) -> None:

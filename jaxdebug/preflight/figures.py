@@ -69,14 +69,14 @@ def _step_sizes(studied: Studied) -> Figure:
 
 
 def _weights(studied: Studied) -> Figure:
-    workload, later = studied.subject.workload, None
+    later = None
     order: list[str] = []
-    if workload.optimizer is not None:
+    if studied.subject.workload.optimizer is not None:
         later = studied.training.params
     if studied.outcome("gradients-and-layers") is not None:
         order = [leaf.path for leaf in parameters_in_order(studied.audit)]
     return weight_histograms(
-        workload.params,
+        studied.start,
         later,
         order=order,
         title=f"Parameters of {_name(studied)}",
@@ -130,8 +130,8 @@ def drawn(
     """
     for drawing in DRAWINGS:
         if not any(studied.outcome(name) for name in drawing.checks):
-            left_out = " and ".join(drawing.checks)
-            yield f"No figure {drawing.name}: left out, as {left_out} was."
+            needed = " or ".join(drawing.checks)
+            yield f"No figure {drawing.name}: it needs {needed}, left out here."
             continue
         if progress is not None:
             progress(f"figures: {drawing.name}")

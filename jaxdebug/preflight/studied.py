@@ -28,7 +28,7 @@ class ShortTraining(NamedTuple):
 
     Attributes:
         curves: steps and losses by name.
-        params: the pytree of the parameters afterwards.
+        params: the pytree of what is trained, afterwards.
     """
 
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -92,9 +92,16 @@ class Studied:
         if held_out:
             steps = np.arange(0, STEPS + 1, PIECE)
             curves["evaluation batches"] = steps, np.asarray(evaluated)
-        pure = subject.pure
-        params = pure.split.rebuild(training.arrays, pure.trained(training.arrays))
-        return ShortTraining(curves, params)
+        return ShortTraining(curves, self._trained(training.arrays))
+
+    @property
+    def start(self) -> Any:
+        """The pytree of what is trained, as it was given."""
+        return self._trained(self.subject.pure.start)
+
+    def _trained(self, arrays: Sequence[Any]) -> Any:
+        pure = self.subject.pure
+        return pure.split.rebuild(arrays, pure.trained(arrays))
 
     @cached_property
     def maps(self) -> list[tuple[tuple[str, ...], str, np.ndarray]]:

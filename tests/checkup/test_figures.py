@@ -39,10 +39,10 @@ def test_what_was_asked_for_is_drawn_and_it_is_said(tmp_path: Path) -> None:
     assert [*report.said] == [
         f"Figure: {folder}/learning-curves.png",
         f"Figure: {folder}/by-heart.png",
-        "No figure step-sizes: left out, as step-size was.",
+        "No figure step-sizes: it needs step-size, left out here.",
         f"Figure: {folder}/weight-histograms.png",
-        "No figure gradient-flow: left out, as gradients-and-layers was.",
-        "No figure activation-maps: left out, as gradients-and-layers was.",
+        "No figure gradient-flow: it needs gradients-and-layers, left out here.",
+        "No figure activation-maps: it needs gradients-and-layers, left out here.",
     ]
     assert started[-3:] == [f"figures: {name}" for name in names]
     assert f"{folder}/by-heart.png" in report.text(width=300)

@@ -87,13 +87,14 @@ def test_a_range_test_shows_losses_the_start_and_what_is_suggested() -> None:
     rates, losses = [1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.0, 50.0, NAN]
     figure = range_test(rates, losses, 1e-2, start=2.1)
     (axes,) = figure.axes
-    (x, y), (_, start), (suggested, _), (broken, _) = lines_of(figure)
+    (x, y), (above, _), (_, start), (suggested, _), (broken, _) = lines_of(figure)
     assert x == rates
     np.testing.assert_array_equal(y, losses)
     assert (start, suggested, broken) == ([2.1, 2.1], [1e-2, 1e-2], [1.0])
     assert axes.get_xscale() == "log"
     # What diverges hides nothing.
     assert axes.get_ylim()[1] < 5
+    assert above == [1e-1]
     assert {"suggested 0.01", "not finite", "at the start 2.1"} <= {*texts_of(figure)}
 
 
