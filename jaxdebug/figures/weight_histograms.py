@@ -34,6 +34,9 @@ RANGE, BINS = 4.0, 81
 SAMPLED = 1 << 20
 """Elements of which a histogram is, at most: those of larger arrays are thinned."""
 
+FEW = 40
+"""Rows up to which there is room for higher ones."""
+
 HEIGHT, SHADE = 0.9, 0.45
 """Of a row, that the highest bin takes; of the grey of a histogram."""
 
@@ -114,7 +117,7 @@ def weight_histograms(
         what = "" if len(large) == len(before) else ": matrices and kernels"
         apart = " evenly apart" if len(kept) < len(large) else ""
         chosen = f" ({len(kept)} of {len(before)}{what}{apart})"
-    figure = new_figure(8.5, height_of(len(kept), row=0.32))
+    figure = new_figure(8.5, height_of(len(kept), 0.32 if len(kept) <= FEW else 0.22))
     axes = figure.subplots()
     for row, path in enumerate(kept):
         unit = _unit(before[path], None if after is None else after[path])

@@ -11,10 +11,14 @@ import numpy as np
 import optax
 import pytest
 from flax import linen as nn
+from flax import nnx
 
 import jaxdebug as jd
+from jaxdebug.checks.subject import Subject
 from jaxdebug.cli import main
+from jaxdebug.figures import weight_histograms
 from jaxdebug.preflight import figures
+from jaxdebug.preflight.studied import Studied
 from tests.checks.small_workloads import classifier, loss_fn
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -134,6 +138,18 @@ def test_the_command_writes_figures(tmp_path: Path, capsys: Any) -> None:
     assert main(["checkup", str(file), *asked]) == 0
     assert written(folder) == {"by-heart.png"}
     assert "by-heart.png" in capsys.readouterr().out
+
+
+def test_running_averages_of_a_module_are_no_parameters() -> None:
+    norm = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+    workload = jd.Workload(
+        loss_fn=lambda norm, batch: (norm(batch) ** 2).mean(),
+        params=norm,
+        train=[np.ones((3, 2), np.float32)],
+    )
+    start = Studied(Subject(workload), ()).start
+    (axes,) = weight_histograms(start, start).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["bias", "scale"]
 
 
 class Net(nn.Module):
