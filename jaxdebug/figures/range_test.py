@@ -31,6 +31,7 @@ def range_test(
     losses: Any,
     suggested: float | None = None,
     *,
+    means: Any = None,
     start: float | None = None,
     title: str = "Learning-rate range test",
     rate: str = "learning rate",
@@ -47,6 +48,7 @@ def range_test(
         learning_rates: positive numbers.
         losses: one for each; NaN or infinite where the training diverged.
         suggested: the rate to be taken; None if there is none.
+        means: a running mean of the losses, drawn above them.
         start: the loss before any step.
         title: what is seen.
         rate: what the rates are, with their unit if they have one.
@@ -58,7 +60,7 @@ def range_test(
 
     Raises:
         ImportError: if Matplotlib is not installed.
-        ValueError: if the two are no arrays of one size, or a rate is not positive.
+        ValueError: if the arrays are not of one size, or a rate is not positive.
 
     Example:
         >>> figure = range_test([0.01, 0.1, 1.0], [2.0, 1.0, float("nan")], 0.1)
@@ -75,15 +77,19 @@ def range_test(
     drawn = axes_for(axes)
     drawn.set_xscale("log")
     finite = np.isfinite(found)
-    marker = "o" if rates.size <= MARKED else None
     drawn.plot(
         rates,
         np.where(finite, found, np.nan),
         color=BLUE,
-        marker=marker,
+        marker="o" if rates.size <= MARKED else None,
         markersize=4,
-        linewidth=1.4,
+        linewidth=1.4 if means is None else 0.8,
+        alpha=1.0 if means is None else 0.5,
     )
+    if means is not None:
+        _, smooth = require_pairs("range_test, means", learning_rates, means)
+        smooth = np.where(np.isfinite(smooth), smooth, np.nan)
+        drawn.plot(rates, smooth, color=BLUE, linewidth=2)
     _show_the_low_ones(drawn, found[finite], start)
     above = finite & (found > drawn.get_ylim()[1])
     _at_the_top(drawn, rates[above], "^", BLUE)

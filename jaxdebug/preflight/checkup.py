@@ -60,7 +60,7 @@ def checkup(
     Cost:
         One compilation each of the loss, the predictions, their gradient, the
         optimiser's step and an audit; some hundred steps of training, and with figures
-        a hundred more, and one more compilation of the loss.
+        five hundred more and two more compilations.
 
     Limits:
         Those of each check, on the page of its finding (`jaxdebug explain`).

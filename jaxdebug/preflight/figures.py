@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxdebug import tuning
 from jaxdebug.checks.learning import step_size
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.figures.activation_maps import activation_maps
@@ -68,6 +69,22 @@ def _step_sizes(studied: Studied) -> Figure:
     )
 
 
+def _range_test(studied: Studied) -> Figure:
+    subject = studied.subject
+    subject.optimizer  # noqa: B018  # said as by the checks, where there is none
+    report = tuning.range_test(subject.workload, seed=subject.seed)
+    rate = "factor of the optimizer's updates" if report.is_factor else "learning rate"
+    return range_test(
+        report.learning_rates,
+        report.losses,
+        report.suggested,
+        means=report.means,
+        title=f"{_name(studied)}: steps that grow from one to the next",
+        rate=rate,
+        value="loss of a batch, and its running mean",
+    )
+
+
 def _weights(studied: Studied) -> Figure:
     later = None
     order: list[str] = []
@@ -111,6 +128,7 @@ DRAWINGS: tuple[Drawing, ...] = (
     Drawing("learning-curves", ("loss-falls",), _training),
     Drawing("by-heart", ("overfit-one-batch", "overfit-one-example"), _by_heart),
     Drawing("step-sizes", ("step-size",), _step_sizes),
+    Drawing("range-test", ("step-size",), _range_test),
     Drawing("weight-histograms", ("loss-falls",), _weights),
     Drawing("gradient-flow", ("gradients-and-layers",), _gradients),
     Drawing("activation-maps", ("gradients-and-layers",), _activations),

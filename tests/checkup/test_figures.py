@@ -44,6 +44,7 @@ def test_what_was_asked_for_is_drawn_and_it_is_said(tmp_path: Path) -> None:
         f"Figure: {folder}/learning-curves.png",
         f"Figure: {folder}/by-heart.png",
         "No figure step-sizes: it needs step-size, left out here.",
+        "No figure range-test: it needs step-size, left out here.",
         f"Figure: {folder}/weight-histograms.png",
         "No figure gradient-flow: it needs gradients-and-layers, left out here.",
         "No figure activation-maps: it needs gradients-and-layers, left out here.",

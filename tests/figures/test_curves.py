@@ -98,6 +98,14 @@ def test_a_range_test_shows_losses_the_start_and_what_is_suggested() -> None:
     assert {"suggested 0.01", "not finite", "at the start 2.1"} <= {*texts_of(figure)}
 
 
+def test_a_running_mean_is_drawn_above_the_losses() -> None:
+    figure = range_test([0.1, 1.0, 10.0], [2.0, 1.0, 3.0], means=[2.0, 1.5, NAN])
+    losses, means = figure.axes[0].lines
+    assert losses.get_ydata().tolist() == [2.0, 1.0, 3.0]
+    np.testing.assert_array_equal(means.get_ydata(), [2.0, 1.5, NAN])
+    assert means.get_linewidth() > losses.get_linewidth()
+
+
 def test_a_range_test_that_never_falls_is_drawn_all_the_same() -> None:
     for losses in ([NAN, NAN], [1.0, 1.0], [float("inf"), 2.0]):
         range_test([0.1, 1.0], losses).savefig("/dev/null", format="png")
