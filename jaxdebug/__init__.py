@@ -7,7 +7,7 @@ and the command line can print its help at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxdebug import testing, tuning
+    from jaxdebug import figures, testing, tuning
     from jaxdebug.checks.audits.audit import audit
     from jaxdebug.checks.audits.report import AuditReport
     from jaxdebug.checks.data.check_data import check_data
@@ -60,6 +60,7 @@ __all__ = [
     "check_precision",
     "checkup",
     "compare_runs",
+    "figures",
     "lint",
     "load_run",
     "locate_nonfinite",
@@ -72,7 +73,7 @@ __all__ = [
     "watch",
 ]
 
-_PARTS = ("testing", "tuning")
+_PARTS = ("figures", "testing", "tuning")
 
 _MODULES = {
     "AuditReport": "jaxdebug.checks.audits.report",

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.checks.audits.audit import audit_workload
+from jaxdebug.checks.audits.report import AuditReport
 from jaxdebug.checks.batch_fields import pick, put
 from jaxdebug.checks.learning.batches import placed
 from jaxdebug.checks.learning.training import Training, begin, step
@@ -71,6 +73,11 @@ class Subject:
     def program(self) -> Program:
         """The loss of the first batch, traced."""
         return trace(self.value, list(self.pure.start), self.batch)
+
+    @cached_property
+    def audit(self) -> AuditReport:
+        """The audit of the first batch."""
+        return audit_workload(self.workload, seed=self.seed)
 
     @cached_property
     def optimizer(self) -> Any:

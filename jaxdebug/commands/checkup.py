@@ -31,16 +31,24 @@ def add_checkup_command(commands: Any) -> None:
             metavar="CHECK",
             help=f"{what}; may be given several times",
         )
+    command.add_argument(
+        "--figures",
+        metavar="DIR",
+        help='draw figures into this folder; needs pip install "jaxdebug[plot]"',
+    )
     command.set_defaults(run=_checkup)
 
 
 def _checkup(arguments: argparse.Namespace) -> int:
     from jaxdebug.checks.user_traceback import escape_lines
+    from jaxdebug.figures.folder import require_folder
     from jaxdebug.preflight.all_checks import chosen
 
     try:
         chosen(arguments.only, arguments.skip)
-    except ValueError as error:
+        if arguments.figures is not None:
+            require_folder("--figures", arguments.figures)
+    except (ValueError, OSError, ImportError) as error:
         return refuse(escape_lines(str(error)))
 
     def examine(workload: Any, silence: Sequence[str], progress: Progress) -> Any:
@@ -52,6 +60,7 @@ def _checkup(arguments: argparse.Namespace) -> int:
             skip=arguments.skip,
             silence=silence,
             seed=arguments.seed,
+            figures=arguments.figures,
             progress=progress,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,9 +12,12 @@ from jaxdebug.checks.outcome_report import OutcomeReport, outcome_report
 from jaxdebug.checks.settings import undisturbed
 from jaxdebug.checks.subject import Subject
 from jaxdebug.checks.workload import Workload
+from jaxdebug.figures.folder import require_folder
 from jaxdebug.findings.silence import require_patterns
 from jaxdebug.preflight.all_checks import chosen
 from jaxdebug.preflight.check import outcomes_of
+from jaxdebug.preflight.figures import drawn
+from jaxdebug.preflight.studied import Studied
 
 
 def checkup(
@@ -23,6 +27,7 @@ def checkup(
     skip: Sequence[str] = (),
     silence: Sequence[str] = (),
     seed: int = 0,
+    figures: str | os.PathLike[str] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> OutcomeReport:
     """Examine data, model, loss, optimiser and a short training.
@@ -37,6 +42,8 @@ def checkup(
         skip: names of checks that are left out.
         silence: findings that are known and accepted, as for `audit`.
         seed: of what is drawn.
+        figures: a folder that figures are written into as PNG; it is made if there is
+            none. Without it nothing is drawn.
         progress: called with a line of text at the beginning of each check.
 
     Returns:
@@ -44,12 +51,16 @@ def checkup(
         to try.
 
     Raises:
-        TypeError: if `workload` is no `Workload`, or names are no lists.
+        TypeError: if `workload` is no `Workload`, names are no lists, or `figures` is
+            no path.
         ValueError: if there is no check, or no finding, of a name.
+        OSError: if `figures` is a file, or a folder that cannot be written into.
+        ImportError: if there are to be figures, and Matplotlib is not installed.
 
     Cost:
         One compilation each of the loss, the predictions, their gradient, the
-        optimiser's step and an audit; some hundred steps of training.
+        optimiser's step and an audit; some hundred steps of training, and with figures
+        five hundred more and two more compilations.
 
     Limits:
         Those of each check, on the page of its finding (`jaxdebug explain`).
@@ -77,6 +88,7 @@ def checkup(
     require_seed("checkup", seed)
     silence = require_patterns("silence", silence)
     phases = chosen(only, skip)
+    folder = None if figures is None else require_folder("checkup", figures)
     subject = Subject(workload, seed)
     begun = time.perf_counter()
     outcomes: list[Outcome] = []
@@ -90,6 +102,10 @@ def checkup(
                         progress(f"{phase}: {check.name}")
                     outcomes += outcomes_of(check, subject)
                     left.remove(check.name)
+            if folder is not None:
+                left = ["figures"]
+                for line in drawn(Studied(subject, outcomes), folder, progress):
+                    said.append(line)
     except KeyboardInterrupt:
         said.append(f"Interrupted; not run: {', '.join(left)}.")
     return outcome_report(

@@ -1,8 +1,9 @@
 """Write a report to a file, whole or not at all."""
 
 import os
-import secrets
 from pathlib import Path
+
+from jaxdebug.reports.whole_file import write_whole
 
 SUFFIXES = (".txt", ".json")
 
@@ -48,24 +49,6 @@ def save_report(path: str | os.PathLike[str], *, text: str, json: str) -> Path:
         raise IsADirectoryError(
             f"{str(path)!r} is a folder; give the path of a file inside it"
         )
-    _replace(target, text if suffix == ".txt" else json)
+    content = text if suffix == ".txt" else json
+    write_whole(target, content.encode("utf-8", "backslashreplace"))
     return path
-
-
-def _replace(target: Path, content: str) -> None:
-    """Write a temporary file beside the target, then put it in the target's place."""
-    # A random name of its own: the target's name may already be as long as a file
-    # system allows. Opened by hand so that the user's umask decides who may read it.
-    temporary = target.with_name(f".jaxdebug-{secrets.token_hex(8)}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with open(
-            handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        ) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

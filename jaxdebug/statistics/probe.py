@@ -32,13 +32,14 @@ from jaxdebug.programs.scopes import ModulePath
 from jaxdebug.programs.self_test import require_rules
 from jaxdebug.statistics.histogram import HISTOGRAM
 from jaxdebug.statistics.leaf_sites import NO_LEAVES, LeafSites, leaf_sites
+from jaxdebug.statistics.maps import first_maps
 from jaxdebug.statistics.measurement import Measurement, Wanted, measurement
 from jaxdebug.statistics.rows import row_lookups
 from jaxdebug.statistics.site_statistics import Layout, Statistics
 from jaxdebug.statistics.statistic import Statistic
 from jaxdebug.statistics.units import confidence, unit_activity
 
-BUILT_IN = ("spread", "updates", "units", "state", "histogram")
+BUILT_IN = ("spread", "updates", "units", "state", "histogram", "maps")
 DEFAULT = ("spread", "updates", "units")
 
 
@@ -64,8 +65,10 @@ def probe(
             parameter, and its ratio to the parameter), `"units"` (of activation
             functions and softmaxes, and rows of embeddings), `"state"` (what a train
             step carries besides parameters, such as moments of the optimiser),
-            `"histogram"` (of magnitudes by powers of two), or a `Statistic` of your
-            own. The first three by default; `()` is the core alone.
+            `"histogram"` (of magnitudes by powers of two), `"maps"` (of layer outputs
+            that come from a convolution over rows and columns, the first example:
+            rows, columns, channels; a run of `watch` keeps none), or a `Statistic`
+            of your own. The first three by default; `()` is the core alone.
 
     Returns:
         A function with the arguments of `fn` that returns `(fn(...),
@@ -210,6 +213,8 @@ def _probe_sites(
         own += [(s.site, s.place, confidence(s)) for s in softmaxes(graph)]
         tables = lookups(graph, parameters.paths)
         own += [(one.site, one.place, row_lookups(one)) for one in tables]
+    if "maps" in statistics:
+        own += first_maps(graph, layers.sites)
     if "updates" not in statistics:
         leaves = leaves._replace(updates={})
     more = [statistic for statistic in statistics if isinstance(statistic, Statistic)]

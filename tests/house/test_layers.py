@@ -18,6 +18,7 @@ LAYERS = (
     {"gradients"},
     {"checks"},
     {"training", "tuning", "testing"},
+    {"figures"},
     {"preflight"},
     {"commands"},
     {"cli", "hypothesis_plugin", "pytest_plugin"},

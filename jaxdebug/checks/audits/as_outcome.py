@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jaxdebug.checks.audits.audit import audit_workload
 from jaxdebug.checks.outcome import Outcome
 from jaxdebug.checks.subject import Subject
 
@@ -13,7 +12,7 @@ def gradients_and_layers(subject: Subject) -> Outcome:
     Args:
         subject: any; with `optimizer` its first update too.
     """
-    report = audit_workload(subject.workload, seed=subject.seed)
+    report = subject.audit
     return Outcome(
         "gradients-and-layers",
         report.verdict,

@@ -65,6 +65,7 @@ def _judged(name: str, losses: np.ndarray, compared: float, words: str) -> Outco
         f"{format_number(compared)}"
     )
     numbers = {"loss": last, "compared": compared, "steps": int(losses.size)}
+    numbers |= {"losses": losses.tolist()}
     if not np.isfinite(losses).all():
         return judged(name, said, [_finding(name, f"{said}: not finite")], numbers)
     if share >= LEARNED:

@@ -30,6 +30,12 @@ def channel_axis(convolution: JaxprEqn) -> int:
     return convolution.params["dimension_numbers"].out_spec[1]
 
 
+def image_axes(convolution: JaxprEqn) -> tuple[int, ...]:
+    """Axes of the batch, of each spatial axis and of the channels, in the result."""
+    batch, channel, *spatial = convolution.params["dimension_numbers"].out_spec
+    return (batch, *spatial, channel)
+
+
 def reduced_axes(reduction: JaxprEqn) -> tuple[int, ...]:
     """Axes that a reduction adds up."""
     return tuple(reduction.params["axes"])
