@@ -48,7 +48,7 @@ def range_test(
         learning_rates: positive numbers.
         losses: one for each; NaN or infinite where the training diverged.
         suggested: the rate to be taken; None if there is none.
-        means: a running mean of the losses, drawn above them.
+        means: a mean of the losses nearby, drawn above them.
         start: the loss before any step.
         title: what is seen.
         rate: what the rates are, with their unit if they have one.

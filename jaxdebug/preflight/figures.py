@@ -81,7 +81,7 @@ def _range_test(studied: Studied) -> Figure:
         means=report.means,
         title=f"{_name(studied)}: steps that grow from one to the next",
         rate=rate,
-        value="loss of a batch, and its running mean",
+        value="loss of a batch, and its mean",
     )
 
 

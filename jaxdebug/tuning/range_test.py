@@ -34,7 +34,11 @@ MOVES = "moves"
 """Whether a training takes its steps."""
 
 KEPT = 0.9
-"""Of the running mean of losses, at each step."""
+"""Of the running mean of losses, at each step, by which a test has run away."""
+
+WIDTH = 4.0
+"""Steps: standard deviation of the window of a mean. It is centred: a running mean of
+the losses so far would fall later than they, by about a factor of two in the rate."""
 
 DIVERGED = 5.0
 """Times the best mean loss from which on the test has run away."""
@@ -56,9 +60,9 @@ class RangeReport(Report):
             optimizer was used.
         losses: of the batch of each step, before the step.
         still: of the same batches at the parameters of the start.
-        means: running mean of the losses, without what batches differ by at the start;
-            not a number once it has run away.
-        suggested: where the mean falls fastest; None if it never falls.
+        means: of the losses of steps nearby, without what batches differ by at the
+            start; not a number once they have run away.
+        suggested: a rate to begin with; None if the mean never falls.
         is_factor: whether rates are factors.
         reasons: what the verdict rests on.
         cost: seconds with compilation.
@@ -116,9 +120,9 @@ def range_test(
 ) -> RangeReport:
     """Train once with a learning rate that grows by the same factor at each step.
 
-    The rate at which the running mean of the loss falls fastest is suggested: about the
-    largest with which a training is stable from its start. It is not the best one of a
-    long run; compare it with others by `sweep`.
+    What is suggested lies, by factors, halfway between the rate at which the mean of
+    the loss falls fastest and the one at which it is lowest. It is not the best one of
+    a long run; compare it with others by `sweep`.
 
     Args:
         workload: with `optimizer` unless one is given here.
@@ -142,7 +146,9 @@ def range_test(
         loop of compiled steps if the loss has convolutions. The parameters are dropped.
 
     Limits:
-        One training: another seed suggests another rate, within a factor of about two.
+        One training. Of seven that were compared with a sweep of 60 to 200 steps, six
+        were suggested a rate within a factor of five of the best; the seventh was best
+        at a tenth of it, where it overfits less.
         A schedule in the workload's own optimizer acts on top of the factor.
 
     Example:
@@ -206,7 +212,7 @@ def range_test(
 
 
 LEAST = 30
-"""Steps of which the running mean says anything."""
+"""Steps of which a mean says anything."""
 
 
 class Judged(NamedTuple):
@@ -227,43 +233,54 @@ def judge(
         rates: of the steps, growing.
         losses: before each step.
     """
-    means = running_means(losses)
-    used = int(np.sum(np.isfinite(means)))
+    used = steps_before_it_runs_away(losses)
+    means = np.full(len(losses), np.nan)
+    kept, at = centred_means(losses[:used]), np.log(rates[:used])
+    means[:used] = kept
     if used < LEAST // 3:
         said = f"the loss runs away after {used} steps: lower `lowest`"
         return Judged(Verdict.FAIL, means, None, (said,))
-    kept, at = means[:used], np.log(rates[:used])
-    # The first means are of few losses.
-    begin = min(int(1 / (1 - KEPT)), used // 3)
-    lowest = begin + int(np.argmin(kept[begin:]))
+    lowest = int(np.argmin(kept))
     # Of one loss beside the next, which a trend changes little; then of their mean.
-    jumps = np.diff(losses[: lowest + 1])
-    noise = float(np.std(jumps)) * (0.5 * (1 - KEPT) / (1 + KEPT)) ** 0.5
-    fall = float(np.max(kept[begin : lowest + 1]) - kept[lowest])
+    jumps = np.diff(losses[: max(lowest, LEAST // 3) + 1])
+    noise = float(np.std(jumps)) / (2 * WIDTH * np.pi**0.5) ** 0.5 / 2**0.5
+    fall = float(np.max(kept[: lowest + 1]) - kept[lowest])
     rounding = float(np.abs(losses[: lowest + 1]).max() * np.finfo(np.float32).eps)
     if not fall > SURE * max(noise, rounding):
         said = f"the loss of {format_number(float(kept[0]))} falls at no rate"
         return Judged(Verdict.FAIL, means, None, (said,))
     slopes = np.gradient(kept, at)
-    steepest = begin + int(np.argmin(slopes[begin : lowest + 1]))
-    suggested = float(rates[steepest])
+    steepest = int(np.argmin(slopes[: lowest + 1]))
+    # The easy part of a loss falls at once, at a rate far too small for the rest; where
+    # the loss is lowest, it is about to run away.
+    suggested = float((rates[steepest] * rates[lowest]) ** 0.5)
     reasons = [
-        f"the running mean of the loss falls from {format_number(float(kept[0]))} to "
+        f"the mean of the loss falls from {format_number(float(kept[0]))} to "
         f"{format_number(float(kept[lowest]))} at {format_number(float(rates[lowest]))}"
     ]
-    if lowest >= len(means) - begin:
+    if lowest >= len(means) - int(2 * WIDTH):
         reasons.append("it still falls at the highest rate: raise `highest`")
         return Judged(Verdict.INCONCLUSIVE, means, suggested, tuple(reasons))
     return Judged(Verdict.PASS, means, suggested, tuple(reasons))
 
 
-def running_means(losses: Float[np.ndarray, " steps"]) -> np.ndarray:
-    """Of the losses so far, the last ones most; not a number once they ran away.
+def centred_means(losses: Float[np.ndarray, " steps"]) -> np.ndarray:
+    """Of the losses near each step, by a Gaussian window.
 
     Args:
         losses: before each step.
     """
-    means = np.full(len(losses), np.nan)
+    apart = np.subtract.outer(np.arange(len(losses)), np.arange(len(losses)))
+    weights = np.exp(-0.5 * (apart / WIDTH) ** 2)
+    return (weights @ losses) / weights.sum(1)
+
+
+def steps_before_it_runs_away(losses: Float[np.ndarray, " steps"]) -> int:
+    """How many steps the running mean stays finite, and near its best.
+
+    Args:
+        losses: before each step.
+    """
     total = weight = 0.0
     best = np.inf
     for index, loss in enumerate(losses):
@@ -271,6 +288,6 @@ def running_means(losses: Float[np.ndarray, " steps"]) -> np.ndarray:
         mean = total / weight
         scale = abs(best) if np.isfinite(best) else np.inf
         if not np.isfinite(mean) or mean - best > (DIVERGED - 1) * scale:
-            break
-        means[index], best = mean, min(best, mean)
-    return means
+            return index
+        best = min(best, mean)
+    return len(losses)

@@ -10,7 +10,7 @@ import pytest
 
 from jaxdebug import tuning
 from jaxdebug.reports import Verdict
-from jaxdebug.tuning.range_test import judge, running_means
+from jaxdebug.tuning.range_test import centred_means, judge, steps_before_it_runs_away
 from tests.checks.json_schema import problems
 from tests.tuning.small_line import line, schema
 
@@ -25,11 +25,11 @@ def _falling(noise: float, fall: float, breaks: float = 1.0) -> np.ndarray:
     return trend + away + noise * draw.normal(size=RATES.size)
 
 
-def test_the_steepest_fall_is_suggested() -> None:
+def test_a_rate_between_the_steepest_fall_and_the_end_is_suggested() -> None:
     found = judge(RATES, _falling(0.01, 1.5))
     assert found.verdict is Verdict.PASS
     assert found.suggested is not None
-    assert 3e-4 < found.suggested < 1e-2
+    assert 1e-3 < found.suggested < 0.1
     assert np.isnan(found.means[-1])
 
 
@@ -55,13 +55,20 @@ def test_a_loss_that_runs_away_at_once_fails() -> None:
     assert judge(RATES, np.full(200, np.nan)).suggested is None
 
 
-def test_the_running_mean_stops_at_what_is_not_finite() -> None:
+def test_what_is_not_finite_has_run_away() -> None:
     losses = np.asarray([1.0, 1.0, np.inf, 1.0])
-    np.testing.assert_allclose(running_means(losses), [1, 1, np.nan, np.nan])
+    assert steps_before_it_runs_away(losses) == 2
 
 
 def test_losses_below_zero_do_not_run_away_where_they_fall() -> None:
-    assert np.isfinite(running_means(np.linspace(1, -50, 100))).all()
+    assert steps_before_it_runs_away(np.linspace(1, -50, 100)) == 100
+
+
+def test_means_are_not_late() -> None:
+    """Of a step down, half has been gone where the losses step."""
+    losses = np.where(np.arange(101) < 50, 2.0, 1.0)
+    losses[50] = 1.5
+    assert centred_means(losses)[50] == pytest.approx(1.5)
 
 
 def test_a_suggested_rate_is_stable() -> None:
