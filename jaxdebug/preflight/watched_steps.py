@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
-
 from jaxdebug.checks.declarations import FROZEN
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged
+from jaxdebug.checks.state_copy import state_copy
 from jaxdebug.checks.subject import Subject
-from jaxdebug.frameworks import modules
+from jaxdebug.checks.user_traceback import user_line
+from jaxdebug.findings import found
+from jaxdebug.reports.error_text import in_one_line
 from jaxdebug.training.watch import watch
 
 NAME = "train-step"
@@ -30,7 +28,7 @@ def watched_steps(subject: Subject) -> Outcome:
         raise CannotRun("give `train_step` and `state`")
     frozen = tuple(entry for entry in workload.declare if entry.startswith(FROZEN))
     batches = subject.train
-    state = _copy(workload.state)
+    state = state_copy(workload.state)
     with watch(
         workload.train_step,
         every=EVERY,
@@ -39,16 +37,16 @@ def watched_steps(subject: Subject) -> Outcome:
         declare=frozen,
     ) as step:
         for number in range(STEPS):
-            state, _ = step(state, batches[number % len(batches)])
+            try:
+                state, _ = step(state, batches[number % len(batches)])
+            except Exception as error:  # of the user's step
+                return _raised(number, error)
         report = step.report()
     said = report.summary().partition(": ")[2]
     return Outcome(NAME, report.verdict, said, report.findings)
 
 
-def _copy(state: Any) -> Any:
-    """The state on arrays of its own: a step may donate them, or change modules."""
-
-    def fresh(leaf: Any) -> Any:
-        return jnp.array(leaf, copy=True) if hasattr(leaf, "dtype") else leaf
-
-    return modules.rebuild(jax.tree.map(fresh, modules.split(state)))
+def _raised(number: int, error: Exception) -> Outcome:
+    said = f"step {number} raises {in_one_line(error)}"
+    finding = found("step-raises", "train_step", said, line=user_line(error))
+    return judged(NAME, said, [finding])

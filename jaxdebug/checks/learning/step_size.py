@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdebug.checks.learning.scaled_gradients import lost_in_epsilon
 from jaxdebug.checks.outcome import Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -26,6 +27,9 @@ LITTLE = 0.1
 
 WORTH = 0.2
 """Of the loss at the start, what the best factor must gain to be worth a word."""
+
+EPSILON = 10.0
+"""Times that an update would be larger, had the optimiser no epsilon."""
 
 
 def step_size(subject: Subject) -> Outcome:
@@ -56,8 +60,18 @@ def step_size(subject: Subject) -> Outcome:
         return judged(NAME, said, (), numbers)
     if best > 1 and _rises(subject, order):
         return undecided(NAME, f"{said}; but the steps still grow, as in a warm-up")
-    code = "small-steps" if best > 1 else "large-steps"
-    return judged(NAME, said, [found(code, "optimizer", said, evidence=numbers)])
+    if best < 1:
+        finding = found("large-steps", "optimizer", said, evidence=numbers)
+        return judged(NAME, said, [finding], numbers)
+    factor = lost_in_epsilon(subject)
+    if factor is not None and factor > EPSILON:
+        said += (
+            "; the gradients are lost in its epsilon: of gradients a million times as "
+            f"large it makes updates {format_number(factor)} times as large"
+        )
+        numbers["epsilon"] = factor
+    finding = found("small-steps", "optimizer", said, evidence=numbers)
+    return judged(NAME, said, [finding], numbers)
 
 
 def _rises(subject: Subject, order: list[Any]) -> bool:
