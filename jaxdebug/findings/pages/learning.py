@@ -62,8 +62,8 @@ PAGES = (
         "factor.",
         (
             "Multiply the learning rate by ten, and look again.",
-            "If gradients are lost in the epsilon of Adam or its like, make that smaller "
-            "or the loss larger.",
+            "If gradients are lost in the epsilon of Adam or its like, make that "
+            "smaller, or the loss larger.",
             "Check the unit of the schedule: steps, not epochs.",
         ),
         "Steps that are too small only later.",
