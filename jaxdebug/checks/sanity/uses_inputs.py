@@ -14,7 +14,7 @@ from jaxdebug.reports import format_number
 
 NAME = "uses-inputs"
 
-FAINT = 1e-5
+FAINT = 1e-3
 """Of the gradient's norm, what is left of it with other inputs."""
 
 

@@ -224,7 +224,7 @@ PAGES = (
         "Only a constant is learned: the inputs do not enter, or weights that are far "
         "too small, or zero, or saturated layers leave nothing of them.",
         "The gradient of a batch, and of the batch with inputs of zero: they differ by "
-        "less than 1e-5 of its norm.",
+        "less than a thousandth of its norm.",
         "Not on the examples, with last layers of zero among them: there the gradient "
         "of the last layer depends on the inputs.",
         (
@@ -275,7 +275,7 @@ PAGES = (
         "The evaluation batches are read twice: the same targets as often, and other "
         "inputs.",
         "Never on a split that is stored; another order changes nothing, and fresh "
-        "examples have other targets.",
+        "examples have other targets. Noise that belongs to the task fires.",
         ("Leave random transformations out of the evaluation split.",),
         "Augmentation that is the same each time.",
     ),
