@@ -109,7 +109,7 @@ PAGES = (
         "tenths of the best constant's loss. The model takes away less than half of "
         "it, ends at more than twice the linear one's, and as its loss falls now it "
         "would need more than a thousand further steps for that half.",
-        "Not on the examples with 20 seeds each.",
+        "Not on 19 healthy trainings.",
         (
             "Look at the checks of gradients and layers first.",
             "Try ten times the learning rate, and a tenth.",
@@ -160,7 +160,7 @@ PAGES = (
         "Before any step and after 10, the update is computed with the parameters as "
         "they are, and with parameters of zero. The difference points to zero and is "
         "more than twice the rest.",
-        "Not on the examples, AdamW with a decay of 0.1 among them.",
+        "Not on 19 healthy trainings, AdamW with a decay of 0.1 among them.",
         (
             "Make the decay smaller: 0.01 to 0.1 of AdamW.",
             "Leave out norm scales and biases: optax.adamw(..., mask=...).",
@@ -209,8 +209,8 @@ PAGES = (
         "400 steps, with the evaluation loss before them and after each 50: at the end "
         "it is surely above its least, batch by batch, and more than a quarter of what "
         "had been learned is lost again.",
-        "Not on the examples with 20 seeds each; on a long pass over few examples, as "
-        "their number says, it is meant to.",
+        "Not on 19 healthy trainings, one of them on 320 examples; of few examples, as "
+        "their number says, it is meant to fire.",
         (
             "Check that all of the data are read: the number of examples is in the "
             "message.",

@@ -225,8 +225,8 @@ PAGES = (
         "too small, or zero, or saturated layers leave nothing of them.",
         "The gradient of a batch, and of the batch with inputs of zero: they differ by "
         "less than a thousandth of its norm.",
-        "Not on the examples, with last layers of zero among them: there the gradient "
-        "of the last layer depends on the inputs.",
+        "Not on 19 healthy trainings, one with a last layer of zero among them: its "
+        "gradient depends on the inputs.",
         (
             "Check that the inputs reach the model, and that none of it is replaced.",
             "Look at the scale of the weights: a variance of 1/fan_in or 2/fan_in.",
@@ -241,8 +241,8 @@ PAGES = (
         "worst is never learned. Clipping is meant for gradients.",
         "The gradient of up to 64 examples, each by itself: those without any all have "
         "the same loss, which is not zero, and no other example has a larger one.",
-        "Not on the examples. A loss that is cut off on purpose, against outliers, "
-        "fires.",
+        "Not on 19 healthy trainings. A loss that is cut off on purpose, against "
+        "outliers, fires.",
         (
             "Clip the gradient in place of the loss: optax.clip_by_global_norm.",
             "Use a loss that grows slowly, such as optax.huber_loss.",
