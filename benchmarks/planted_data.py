@@ -147,7 +147,7 @@ DATA: Mapping[str, Planted] = {
         lambda seed: _each(classifier(seed), lambda x, y: (x, np.minimum(y + 1, 9))),
         ("data/labels", "data/label-shift"),
     ),
-    "7 one in a hundred": Planted(_rare, ("data/balance",)),
+    "7 one in a hundred": Planted(_rare, ("data/balance",), ("imbalanced-classes",)),
     "9 nine tenths deleted": Planted(
         lambda seed: few(regressor(seed), 32), ("overfitting",)
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdebug.checks.batch_fields import count_rows, map_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
@@ -59,8 +60,26 @@ def evaluation_averages(subject: Subject) -> Outcome:
 def _mixes(subject: Subject, batch: Any) -> bool:
     """Whether the loss is no mean over the examples, however they are weighted."""
     half = count_rows(batch) // 2
-    if not half:
-        return False
+    return bool(half) and (
+        _is_outside(subject, batch) or _counts_otherwise(subject, batch, half)
+    )
+
+
+def _is_outside(subject: Subject, batch: Any) -> bool:
+    """Whether it is beyond the losses of each example alone, in a batch of copies."""
+
+    def alone(row: int) -> Any:
+        return map_rows(batch, lambda x: jnp.broadcast_to(x[row], x.shape))
+
+    start = subject.pure.start
+    (whole,) = subject.evaluation_losses(start, [batch])
+    each = subject.evaluation_losses(start, [*map(alone, range(count_rows(batch)))])
+    room = NEAR * max(abs(whole), float(np.abs(each).max()))
+    return bool(whole < each.min() - room or whole > each.max() + room)
+
+
+def _counts_otherwise(subject: Subject, batch: Any, half: int) -> bool:
+    """Whether one half given twice does not count twice."""
     first = map_rows(batch, itemgetter(slice(half)))
     second = map_rows(batch, itemgetter(slice(half, 2 * half)))
 

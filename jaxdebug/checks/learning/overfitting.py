@@ -19,6 +19,10 @@ STEPS = 400
 LOST = 0.25
 """Of what was learned of new examples, the part that is lost again."""
 
+BY_HEART, LOST_THEN, ERRORS_THEN = 0.05, 0.05, 2.0
+"""A training loss that is so small a part of the evaluation loss has nothing left to
+learn; then less, and less surely, is enough."""
+
 
 def overfitting(subject: Subject) -> Outcome:
     """Train for some hundred steps, and look at the evaluation loss now and then.
@@ -44,17 +48,23 @@ def overfitting(subject: Subject) -> Outcome:
         f"examples, {count:,} parameters"
     )
     numbers = {"course": means, "examples": rows, "parameters": int(count)}
-    lost = means[-1] - means[best] > LOST * (means[0] - means[best])
-    worse = lost and difference(course[-1], course[best]).is_positive
+    before, after = _own(subject, training)
+    by_heart = float(after.mean()) < BY_HEART * means[-1]
+    lost = means[-1] - means[best], means[0] - means[best]
+    rise = difference(course[-1], course[best])
+    worse = rise.is_positive and lost[0] > LOST * lost[1]
+    if by_heart:
+        sure = rise.mean > ERRORS_THEN * rise.error
+        worse = worse or (sure and lost[0] > LOST_THEN * lost[1])
     # Of a training that diverges there is more to say.
-    if worse and _fell(subject, training):
+    if worse and difference(before, after).is_positive:
         finding = found("overfits-soon", "train", said, evidence=numbers)
         return judged(NAME, said, [finding], numbers)
     return judged(NAME, said, (), numbers)
 
 
-def _fell(subject: Subject, training: Training) -> bool:
-    """Whether the training batches were learned."""
+def _own(subject: Subject, training: Training) -> tuple[np.ndarray, np.ndarray]:
+    """The losses of the training batches, before the steps and after."""
     batches = subject.train
     before = subject.losses(subject.pure.start, batches)
-    return difference(before, subject.losses(training.arrays, batches)).is_positive
+    return before, subject.losses(training.arrays, batches)

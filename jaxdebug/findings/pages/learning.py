@@ -55,8 +55,9 @@ PAGES = (
         "The parameters hardly move: the training looks stuck, and takes a hundred "
         "times as long as it could.",
         "30 steps with the optimiser's updates multiplied by 1e-4, 1e-3, ... 1e4: the "
-        "best factor is 100 or more, lowers the loss by a fifth or more, and the steps "
-        "as they are gain less than a tenth of that.",
+        "best factor is 100 or more, lowers the loss by a fifth or more, also of what "
+        "it is with inputs of zero, and the steps as they are gain less than a tenth "
+        "of that.",
         "Not on the examples with 20 seeds each; a learning rate that still rises is "
         "undecided, and parameters that are trained already gain little from any "
         "factor.",
@@ -85,10 +86,10 @@ PAGES = (
         "The loss of the batches that were trained on falls below that of the best "
         "constant, that of new batches does not: the model learns by heart. Inputs and "
         "targets may not belong together.",
-        "Two trainings with your optimizer, on the batches as they are and with "
-        "targets shuffled over all examples, and one with inputs of zero. At no time "
-        "are new batches predicted better than without inputs, surely and by more than "
-        "with shuffled targets.",
+        "Two trainings of up to 1600 steps with your optimizer, on the batches as they "
+        "are and with targets shuffled over all examples, and one with inputs of zero. "
+        "At no time are new batches predicted better than without inputs, surely and "
+        "by more than with shuffled targets.",
         "Not on the examples, with 20 seeds each; a task that takes longer to learn "
         "than the short training is undecided.",
         (
