@@ -67,7 +67,15 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="of random_programs: how many")
     parser.add_argument("--seed", type=int, help="of random_programs")
     parser.add_argument(
-        "--resume", metavar="PATH", help="of random_programs: its verdicts so far"
+        "--resume",
+        metavar="PATH",
+        help="of random_programs and checkup_faults: what was run so far",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="PATTERN",
+        help="of checkup_faults: names of trainings; may be given again",
     )
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)
@@ -82,6 +90,8 @@ def main() -> int:
         if name == "random_programs":
             asked = {"count": given.count, "seed": given.seed, "journal": given.resume}
             options = {key: one for key, one in asked.items() if one is not None}
+        if name == "checkup_faults":
+            options |= {"only": given.only or (), "journal": given.resume}
         results[name] = BENCHMARKS[name](**options)
         print_table(name, results[name])
     print(f"written: {write_json(results)}")

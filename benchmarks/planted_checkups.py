@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from flax import linen as nn
 
-import jaxdebug as jd
-from benchmarks.small_trainings import (
-    classifier,
-    decayed,
-    digits,
-    regressor,
-    stepping,
-    training,
-)
-
-
-class Planted(NamedTuple):
-    """A training with a fault.
-
-    Attributes:
-        make: it, from a seed.
-        checks: of which one must warn or fail.
-    """
-
-    make: Callable[[int], jd.Workload]
-    checks: tuple[str, ...]
-
-
-def _with_inputs(workload: jd.Workload, change: Callable[[Any], Any]) -> jd.Workload:
-    batches: Any = workload.train
-    return replace(workload, train=[(change(x), y) for x, y in batches])
-
-
-def _shuffled(seed: int) -> jd.Workload:
-    workload = classifier(seed)
-    random = np.random.default_rng(seed + 1)
-
-    def mixed(batches: Any) -> Any:
-        labels = random.permutation(np.concatenate([y for _, y in batches]))
-        parts = np.split(labels, len(batches))
-        return [(x, y) for (x, _), y in zip(batches, parts, strict=True)]
-
-    return replace(workload, train=mixed(workload.train), eval=mixed(workload.eval))
+from benchmarks.planted_data import DATA, few
+from benchmarks.planted_fault import Planted
+from benchmarks.planted_steps import STEPS
+from benchmarks.small_sequences import LENGTH, Transformer, sequences
+from benchmarks.small_trainings import classifier, decayed, digits, regressor, training
 
 
 class Deep(nn.Module):
@@ -89,6 +53,18 @@ def _picked_log(probabilities: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.log(jnp.take_along_axis(probabilities, labels[:, None], 1)[:, 0])
 
 
+def _squared(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    return (logits - jax.nn.one_hot(labels, 10)) ** 2
+
+
+def _of_each_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    return -jax.nn.one_hot(labels, 10) * jax.nn.log_softmax(logits)
+
+
+def _swapped(each: jax.Array) -> jax.Array:
+    return each.mean(1).sum()
+
+
 def _with_norm(outputs: jax.Array) -> jax.Array:
     blank = jnp.zeros_like(outputs) * outputs
     return outputs + jnp.linalg.norm(blank, axis=1)[:, None]
@@ -105,15 +81,7 @@ def _matrices(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return changed
 
 
-FAULTS: dict[str, Planted] = {
-    "1 inputs from 0 to 255": Planted(
-        lambda seed: _with_inputs(classifier(seed), lambda x: 255 * x),
-        ("initial-loss", "data/scale"),
-    ),
-    "3 targets not scaled": Planted(
-        lambda seed: regressor(seed, scaled=False), ("initial-loss",)
-    ),
-    "4 targets shuffled": Planted(_shuffled, ("related-targets",)),
+STRUCTURE: Mapping[str, Planted] = {
     "21 no activations": Planted(
         lambda seed: classifier(seed, activation=jnp.asarray), ("lint/linear",)
     ),
@@ -131,8 +99,17 @@ FAULTS: dict[str, Planted] = {
     "27 sigmoid below its targets": Planted(
         lambda seed: regressor(seed, after=jax.nn.sigmoid), ("reachable-targets",)
     ),
+    "29 squared error of classes": Planted(
+        lambda seed: classifier(seed, each=_squared),
+        ("reachable-targets",),
+        ("squared-error-of-classes",),
+    ),
     "30 sum over the batch": Planted(
         lambda seed: classifier(seed, reduce=jnp.sum), ("reduction",)
+    ),
+    "31 mean over classes, sum over the batch": Planted(
+        lambda seed: classifier(seed, each=_of_each_class, reduce=_swapped),
+        ("reduction",),
     ),
     "33 log of a softmax": Planted(
         lambda seed: classifier(seed, after=jax.nn.softmax, each=_picked_log),
@@ -152,6 +129,15 @@ FAULTS: dict[str, Planted] = {
         ),
         ("lint/root", "gradients-and-layers"),
     ),
+    "37 looks ahead by one": Planted(
+        lambda seed: sequences(seed, Transformer(ahead=1)), ("time-leakage",)
+    ),
+    "38 attends to padding": Planted(
+        lambda seed: sequences(
+            seed, Transformer(ahead=LENGTH, padded=False), declare=()
+        ),
+        ("padding",),
+    ),
     "39 examples reshaped into each other": Planted(
         lambda seed: training(Mixing(), digits(seed), seed), ("independent-examples",)
     ),
@@ -167,6 +153,9 @@ FAULTS: dict[str, Planted] = {
         ("lint/blocked", "gradients-and-layers"),
     ),
     "45 regulariser of 10": Planted(lambda seed: decayed(seed, 10.0), ("regulariser",)),
+    "46 no regulariser, few data": Planted(
+        lambda seed: few(classifier(seed), 32), ("overfitting",)
+    ),
     "47 constant weights": Planted(
         lambda seed: classifier(seed, change=_matrices(lambda w: 0.1 + 0.0 * w)),
         ("gradients-and-layers",),
@@ -175,18 +164,12 @@ FAULTS: dict[str, Planted] = {
         lambda seed: classifier(seed, change=_matrices(jnp.zeros_like)),
         ("gradients-and-layers",),
     ),
-    "52 learning rate times 1000": Planted(
-        lambda seed: classifier(seed, optimizer=optax.adam(3.0)),
-        ("step-size", "loss-falls"),
-    ),
-    "53 learning rate times 0.0001": Planted(
-        lambda seed: classifier(seed, optimizer=optax.adam(3e-7)), ("step-size",)
-    ),
-    "54 learning rate of 0": Planted(
-        lambda seed: classifier(seed, optimizer=optax.adam(0.0)), ("loss-falls",)
-    ),
-    "59 updates not applied": Planted(
-        lambda seed: stepping(seed, apply=False), ("train-step",)
+    "81 infinite less infinite": Planted(
+        lambda seed: sequences(seed, Transformer(summed=True)),
+        ("gradients-and-layers", "initial-loss"),
     ),
 }
+"""Faults of model, activations, loss and initial weights."""
+
+FAULTS: Mapping[str, Planted] = {**DATA, **STRUCTURE, **STEPS}
 """By the number of notes on faults of trainings, and what was done."""

@@ -117,25 +117,57 @@ def classifier(seed: int, **changed: Any) -> jd.Workload:
 def regressor(seed: int, scaled: bool = True, **changed: Any) -> jd.Workload:
     """An MLP on diabetes."""
     each = changed.pop("each", optax.squared_error)
-    splits = diabetes(seed, scaled)
+    seen = changed.pop("seen", lambda x, y: (x, y))
+    train, other = diabetes(seed, scaled)
+    splits = [seen(*one) for one in train], [seen(*one) for one in other]
     return training(MLP(1, nn.tanh), splits, seed, each=each, **changed)
 
 
-def stepping(seed: int, apply: bool) -> jd.Workload:
-    """A classifier with its own train step, which may forget its updates."""
-    workload = classifier(seed)
+def stepping(
+    seed: int, apply: bool = True, given: bool = True, **changed: Any
+) -> jd.Workload:
+    """A classifier with its own train step.
+
+    Args:
+        seed: of it.
+        apply: whether the step applies its updates.
+        given: whether the optimiser is given the parameters.
+        changed: arguments of `classifier`.
+    """
+    workload = classifier(seed, **changed)
     optimizer = workload.optimizer
 
     @jax.jit
     def train_step(state: Any, batch: Any) -> Any:
         params, opt_state = state
         loss, gradients = jax.value_and_grad(workload.loss_fn)(params, batch)
-        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        known = (params,) if given else ()
+        updates, opt_state = optimizer.update(gradients, opt_state, *known)
         new = optax.apply_updates(params, updates)
         return (new if apply else params, opt_state), {"loss": loss}
 
     state = (workload.params, optimizer.init(workload.params))
     return replace(workload, train_step=train_step, state=state)
+
+
+def frozen(seed: int, head: str = "trained", body: str = "frozen") -> jd.Workload:
+    """A classifier of which the first layer is meant to stand still.
+
+    Args:
+        seed: of it.
+        head: what the optimiser does with the other layers.
+        body: what it does with the first.
+    """
+    parts: Any = {"trained": optax.adam(3e-3), "frozen": optax.set_to_zero()}
+
+    def labels(params: Any) -> Any:
+        return {name: body if name == "Dense_0" else head for name in params}
+
+    return stepping(
+        seed,
+        optimizer=optax.multi_transform(parts, labels),
+        declare=("frozen:Dense_0/*",),
+    )
 
 
 def decayed(seed: int, coefficient: float) -> jd.Workload:
@@ -147,29 +179,3 @@ def decayed(seed: int, coefficient: float) -> jd.Workload:
         return workload.loss_fn(params, batch) + coefficient * squares
 
     return replace(workload, loss_fn=loss)
-
-
-HEALTHY: dict[str, Callable[[int], jd.Workload]] = {
-    "classifier": classifier,
-    "regressor": regressor,
-    "deep classifier": lambda seed: classifier(seed, activation=nn.gelu),
-    "own train step": lambda seed: stepping(seed, apply=True),
-    "weight decay": lambda seed: decayed(seed, 1e-4),
-    "SGD with momentum": lambda seed: classifier(
-        seed, optimizer=optax.sgd(0.1, momentum=0.9)
-    ),
-    "warm-up": lambda seed: classifier(
-        seed,
-        optimizer=optax.adam(optax.warmup_cosine_decay_schedule(0, 3e-3, 1000, 9000)),
-    ),
-    "accumulated": lambda seed: classifier(
-        seed, optimizer=optax.MultiSteps(optax.adam(3e-3), 4)
-    ),
-    "zero last layer": lambda seed: classifier(
-        seed,
-        change=lambda params: {
-            **params,
-            "Dense_2": jax.tree.map(jnp.zeros_like, params["Dense_2"]),
-        },
-    ),
-}

@@ -27,6 +27,9 @@ BATCHES = 200
 BYTES = 1 << 28
 """Of the batches of a split that lie on the device, at most."""
 
+SHORTLY = 100
+"""Steps of the training that several checks look at."""
+
 PIECE = 50
 """After so many steps a training is looked at: this waits for the device."""
 
@@ -121,6 +124,13 @@ class Subject:
             training, loss = self._step(training, batch, factor)
             losses.append(loss)
         return training, np.asarray(losses, np.float64)
+
+    @cached_property
+    def shortly(self) -> tuple[list[Any], Training]:
+        """A training of 100 steps, and the batches that it saw."""
+        batches = self.train[:SHORTLY]
+        rounds = -(-SHORTLY // len(batches))
+        return batches, self.train_on(self.begin(), (batches * rounds)[:SHORTLY])[0]
 
     def by_heart(
         self, batch: Any, count: int, enough: Callable[[np.ndarray], bool]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.learning.courses import difference, still_falls
+from jaxdebug.checks.learning.courses import difference, falls_to, still_falls
 from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.learning.scaled_gradients import lost_in_epsilon
 from jaxdebug.checks.learning.step_size import step_size
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
-from tests.checks.small_workloads import blobs, classifier, deaf, shuffled
+from tests.checks.small_workloads import blobs, classifier, deaf, predict, shuffled
 
 CHECKS = (loss_falls, overfit_one_batch, overfit_one_example, related_targets)
 
@@ -54,6 +58,25 @@ def test_a_model_without_inputs_cannot_learn_a_batch() -> None:
     (finding,) = outcome.findings
     assert finding.code == "cannot-overfit"
     assert "the best constant" in outcome.said
+    assert "no linear model: the loss is none" in outcome.said
+
+
+def test_a_model_that_a_linear_one_beats_has_no_lack_of_units() -> None:
+    def flat(params: Any, batch: Any) -> jax.Array:
+        # All but the sign of a feature are lost on the way.
+        only = jnp.zeros_like(batch[0]).at[:, 0].set(jnp.sign(batch[0][:, 2]))
+        return predict(params, (only, batch[1]))
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        each = optax.softmax_cross_entropy_with_integer_labels(
+            flat(params, batch), batch[1]
+        )
+        return each.mean()
+
+    blind = classifier(loss_fn=loss, predict_fn=flat, train=blobs(noise=0.1))
+    outcome = overfit_one_batch(Subject(blind))
+    assert [finding.code for finding in outcome.findings] == ["worse-than-linear"]
+    assert "it is no lack of units" in outcome.said
 
 
 @pytest.mark.slow
@@ -98,6 +121,9 @@ def test_a_course_falls_only_while_it_falls() -> None:
     assert not still_falls(np.full(100, 2.0))
     assert not still_falls(2.0 + 0.1 * noise)
     assert not still_falls(2.0 + 1e-4 * steps)
+    # A tenth of what is left in the last quarter: ten of these would do.
+    assert falls_to(2.0 - 1e-2 * steps, 0.0)
+    assert not falls_to(2.0 - 1e-3 * steps, 0.0)
 
 
 @pytest.mark.slow
@@ -121,6 +147,19 @@ def test_the_workload_stays_as_it_is() -> None:
 def test_steps_of_the_wrong_size_are_found(optimizer: object, codes: list[str]) -> None:
     outcome = step_size(Subject(classifier(optimizer=optimizer)))
     assert [finding.code for finding in outcome.findings] == codes, outcome.said
+
+
+def test_gradients_below_epsilon_are_told_from_a_small_rate() -> None:
+    def factor(optimizer: object) -> float | None:
+        return lost_in_epsilon(Subject(classifier(optimizer=optimizer)))
+
+    assert (factor(optax.adam(1e-2, eps=10.0)) or 0.0) > 10.0
+    assert (factor(optax.adam(1e-2)) or 0.0) < 2.0
+    clipped = optax.chain(optax.clip_by_global_norm(100.0), optax.sgd(0.1))
+    for optimizer in (optax.sgd(0.1), clipped):
+        assert factor(optimizer) is None
+    outcome = step_size(Subject(classifier(optimizer=optax.adam(1e-2, eps=100.0))))
+    assert "lost in its epsilon" in outcome.said
 
 
 @pytest.mark.slow

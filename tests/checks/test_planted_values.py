@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxdebug as jd
@@ -237,3 +238,15 @@ def test_a_loss_that_overflows_only_in_the_models_precision() -> None:
     assert np.isinf(report.loss) | np.isnan(report.loss)
     assert np.isfinite(report.wide_loss)
     assert only(report, "nonfinite-loss").where == "scale"
+
+
+@pytest.mark.parametrize(("dtype", "found"), [(jnp.bfloat16, 1), (jnp.float32, 0)])
+def test_updates_that_bfloat16_loses_are_found(dtype: Any, found: int) -> None:
+    def loss(w: Any, x: jax.Array) -> jax.Array:
+        return ((x @ w) ** 2).mean()
+
+    weights = jnp.linspace(0.5, 1.0, 3).astype(dtype)
+    audited = jd.audit(loss, optimizer=optax.adam(1e-5))
+    report = audited(weights, np.ones((4, 3), np.float32))
+    lost = [one for one in report.findings if one.code == "lost-update"]
+    assert len(lost) == found

@@ -36,10 +36,13 @@ def test_a_healthy_training_fails_nothing(report: jd.OutcomeReport) -> None:
     assert tuple(dict.fromkeys(names)) == NAMES
     missing = {one.name for one in report.outcomes if one.verdict is None}
     assert {name for name in missing if "/" not in name} == {
+        "evaluation-agrees",
+        "evaluation-averages",
         "evaluation-mode",
         "padding",
         "reachable-targets",
         "shapes",
+        "step-agrees",
         "time-leakage",
         "train-step",
     }
@@ -154,3 +157,14 @@ def test_a_train_step_that_applies_nothing_is_found(jit: Any) -> None:
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(healthy.state))
     (finding,) = jd.checkup(stepping(True), only=only).findings
     assert finding.code == "unchanged-parameter"
+
+
+def test_a_train_step_that_raises_is_found_with_its_line() -> None:
+    def train_step(state: Any, batch: Any) -> Any:
+        raise ValueError("no params")
+
+    workload = classifier(train_step=train_step, state=1.0)
+    (finding,) = jd.checkup(workload, only=["train-step"]).findings
+    assert finding.code == "step-raises"
+    assert "ValueError: no params" in finding.message
+    assert "test_checkup.py" in (finding.line or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import pytest
 from jaxdebug.checks.outcome import CannotRun, Outcome
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.known_losses import recognise
+from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.subject import Subject
 from tests.checks.small_workloads import blobs, classifier, loss_fn, predict
 
@@ -86,3 +88,41 @@ def test_a_loss_is_recognised_by_its_value(
     assert known is not None
     assert known.form == form
     assert recognise(float(value) * 1.37, LOGITS, np.asarray(targets)) is None
+
+
+def test_squared_errors_of_class_numbers_are_recognised() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        hot = jax.nn.one_hot(batch[1], 3)
+        return jnp.mean((predict(params, batch) - hot) ** 2)
+
+    outcome = reachable_targets(Subject(classifier(loss_fn=loss)))
+    assert codes(outcome) == ["squared-error-of-classes"]
+    assert outcome.said.startswith("targets from 0 to 1")
+
+
+def test_running_averages_of_no_batch_yet_are_no_far_loss() -> None:
+    train = [(1000 * x, y) for x, y in blobs()]
+
+    def output(params: Any, batch: Any, scale: Any) -> jax.Array:
+        return predict(params, (batch[0] / scale, batch[1]))
+
+    def evaluation(params: Any, batch: Any, scale: Any) -> Any:
+        logits = output(params, batch, scale)
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+        return each.mean(), scale
+
+    def loss(params: Any, batch: Any, scale: Any) -> Any:
+        own = jnp.std(batch[0])
+        return evaluation(params, batch, own)[0], 0.9 * scale + 0.1 * own
+
+    workload = classifier(
+        loss_fn=loss,
+        eval_loss_fn=evaluation,
+        predict_fn=output,
+        has_aux=True,
+        extra=(jnp.float32(1),),
+        train=train,
+    )
+    assert codes(initial_loss(Subject(workload))) == ["far-initial-loss"]
+    kept = replace(workload, next_extra=lambda extra, aux, step: (aux,))
+    assert not codes(initial_loss(Subject(kept)))

@@ -211,6 +211,13 @@ def test_a_column_that_is_part_of_the_answer_is_no_leak() -> None:
     assert not of(jd.check_data((x, y)), "leaked-target")
 
 
+def test_the_next_token_of_a_text_is_no_leak() -> None:
+    tokens = drawn().integers(0, 50, (400, 9)).astype(np.int32)
+    report = jd.check_data((tokens[:, :-1], tokens[:, 1:]))
+    assert not of(report, "leaked-target")
+    assert "sequences of one length" in report["leaked-target"].said
+
+
 def test_constant_and_duplicated_columns_are_named() -> None:
     x, y = table(drawn())
     x[:, 2], x[:, 7] = 5.0, x[:, 1]

@@ -92,7 +92,7 @@ def build_report(
         ],
         "update": None
         if measured.updates is None
-        else [*map(summarize_array, measured.updates)],
+        else [*map(_update, parameters, measured.updates)],
     }
     findings += layer_findings(
         plan,
@@ -156,6 +156,15 @@ def _severed(plan: Plan, leaves: Sequence[LeafCheck]) -> dict[str, dict[str, str
             read = reads(graph, graph.outputs[0], source)
             found[leaves[index].path] = {"severed": "read" if read else "unused"}
     return found
+
+
+def _update(old: Any, added: Any) -> Summary:
+    """A new value less the old one, and how many are the old one nevertheless."""
+    # On the host: a compiler may keep more digits than the dtype has.
+    old, added = np.asarray(old), np.asarray(added)
+    new = (old + added).astype(old.dtype)
+    lost = np.count_nonzero((new == old) & (added != 0))
+    return {**summarize_array(new - old), "lost": lost}
 
 
 def _with_likeness(array: Any) -> Summary:

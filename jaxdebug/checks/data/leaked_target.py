@@ -86,6 +86,11 @@ def check_leaked_target(scan: Scan) -> Outcome:
         return not_run(name, f"the target is {field.width} numbers a row")
     targets = [labels] if labels is not None else list(block.T)
     inputs = scan.of_role(INPUT)
+    if field.width > 1 and any(
+        scan.fields[i].shape[:1] == field.shape[:1] for i in inputs
+    ):
+        # The next token of a text is one of its inputs: that is the task.
+        return not_run(name, "inputs and targets are sequences of one length")
     names = [
         scan.fields[i].column(column, scan.name)
         for i in inputs

@@ -57,3 +57,19 @@ def still_falls(losses: Float[np.ndarray, " steps"]) -> bool:
     rounding = np.abs(quarter).max() * np.finfo(np.float32).eps
     error = max(float(rest.std()), float(rounding)) / float(times @ times) ** 0.5
     return slope < -SURE * error
+
+
+def falls_to(
+    losses: Float[np.ndarray, " steps"], level: float, times: float = 10.0
+) -> bool:
+    """Whether a loss would reach a level in so many times its last quarter of steps.
+
+    Args:
+        losses: before each step, of one batch.
+        level: below the last of them.
+        times: how much longer it may take, at the pace of that quarter.
+    """
+    quarter = losses[-max(4, losses.size // 4) :]
+    half = quarter.size // 2
+    pace = 2 * float(quarter[:half].mean() - quarter[-half:].mean())
+    return float(losses[-1]) - level <= times * pace

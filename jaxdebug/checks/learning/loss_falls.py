@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from jaxdebug.checks.learning.courses import difference
 from jaxdebug.checks.outcome import Outcome, judged
-from jaxdebug.checks.subject import Subject
+from jaxdebug.checks.subject import SHORTLY, Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
-
-STEPS = 100
 
 
 def loss_falls(subject: Subject) -> Outcome:
@@ -17,18 +15,16 @@ def loss_falls(subject: Subject) -> Outcome:
     Args:
         subject: with `optimizer`.
     """
-    batches = subject.train[:STEPS]
-    rounds = -(-STEPS // len(batches))
-    training, _ = subject.train_on(subject.begin(), (batches * rounds)[:STEPS])
+    batches, training = subject.shortly
     before = subject.losses(subject.pure.start, batches)
     after = subject.losses(training.arrays, batches)
     fallen = difference(before, after)
     said = (
-        f"loss {format_number(float(before.mean()))} before {STEPS} steps, "
+        f"loss {format_number(float(before.mean()))} before {SHORTLY} steps, "
         f"{format_number(float(after.mean()))} after, on {len(batches)} batches"
     )
     numbers = {"before": float(before.mean()), "after": float(after.mean())}
-    numbers |= {"fallen": fallen.mean, "error": fallen.error, "steps": STEPS}
+    numbers |= {"fallen": fallen.mean, "error": fallen.error, "steps": SHORTLY}
     if fallen.is_positive:
         return judged("loss-falls", said, (), numbers)
     finding = found("loss-does-not-fall", "loss", said, evidence=numbers)

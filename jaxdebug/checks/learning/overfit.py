@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.batch_fields import map_rows
-from jaxdebug.checks.learning.courses import still_falls
-from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.learning.courses import falls_to, still_falls
+from jaxdebug.checks.learning.linear_model import linear_loss
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
-from jaxdebug.reports import format_number
+from jaxdebug.reports import Verdict, format_number
 
 STEPS = 400
 """At most."""
 
 LEARNED, NOTHING = 0.5, 0.02
 """Of the loss that it is compared with: less by so much is learned, or is nothing."""
+
+LINEAR, WORSE = 0.9, 2.0
+"""A linear model learns a batch if it takes away so much of the best constant's loss;
+another one is worse if its loss is so many times as large."""
 
 
 def overfit_one_batch(subject: Subject) -> Outcome:
@@ -38,7 +44,10 @@ def overfit_one_batch(subject: Subject) -> Outcome:
         return bool(losses[-1] < constant - LEARNED * abs(constant))
 
     losses = subject.by_heart(batch, STEPS, learned)
-    return _judged("overfit-one-batch", losses, constant, "the best constant")
+    outcome = _judged("overfit-one-batch", losses, constant, "the best constant")
+    if outcome.word == Verdict.PASS or not np.isfinite(losses).all():
+        return outcome
+    return _beside_linear(subject, outcome, losses)
 
 
 def overfit_one_example(subject: Subject) -> Outcome:
@@ -55,6 +64,30 @@ def overfit_one_example(subject: Subject) -> Outcome:
 
     losses = subject.by_heart(batch, STEPS, learned)
     return _judged("overfit-one-example", losses, start, "at the start")
+
+
+def _beside_linear(subject: Subject, outcome: Outcome, losses: np.ndarray) -> Outcome:
+    """What a linear model makes of the batch tells a mistake from a lack of units."""
+    try:
+        line = linear_loss(subject)
+    except CannotRun as missing:
+        return replace(outcome, said=f"{outcome.said}; no linear model: {missing}")
+    can = line.share >= LINEAR
+    said = f"{outcome.said}; a linear model of the inputs " + (
+        f"learns it to {format_number(line.value)}: it is no lack of units"
+        if can
+        else f"comes to {format_number(line.value)}"
+    )
+    numbers = {**outcome.numbers, "linear": line.value}
+    if outcome.findings:
+        finding = found("cannot-overfit", "the first batch", said)
+        return judged(outcome.name, said, [finding], numbers)
+    constant = outcome.numbers["compared"]
+    learned = constant - LEARNED * abs(constant)
+    if can and losses[-1] > WORSE * line.value and not falls_to(losses, learned):
+        finding = found("worse-than-linear", "the first batch", said, evidence=numbers)
+        return judged(outcome.name, said, [finding], numbers)
+    return undecided(outcome.name, said, numbers)
 
 
 def _judged(name: str, losses: np.ndarray, compared: float, words: str) -> Outcome:

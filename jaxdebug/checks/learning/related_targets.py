@@ -20,8 +20,9 @@ ENOUGH = 16
 FEW = 8
 """Batches that are soon learned by heart."""
 
-STEPS = 400
-"""At most, where batches are gone through again and again."""
+STEPS, MOST = 400, 1600
+"""Where batches are gone through again and again: so many, and until they are learned
+by heart, at most so many."""
 
 BY_HEART = 2.0
 """Standard errors by which batches that were trained on must be better than without
@@ -59,7 +60,9 @@ def related_targets(subject: Subject) -> Outcome:
     batches, blank = batches[:FEW], blank[:FEW]
     training, constant, mixed = [subject.begin() for _ in range(3)]
     least: list[np.ndarray] = []
-    for _ in range(max(1, STEPS // len(batches))):
+    learned, taken = False, 0
+    while taken < STEPS or (not learned and taken < MOST):
+        taken += len(batches)
         training, _ = subject.train_on(training, batches)
         constant, _ = subject.train_on(constant, blank)
         mixed, _ = subject.train_on(mixed, shuffled)
@@ -73,15 +76,17 @@ def related_targets(subject: Subject) -> Outcome:
             least = found_losses
         if better.is_positive:
             break
+        if taken >= STEPS:
+            own = difference(
+                subject.losses(constant.arrays, blank),
+                subject.losses(training.arrays, batches),
+            )
+            learned = own.mean > BY_HEART * own.error
     said = _said(least[0], least[1], "evaluation batches")
     better = difference(least[1], least[0])
     numbers = {"better": better.mean, "error": better.error}
     if better.is_positive:
         return judged(NAME, said, (), numbers)
-    own = difference(
-        subject.losses(constant.arrays, blank), subject.losses(training.arrays, batches)
-    )
-    learned = own.mean > BY_HEART * own.error
     if difference(least[2], least[0]).is_positive or not learned:
         return undecided(NAME, f"{said}: too few steps to tell", numbers)
     finding = found("targets-unrelated", "targets", said, evidence=numbers)

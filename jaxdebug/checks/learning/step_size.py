@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.learning.scaled_gradients import lost_in_epsilon
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -25,7 +26,11 @@ LITTLE = 0.1
 """Of what the best factor gains, what is little."""
 
 WORTH = 0.2
-"""Of the loss at the start, what the best factor must gain to be worth a word."""
+"""Of the loss at the start, or of what it would be without inputs, what the best factor
+must gain to be worth a word: of parameters that are trained there is little to gain."""
+
+EPSILON = 10.0
+"""Times that an update would be larger, had the optimiser no epsilon."""
 
 
 def step_size(subject: Subject) -> Outcome:
@@ -52,12 +57,36 @@ def step_size(subject: Subject) -> Outcome:
     )
     numbers = {"loss": before, "gains": {str(k): v for k, v in gains.items()}}
     little = gains[1.0] < LITTLE * gains[best]
-    if not little or gains[best] < WORTH * abs(before) or 1 / FAR < best < FAR:
+    if (
+        not little
+        or gains[best] < WORTH * _whole(subject, before)
+        or 1 / FAR < best < FAR
+    ):
         return judged(NAME, said, (), numbers)
     if best > 1 and _rises(subject, order):
         return undecided(NAME, f"{said}; but the steps still grow, as in a warm-up")
-    code = "small-steps" if best > 1 else "large-steps"
-    return judged(NAME, said, [found(code, "optimizer", said, evidence=numbers)])
+    if best < 1:
+        finding = found("large-steps", "optimizer", said, evidence=numbers)
+        return judged(NAME, said, [finding], numbers)
+    factor = lost_in_epsilon(subject)
+    if factor is not None and factor > EPSILON:
+        said += (
+            "; the gradients are lost in its epsilon: of gradients a million times as "
+            f"large it makes updates {format_number(factor)} times as large"
+        )
+        numbers["epsilon"] = factor
+    finding = found("small-steps", "optimizer", said, evidence=numbers)
+    return judged(NAME, said, [finding], numbers)
+
+
+def _whole(subject: Subject, before: float) -> float:
+    """What there is to gain: the loss, or that of inputs of zero if it is larger."""
+    try:
+        blank = [subject.blank(subject.batch)]
+    except CannotRun:
+        return abs(before)
+    without = float(subject.losses(subject.pure.start, blank)[0])
+    return max(abs(before), abs(without)) if np.isfinite(without) else abs(before)
 
 
 def _rises(subject: Subject, order: list[Any]) -> bool:

@@ -85,12 +85,13 @@ def _changed(
     return subject.put(batch, "inputs", new)
 
 
-def differing(before: Any, after: Any) -> np.ndarray:
+def differing(before: Any, after: Any, roundings: float = ROUNDINGS) -> np.ndarray:
     """Which elements are not the same but for rounding.
 
     Args:
         before: outputs.
         after: the same outputs of other inputs.
+        roundings: units in the last place of the largest that they may be off by.
     """
     old, new = np.asarray(before), np.asarray(after)
     if old.dtype.kind not in "fc" and not jnp.issubdtype(old.dtype, jnp.inexact):
@@ -99,6 +100,6 @@ def differing(before: Any, after: Any) -> np.ndarray:
     eps = float(jnp.finfo(before.dtype).eps)
     old, new = old.astype(wide), new.astype(wide)
     finite = np.abs(old[np.isfinite(old)])
-    room = ROUNDINGS * eps * float(finite.max(initial=0.0))
+    room = roundings * eps * float(finite.max(initial=0.0))
     same = (np.abs(old - new) <= room) | (np.isnan(old) & np.isnan(new)) | (old == new)
     return ~same

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
+from jaxdebug.checks.running_averages import running_averages
 from jaxdebug.checks.sanity.dependence import (
     differing,
     exchanged,
@@ -64,7 +65,7 @@ def independent_examples(subject: Subject) -> Outcome:
             )
             return judged(NAME, f"{said}; {words}", [low])
         return judged(NAME, said, (), {"changed": share, "rows": rows})
-    if _keeps_averages(subject, batch):
+    if running_averages(subject):
         return undecided(
             NAME,
             f"{said}; running averages change too, as in batch normalisation that "
@@ -112,24 +113,3 @@ def _derivative(
         own = float(np.abs(moves[0]).max(initial=0.0))
         changed |= ~(np.abs(moves).max(1, initial=0.0) <= 1e-5 * own)
     return changed
-
-
-def _keeps_averages(subject: Subject, batch: Any) -> bool:
-    """Whether the training loss changes numbers that are not trained."""
-    pure = subject.pure
-    after = jax.jit(lambda arrays, batch: _state(pure.loss(arrays, batch)))
-    new, aux = after(list(pure.start), batch)
-    trained = {*pure.split.moving}
-    kept = [
-        not np.array_equal(np.asarray(old), np.asarray(one))
-        for number, (old, one) in enumerate(zip(pure.start, new, strict=True))
-        if number not in trained and jnp.issubdtype(old.dtype, jnp.floating)
-    ]
-    # Linen hands averages back in aux, for next_extra to put in their place.
-    handed = pure.workload.next_extra is not None and bool(jax.tree.leaves(aux))
-    return any(kept) or handed
-
-
-def _state(loss: Any) -> Any:
-    arrays = [x for x in jax.tree.leaves(loss.aux) if hasattr(x, "dtype")]
-    return loss.arrays, arrays

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
+from jaxdebug.checks.running_averages import running_averages
 from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -37,6 +38,9 @@ def initial_loss(subject: Subject) -> Outcome:
             "the loss of the outputs of `predict_fn` and `targets` is none whose best "
             "constant is known"
         )
+    if running_averages(subject):
+        # Averages of no batch yet: evaluation would judge them, not the model.
+        value = float(subject.losses(subject.pure.start, [subject.batch])[0])
     compared = known.constant
     words = "the best constant"
     if known.uniform is not None and known.uniform > known.constant:
@@ -51,7 +55,7 @@ def initial_loss(subject: Subject) -> Outcome:
     if value > far * compared:
         findings.append(found("far-initial-loss", "loss", said, evidence=numbers))
     elif known.uniform is None:
-        sizes = [float(np.sqrt(np.mean(np.square(x)))) for x in (targets, outputs)]
+        sizes = [float(np.sqrt(np.mean(np.square(x)))) for x in (known.wanted, outputs)]
         if sizes[0] > FAR * sizes[1] > 0:
             findings.append(
                 found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +22,16 @@ class KnownLoss(NamedTuple):
         value: as the workload computes it.
         constant: what the best constant prediction of these targets comes to.
         uniform: what equal probabilities come to; None without classes.
+        wanted: the targets in the shape of the outputs; of classes, ones and zeros.
+        of: what other outputs come to.
     """
 
     form: str
     value: float
     constant: float
     uniform: float | None
+    wanted: np.ndarray
+    of: Callable[[np.ndarray], float]
 
 
 def recognise(
@@ -44,19 +49,32 @@ def recognise(
         targets: classes, probabilities or numbers.
     """
     outputs = np.asarray(outputs, np.float64)
-    for form, terms_of in FORMS.items():
-        terms = terms_of(outputs, np.asarray(targets))
-        if terms is None:
+    for form, (wanted_of, each, least) in FORMS.items():
+        wanted = wanted_of(outputs, np.asarray(targets))
+        if wanted is None:
             continue
-        own, constant, uniform = terms
+        own = each(outputs, wanted)
         for scale in _scales(own):
             if abs(scale * own.mean() - value) <= CLOSE * abs(value):
-                equal = None if uniform is None else scale * uniform
-                return KnownLoss(form, value, scale * constant, equal)
+                constant, uniform = least(wanted)
+                return KnownLoss(
+                    form,
+                    value,
+                    scale * constant,
+                    None if uniform is None else scale * uniform,
+                    wanted,
+                    partial(_mean, each, wanted, scale),
+                )
     return None
 
 
-_Terms = tuple[np.ndarray, float, float | None]
+def _mean(each: _Each, wanted: np.ndarray, scale: float, outputs: np.ndarray) -> float:
+    return scale * float(each(outputs, wanted).mean())
+
+
+_Wanted = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+_Each = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_Least = Callable[[np.ndarray], tuple[float, float | None]]
 
 
 def _scales(terms: np.ndarray) -> list[float]:
@@ -66,63 +84,65 @@ def _scales(terms: np.ndarray) -> list[float]:
     return [scale * factor for scale in sorted(sums) for factor in (1.0, 0.5)]
 
 
-def _classes(outputs: np.ndarray, targets: np.ndarray) -> _Terms | None:
-    fits = targets.shape == outputs.shape[:-1] and outputs.ndim > 0
+def _classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+    """Classes as ones and zeros."""
+    fits = outputs.ndim > 0 and targets.shape == outputs.shape[:-1]
     if not fits or targets.dtype.kind not in "iu" or outputs.shape[-1] < 2:
         return None
     count = outputs.shape[-1]
     if targets.size == 0 or targets.min() < 0 or targets.max() >= count:
         return None
-    logs = _log_softmax(outputs)
-    own = -np.take_along_axis(logs, targets[..., None].astype(np.int64), -1)[..., 0]
-    shares = np.bincount(targets.ravel().astype(np.int64), minlength=count)
-    return own, _entropy(shares / targets.size), float(np.log(count))
+    return (targets[..., None] == np.arange(count)).astype(np.float64)
 
 
-def _probabilities(outputs: np.ndarray, targets: np.ndarray) -> _Terms | None:
+def _probabilities(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
     numbers = _alike(outputs, targets)
     if numbers is None or outputs.ndim < 2 or outputs.shape[-1] < 2:
         return None
-    if numbers.min() < 0 or not np.allclose(numbers.sum(-1), 1, atol=1e-3):
-        return None
-    own = -(numbers * _log_softmax(outputs)).sum(-1)
-    shares = numbers.reshape(-1, numbers.shape[-1]).mean(0)
-    return own, _entropy(shares), float(np.log(outputs.shape[-1]))
+    sums_to_one = numbers.min() >= 0 and np.allclose(numbers.sum(-1), 1, atol=1e-3)
+    return numbers if sums_to_one else None
 
 
-def _yes_or_no(outputs: np.ndarray, targets: np.ndarray) -> _Terms | None:
+def _yes_or_no(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
     numbers = _alike(outputs, targets)
     if numbers is None or numbers.min() < 0 or numbers.max() > 1:
         return None
-    own = np.logaddexp(0, outputs) - numbers * outputs
-    shares = numbers.mean(0) if numbers.ndim else numbers
+    return numbers
+
+
+def _entropies(wanted: np.ndarray) -> tuple[float, float]:
+    shares = wanted.reshape(-1, wanted.shape[-1]).mean(0)
+    return _entropy(shares), float(np.log(wanted.shape[-1]))
+
+
+def _two_entropies(wanted: np.ndarray) -> tuple[float, float]:
+    shares = wanted.mean(0) if wanted.ndim else wanted
     both = np.stack([shares, 1 - shares], -1).reshape(-1, 2)
-    return own, float(np.mean([_entropy(one) for one in both])), float(np.log(2))
+    return float(np.mean([_entropy(one) for one in both])), float(np.log(2))
 
 
-def _squares(outputs: np.ndarray, targets: np.ndarray) -> _Terms | None:
-    numbers = _alike(outputs, targets)
-    if numbers is None:
-        return None
-    return (outputs - numbers) ** 2, float(numbers.var(0).mean()), None
+def _deviation(wanted: np.ndarray) -> tuple[float, None]:
+    return float(np.abs(wanted - np.median(wanted, axis=0)).mean()), None
 
 
-def _distances(outputs: np.ndarray, targets: np.ndarray) -> _Terms | None:
-    numbers = _alike(outputs, targets)
-    if numbers is None:
-        return None
-    centre = np.median(numbers, axis=0)
-    return np.abs(outputs - numbers), float(np.abs(numbers - centre).mean()), None
+def _variance(wanted: np.ndarray) -> tuple[float, None]:
+    return float(wanted.var(0).mean()), None
 
 
-FORMS: dict[str, Callable[[np.ndarray, np.ndarray], _Terms | None]] = {
-    "cross entropy": _classes,
-    "cross entropy with probabilities": _probabilities,
-    "sigmoid cross entropy": _yes_or_no,
-    "squared error": _squares,
-    "absolute error": _distances,
-}
-"""In the order in which they are tried."""
+def _cross_entropy(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return -(wanted * _log_softmax(outputs)).sum(-1)
+
+
+def _sigmoid_cross_entropy(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0, outputs) - wanted * outputs
+
+
+def _square(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return (outputs - wanted) ** 2
+
+
+def _distance(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return np.abs(outputs - wanted)
 
 
 def _alike(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
@@ -145,3 +165,14 @@ def _log_softmax(outputs: np.ndarray) -> np.ndarray:
 def _entropy(shares: np.ndarray) -> float:
     some = shares[shares > 0]
     return float(-(some * np.log(some)).sum())
+
+
+FORMS: dict[str, tuple[_Wanted, _Each, _Least]] = {
+    "cross entropy": (_classes, _cross_entropy, _entropies),
+    "cross entropy with probabilities": (_probabilities, _cross_entropy, _entropies),
+    "sigmoid cross entropy": (_yes_or_no, _sigmoid_cross_entropy, _two_entropies),
+    "squared error": (_alike, _square, _variance),
+    "absolute error": (_alike, _distance, _deviation),
+    "squared error of classes": (_classes, _square, _variance),
+}
+"""In the order in which they are tried: what is wanted, the loss of each, the least."""

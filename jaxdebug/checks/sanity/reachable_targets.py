@@ -39,7 +39,7 @@ def reachable_targets(subject: Subject) -> Outcome:
     if node is None:
         raise CannotRun("the output of `predict_fn` is a constant")
     reach = ranges_of(graph, program.jaxpr.consts, subject.pure.split.moving)[node]
-    low, high = float(targets.min()), float(targets.max())
+    low, high = float(known.wanted.min()), float(known.wanted.max())
     said = (
         f"targets from {format_number(low)} to {format_number(high)}, outputs "
         f"{_bounds(reach.low, reach.high)}"
@@ -49,7 +49,7 @@ def reachable_targets(subject: Subject) -> Outcome:
     room = ROOM * width if np.isfinite(width) else 0.0
     if low < reach.low - room or high > reach.high + room:
         findings.append(found("unreachable-targets", "outputs of predict_fn", said))
-    if known.form == "squared error" and _are_classes(targets):
+    if known.form.startswith("squared error") and _are_classes(targets):
         message = "a squared error of targets that are classes"
         findings.append(found("squared-error-of-classes", "loss", message))
     return judged(NAME, said, findings)

@@ -18,7 +18,8 @@ PAGES = (
         "constant comes to; a model that comes to less than 2 % below it, and whose "
         "loss does not fall any more, has learned nothing. Half of it is a pass; "
         "between the two nothing is decided. Of one example the loss at the start "
-        "takes the place of the constant's.",
+        "takes the place of the constant's. A linear model of the inputs, fitted by "
+        "least squares, tells a mistake from a lack of units.",
         "Never, as long as the learning rate moves the loss at all: one that falls "
         "slowly is undecided.",
         (
@@ -54,13 +55,16 @@ PAGES = (
         "The parameters hardly move: the training looks stuck, and takes a hundred "
         "times as long as it could.",
         "30 steps with the optimiser's updates multiplied by 1e-4, 1e-3, ... 1e4: the "
-        "best factor is 100 or more, lowers the loss by a fifth or more, and the steps "
-        "as they are gain less than a tenth of that.",
+        "best factor is 100 or more, lowers the loss by a fifth or more, also of what "
+        "it is with inputs of zero, and the steps as they are gain less than a tenth "
+        "of that.",
         "Not on the examples with 20 seeds each; a learning rate that still rises is "
         "undecided, and parameters that are trained already gain little from any "
         "factor.",
         (
             "Multiply the learning rate by ten, and look again.",
+            "If gradients are lost in the epsilon of Adam or its like, make that "
+            "smaller, or the loss larger.",
             "Check the unit of the schedule: steps, not epochs.",
         ),
         "Steps that are too small only later.",
@@ -82,10 +86,10 @@ PAGES = (
         "The loss of the batches that were trained on falls below that of the best "
         "constant, that of new batches does not: the model learns by heart. Inputs and "
         "targets may not belong together.",
-        "Two trainings with your optimizer, on the batches as they are and with "
-        "targets shuffled over all examples, and one with inputs of zero. At no time "
-        "are new batches predicted better than without inputs, surely and by more than "
-        "with shuffled targets.",
+        "Two trainings of up to 1600 steps with your optimizer, on the batches as they "
+        "are and with targets shuffled over all examples, and one with inputs of zero. "
+        "At no time are new batches predicted better than without inputs, surely and "
+        "by more than with shuffled targets.",
         "Not on the examples, with 20 seeds each; a task that takes longer to learn "
         "than the short training is undecided.",
         (
@@ -93,6 +97,128 @@ PAGES = (
             "Shuffle inputs and targets by the same permutation.",
         ),
         "Targets that are partly wrong.",
+    ),
+    Page(
+        "worse-than-linear",
+        "A linear model learns one batch far better",
+        Severity.WARNING,
+        "The model learns something of the batch and then stops, far above what a "
+        "linear model of the same inputs comes to: it is no lack of layers or units. "
+        "Saturated or dead units, a blocked gradient, or an optimiser that does not "
+        "fit are.",
+        "As for cannot-overfit. A linear regression on the inputs takes away nine "
+        "tenths of the best constant's loss. The model takes away less than half of "
+        "it, ends at more than twice the linear one's, and as its loss falls now it "
+        "would need more than a thousand further steps for that half.",
+        "Not on 19 healthy trainings.",
+        (
+            "Look at the checks of gradients and layers first.",
+            "Try ten times the learning rate, and a tenth.",
+            "Take layers away until it learns the batch: the last one is to blame.",
+        ),
+        "Losses whose best constant is not known, and inputs that are codes.",
+    ),
+    Page(
+        "step-raises",
+        "The train step raises an exception",
+        Severity.ERROR,
+        "The training stops there.",
+        "The step is called on a copy of the state, with the training batches one "
+        "after another, 204 times.",
+        "Never on a step that takes the state that it returns.",
+        (
+            "Read the message, and the line that it names.",
+            "optax.adamw and other decays need the parameters: tx.update(gradients, "
+            "opt_state, params).",
+        ),
+        "What raises later, or on batches of another shape than the first.",
+    ),
+    Page(
+        "other-step-size",
+        "The train step moves the parameters further, or less far, than its optimiser",
+        Severity.WARNING,
+        "Gradients are summed where they should be averaged, over accumulated parts or "
+        "over devices; or the step scales the loss, the gradient or the update.",
+        "The first steps of `train_step` and of `optimizer` on `loss_fn`, from the "
+        "same parameters on the same batches: the moves have one direction (cosine of "
+        "0.98 or more), and their sizes differ by more than one part in ten.",
+        "Never where the step does what `optimizer` does on `loss_fn`; where it is "
+        "meant to do otherwise, as with a rate of its own, it fires.",
+        (
+            "Divide accumulated gradients by how many there are; use pmean for psum.",
+            "Divide the gradient by the scale of the loss.",
+            "Give the `optimizer` that the step uses.",
+        ),
+        "Optimisers that normalise the gradient, as Adam does: a factor of it changes "
+        "nothing. Steps in other directions are undecided.",
+    ),
+    Page(
+        "strong-decay",
+        "Weight decay outweighs the gradient",
+        Severity.WARNING,
+        "The parameter is drawn to zero faster than it learns: scales of "
+        "normalisations and biases vanish, and with them what their layer says.",
+        "Before any step and after 10, the update is computed with the parameters as "
+        "they are, and with parameters of zero. The difference points to zero and is "
+        "more than twice the rest.",
+        "Not on 19 healthy trainings, AdamW with a decay of 0.1 among them.",
+        (
+            "Make the decay smaller: 0.01 to 0.1 of AdamW.",
+            "Leave out norm scales and biases: optax.adamw(..., mask=...).",
+        ),
+        "Decay that the loss holds: see strong-regulariser.",
+    ),
+    Page(
+        "clipped-update",
+        "The optimiser clips its update in place of the gradient",
+        Severity.WARNING,
+        "The norm that is clipped is of what Adam or momentum made of the gradient: "
+        "an outlier enters the moments unclipped and stays there for many steps, and "
+        "the bound is one of another size than that of gradients.",
+        "By the optimiser's program: a norm over the gradients of all parameters is "
+        "compared with a number, and the moments in the state enter it; no norm that "
+        "is compared is of the gradient alone.",
+        "Never on optimisers that clip first. One that clips its update on purpose "
+        "fires.",
+        ("Put optax.clip_by_global_norm first in optax.chain.",),
+        "Clipping in the train step, clipping parameter by parameter or element by "
+        "element.",
+    ),
+    Page(
+        "evaluation-apart",
+        "What is learned does not show in evaluation mode",
+        Severity.ERROR,
+        "Both losses are of the same batches. The one in training mode falls, the one "
+        "in evaluation mode does not: they are not of one model, or evaluation uses "
+        "other parameters, inputs or statistics.",
+        "A short training of 100 steps. The training loss of its batches falls surely, "
+        "the evaluation loss of the same batches does not fall at all. Running "
+        "averages, which may follow slowly, leave it undecided.",
+        "Never while both losses fall.",
+        (
+            "Compare what loss_fn and eval_loss_fn do with parameters and inputs.",
+            "Of Linen's batch normalisation, hand the averages on by `next_extra`.",
+        ),
+        "An evaluation loss that falls, but far less than it should.",
+    ),
+    Page(
+        "overfits-soon",
+        "New examples are predicted worse and worse after a few hundred steps",
+        Severity.WARNING,
+        "The model learns the training examples by heart. There are few of them beside "
+        "its parameters, or nothing holds it back.",
+        "400 steps, with the evaluation loss before them and after each 50: at the end "
+        "it is surely above its least, batch by batch, and more than a quarter of what "
+        "had been learned is lost again.",
+        "Not on 19 healthy trainings, one of them on 320 examples; of few examples, as "
+        "their number says, it is meant to fire.",
+        (
+            "Check that all of the data are read: the number of examples is in the "
+            "message.",
+            "Stop early, add weight decay, dropout or augmentation, or take fewer "
+            "units.",
+        ),
+        "What is learned by heart only later.",
     ),
 )
 """In the order in which they are looked at."""

@@ -217,5 +217,67 @@ PAGES = (
         ("Split the key, or fold a number into it, before each use.",),
         "Keys of `jax.random.PRNGKey`, and use over several calls.",
     ),
+    Page(
+        "unused-inputs",
+        "What is learned first does not depend on the inputs",
+        Severity.WARNING,
+        "Only a constant is learned: the inputs do not enter, or weights that are far "
+        "too small, or zero, or saturated layers leave nothing of them.",
+        "The gradient of a batch, and of the batch with inputs of zero: they differ by "
+        "less than a thousandth of its norm.",
+        "Not on 19 healthy trainings, one with a last layer of zero among them: its "
+        "gradient depends on the inputs.",
+        (
+            "Check that the inputs reach the model, and that none of it is replaced.",
+            "Look at the scale of the weights: a variance of 1/fan_in or 2/fan_in.",
+        ),
+        "Inputs that enter, and are useless.",
+    ),
+    Page(
+        "clipped-loss",
+        "The loss is cut off where it is large",
+        Severity.WARNING,
+        "An example whose loss is above the bound has no gradient: what is predicted "
+        "worst is never learned. Clipping is meant for gradients.",
+        "The gradient of up to 64 examples, each by itself: those without any all have "
+        "the same loss, which is not zero, and no other example has a larger one.",
+        "Not on 19 healthy trainings. A loss that is cut off on purpose, against "
+        "outliers, fires.",
+        (
+            "Clip the gradient in place of the loss: optax.clip_by_global_norm.",
+            "Use a loss that grows slowly, such as optax.huber_loss.",
+        ),
+        "A bound that no example of these reaches with the first parameters.",
+    ),
+    Page(
+        "unused-averages",
+        "Evaluation normalises by its batch",
+        Severity.ERROR,
+        "Batch normalisation runs in training mode: an evaluation loss depends on "
+        "which examples are in a batch, and is not what the model answers to one.",
+        "Other running averages leave the evaluation loss as it is, to the last bit; "
+        "and it is no mean over the examples of the batch, however they are weighted: "
+        "half of them given twice do not count twice.",
+        "Never where evaluation uses the averages, and never where each example has a "
+        "loss of its own.",
+        (
+            "Pass use_running_average=True, train=False, or their like, in evaluation.",
+            "Of NNX, call model.eval() before, and model.train() after.",
+        ),
+        "Averages that are kept where the loss cannot change them.",
+    ),
+    Page(
+        "unsteady-evaluation",
+        "The evaluation inputs are others each time",
+        Severity.WARNING,
+        "The augmentation of the training is live in evaluation: numbers jump from "
+        "time to time, and are worse than the model.",
+        "The evaluation batches are read twice: the same targets as often, and other "
+        "inputs.",
+        "Never on a split that is stored; another order changes nothing, and fresh "
+        "examples have other targets. Noise that belongs to the task fires.",
+        ("Leave random transformations out of the evaluation split.",),
+        "Augmentation that is the same each time.",
+    ),
 )
 """In the order in which they are looked at."""

@@ -28,7 +28,8 @@ PAGES = (
         "returns it as it is, its update is a constant zero, stop_gradient or a loss "
         "that does not use it cuts it off; and where a gradient reaches it and the "
         "update is zero, as a schedule may have it. Silent where it is declared "
-        "frozen: `watch(..., declare=('frozen:encoder/*',))`.",
+        "frozen: `watch(..., declare=('frozen:encoder/*',))`; then a warning of what "
+        "the program freezes besides.",
         f"{TRENDS}: rates that rise from 0, accumulated gradients, optimisers in turn "
         "and frozen parts among them. A warning comes where a part gets no data in the "
         "first 200 steps, as that of a task that is trained later, and where the rate "

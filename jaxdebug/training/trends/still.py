@@ -20,10 +20,11 @@ class Still:
 
     Args:
         declared: whether a parameter is declared frozen.
+        listed: whether any is: then others are meant to move.
     """
 
-    def __init__(self, declared: Callable[[Path], bool]) -> None:
-        self._declared = declared
+    def __init__(self, declared: Callable[[Path], bool], listed: bool) -> None:
+        self._declared, self._listed = declared, listed
         self._told = set[Path]()
 
     def findings(
@@ -56,7 +57,11 @@ class Still:
         reasons: dict[Reason, list[Path]] = defaultdict(list)
         for path in still:
             if path not in silent:
-                reasons[_why(path, facts, sizes)].append(path)
+                why, severity = _why(path, facts, sizes)
+                if self._listed and facts.parameters[path].frozen:
+                    why += "; of what is declared frozen it is no part"
+                    severity = Severity.WARNING
+                reasons[why, severity].append(path)
         for reason, paths in reasons.items():
             others = [path for path in parameters if path not in paths]
             for part in parts_of_tree(paths, others):

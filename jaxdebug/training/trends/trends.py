@@ -27,7 +27,7 @@ class Trends:
         self.called = Compilations(function).findings
         """What is to be said after a call, of its number and its arguments."""
         self._frozen = Frozen(frozen)
-        self._still, self._state = Still(self._frozen.covers), State()
+        self._still, self._state = Still(self._frozen.covers, bool(frozen)), State()
         self._changes, self._sizes = Changes(), Sizes()
         self._from = 0
 

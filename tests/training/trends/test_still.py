@@ -55,6 +55,15 @@ STILL: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
         Severity.WARNING,
         "the step returns the parameters as they are",
     ),
+    "frozen beside what is declared so": (
+        {
+            "optimizer": _parts(optax.set_to_zero()),
+            "declare": ("frozen:encoder/w",),
+        },
+        "encoder/b",
+        Severity.WARNING,
+        "of what is declared frozen it is no part",
+    ),
     "a rate of zero": (
         {"optimizer": optax.adam(optax.constant_schedule(0.0))},
         "all parameters",

@@ -1,0 +1,70 @@
+"""Whether a short training already unlearns what it knew of new examples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxdebug.checks.batch_fields import count_rows
+from jaxdebug.checks.learning.courses import difference
+from jaxdebug.checks.learning.training import Training
+from jaxdebug.checks.outcome import Outcome, judged
+from jaxdebug.checks.subject import PIECE, Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+NAME = "overfitting"
+
+STEPS = 400
+
+LOST = 0.25
+"""Of what was learned of new examples, the part that is lost again."""
+
+BY_HEART, LOST_THEN, ERRORS_THEN = 0.05, 0.05, 2.0
+"""A training loss that is so small a part of the evaluation loss has nothing left to
+learn; then less, and less surely, is enough."""
+
+
+def overfitting(subject: Subject) -> Outcome:
+    """Train for some hundred steps, and look at the evaluation loss now and then.
+
+    Args:
+        subject: with `optimizer` and `eval`.
+    """
+    batches, held_out = subject.train, subject.held_out
+    order = (batches * -(-STEPS // len(batches)))[:STEPS]
+    training = subject.begin()
+    course = [subject.evaluation_losses(training.arrays, held_out)]
+    for at in range(0, STEPS, PIECE):
+        training, _ = subject.train_on(training, order[at : at + PIECE])
+        course.append(subject.evaluation_losses(training.arrays, held_out))
+    means = [float(losses.mean()) for losses in course]
+    best = int(np.argmin(means))
+    rows = count_rows(subject.batch) * len(batches)
+    count = sum(leaf.size for leaf in subject.pure.trained(subject.pure.start))
+    said = (
+        f"evaluation loss {format_number(means[0])}, "
+        f"{format_number(means[best])} after {best * PIECE} steps, "
+        f"{format_number(means[-1])} after {STEPS}; {rows} "
+        f"examples, {count:,} parameters"
+    )
+    numbers = {"course": means, "examples": rows, "parameters": int(count)}
+    before, after = _own(subject, training)
+    by_heart = float(after.mean()) < BY_HEART * means[-1]
+    lost = means[-1] - means[best], means[0] - means[best]
+    rise = difference(course[-1], course[best])
+    worse = rise.is_positive and lost[0] > LOST * lost[1]
+    if by_heart:
+        sure = rise.mean > ERRORS_THEN * rise.error
+        worse = worse or (sure and lost[0] > LOST_THEN * lost[1])
+    # Of a training that diverges there is more to say.
+    if worse and difference(before, after).is_positive:
+        finding = found("overfits-soon", "train", said, evidence=numbers)
+        return judged(NAME, said, [finding], numbers)
+    return judged(NAME, said, (), numbers)
+
+
+def _own(subject: Subject, training: Training) -> tuple[np.ndarray, np.ndarray]:
+    """The losses of the training batches, before the steps and after."""
+    batches = subject.train
+    before = subject.losses(subject.pure.start, batches)
+    return before, subject.losses(training.arrays, batches)

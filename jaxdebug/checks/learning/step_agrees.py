@@ -1,0 +1,111 @@
+"""Whether the user's train step moves the parameters as far as the optimiser would."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
+from jaxdebug.checks.state_copy import state_copy
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.frameworks import modules
+from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.reports import format_number
+
+NAME = "step-agrees"
+
+STEPS = 8
+"""At most, until something moves."""
+
+ALIKE = 0.98
+"""Cosine from which on two moves have one direction."""
+
+APART = 0.1
+"""By which one may be larger than the other."""
+
+
+def step_agrees(subject: Subject) -> Outcome:
+    """Compare a step of `train_step` with one of `optimizer` on `loss_fn`.
+
+    Args:
+        subject: with `train_step`, `state` and `optimizer`, the parameters of which
+            stand in the state.
+    """
+    workload, pure = subject.workload, subject.pure
+    if workload.train_step is None:
+        raise CannotRun("give `train_step` and `state`")
+    start = [np.asarray(leaf, np.float64) for leaf in pure.trained(pure.start)]
+    places = _places(workload.state, pure.split.paths, pure.trained(pure.start))
+    training, state = subject.begin(), state_copy(workload.state)
+    count, own, meant = 0, np.zeros(1), np.zeros(1)
+    while count < STEPS and not own.any() and not meant.any():
+        batch = subject.train[count % len(subject.train)]
+        state, _ = workload.train_step(state, batch)
+        training, _ = subject.train_on(training, [batch])
+        leaves = jax.tree.leaves(modules.split(state))
+        moves = [_move(start, [leaves[at] for at in group]) for group in places]
+        # A copy, such as an average of the parameters, moves less.
+        own = max(moves, key=lambda move: float(np.linalg.norm(move)))
+        meant = _move(start, pure.trained(training.arrays))
+        count += 1
+    sizes = [float(np.linalg.norm(move)) for move in (own, meant)]
+    said = (
+        f"after {count} steps parameters moved by {format_number(sizes[0])}, by "
+        f"`optimizer` on `loss_fn` by {format_number(sizes[1])}"
+    )
+    if not all(map(np.isfinite, sizes)) or not sizes[1]:
+        return undecided(NAME, f"{said}: nothing to compare")
+    along = float(own @ meant) / sizes[1]
+    ratio, cosine = along / sizes[1], along / (sizes[0] or 1.0)
+    numbers = {"ratio": ratio, "cosine": cosine}
+    if sizes[0] and cosine < ALIKE:
+        why = "in another direction: random keys, other terms, another optimizer"
+        return undecided(NAME, f"{said}, {why}", numbers)
+    if abs(ratio - 1) <= APART:
+        return judged(NAME, said, (), numbers)
+    words = f"{said}, in the same direction: {format_number(ratio)} times as far"
+    finding = found("other-step-size", "train_step", words, evidence=numbers)
+    return judged(NAME, said, [finding], numbers)
+
+
+def _places(
+    state: Any, names: Sequence[tuple[str, ...]], leaves: Sequence[Any]
+) -> list[list[int]]:
+    """Where in a state the parameters stand, and copies of them.
+
+    Returns:
+        For each part of the state that holds all of them with their values, the
+        places of its leaves.
+    """
+    taken = modules.split(state)
+    paths, found = path_names(taken), jax.tree.leaves(taken)
+    groups: dict[tuple[str, ...], dict[int, int]] = defaultdict(dict)
+    for place, (path, leaf) in enumerate(zip(paths, found, strict=True)):
+        for number, (name, old) in enumerate(zip(names, leaves, strict=True)):
+            if path[len(path) - len(name) :] == name and _same(leaf, old):
+                groups[path[: len(path) - len(name)]][number] = place
+    whole = [group for group in groups.values() if len(group) == len(names)]
+    if not whole:
+        raise CannotRun(
+            "expected the parameters in `state`, under their own names and with the "
+            "values of `params`; found them nowhere"
+        )
+    return [[group[number] for number in range(len(names))] for group in whole]
+
+
+def _same(leaf: Any, old: Any) -> bool:
+    return (
+        getattr(leaf, "shape", None) == old.shape
+        and getattr(leaf, "dtype", None) == old.dtype
+        and bool(np.array_equal(np.asarray(leaf), np.asarray(old)))
+    )
+
+
+def _move(start: Sequence[Any], leaves: Sequence[Any]) -> np.ndarray:
+    pairs = zip(start, leaves, strict=True)
+    return np.concatenate([(np.asarray(n, np.float64) - o).ravel() for o, n in pairs])

@@ -1,0 +1,61 @@
+"""Whether the gradient depends on the inputs: the baseline without them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import found
+from jaxdebug.reports import format_number
+
+NAME = "uses-inputs"
+
+FAINT = 1e-3
+"""Of the gradient's norm, what is left of it with other inputs."""
+
+
+def uses_inputs(subject: Subject) -> Outcome:
+    """Compare the gradients of a batch as it is, and with inputs of zero.
+
+    Args:
+        subject: with `inputs`.
+    """
+    pure, batch = subject.pure, subject.batch
+    start = list(pure.start)
+
+    @jax.jit
+    def gradient(batch: Any) -> Any:
+        def value(moving: Any) -> Any:
+            return subject.value(pure.split.with_moving(start, moving), batch)
+
+        return jax.grad(value)(pure.trained(start))
+
+    own, blank = [gradient(one) for one in (batch, subject.blank(batch))]
+    size, apart = _norm(own), _norm([np.subtract(*pair) for pair in _pairs(own, blank)])
+    said = (
+        f"gradient {format_number(size)}, with inputs of zero another one by "
+        f"{format_number(apart)}"
+    )
+    numbers = {"gradient": size, "apart": apart}
+    if not np.isfinite(apart) or not size:
+        return undecided(NAME, said, numbers)
+    findings = []
+    if apart < FAINT * size:
+        findings.append(found("unused-inputs", "inputs", said, evidence=numbers))
+    return judged(NAME, said, findings, numbers)
+
+
+def _pairs(own: Any, blank: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [
+        (np.asarray(a, np.float64), np.asarray(b, np.float64))
+        for a, b in zip(own, blank, strict=True)
+    ]
+
+
+def _norm(leaves: Any) -> float:
+    squares = (np.square(np.asarray(leaf, np.float64)).sum() for leaf in leaves)
+    return float(np.sqrt(sum(squares)))
