@@ -213,6 +213,9 @@ def _decide(
     if outside:
         return *_at_edge(float(slopes[0]), seen.given), "differences"
     found = judge_near(index, evidence, seen, whole)
+    if found.reason == "outside-kink" and seen.plain is not None:
+        # What is rounded may lie on many kinks wherever the point is, a side of each.
+        found = Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
     if found.verdict is Verdict.PASS and seen.given is not None:
         found = _judge_given(float(slopes[0]), seen.given, found)
     if found.reason == "agrees" and (given or near) and not leaf.cancels:

@@ -9,6 +9,9 @@ from jaxdebug.gradients.blocks import Block
 from jaxdebug.gradients.coordinates import COORDINATE, ROUNDING
 from jaxdebug.gradients.evidence import Evidence
 
+CANCELLED = 4e-15
+"""Of the function's value: as much is left of terms of its size that cancel."""
+
 
 class Gap(NamedTuple):
     """A leaf's gradient against the one without custom rules, at one point."""
@@ -40,7 +43,9 @@ class Gap(NamedTuple):
         scale = float(evidence.scales[point, leaf])
         absolute = float(each.absolute[point, leaf]) * scale
         rounded = max(
-            ROUNDING * whole, rounding * float(each.size[point, leaf]) * scale
+            ROUNDING * whole,
+            CANCELLED * abs(float(evidence.value[point])),
+            rounding * float(each.size[point, leaf]) * scale,
         )
         return Gap(
             relative,

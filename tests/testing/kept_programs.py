@@ -68,4 +68,35 @@ KEPT: dict[str, Kept] = {
         ("not-implemented",),
         order=2,
     ),
+    # It failed: of a gradient of zero, terms that cancel leave less than the rounding
+    # of the value, and more than that of the gradient around.
+    "a gradient that is zero because its terms cancel": Kept(
+        SmallProgram(
+            (Input((2, 2), "bfloat16", "coarse", 557),),
+            (
+                Step("softened", (0,), ("vjp", "")),
+                Step("reciprocal", (1,)),
+                Step("sort", (2,), (1,)),
+                Step("norm", (2,)),
+            ),
+            (4,),
+        ),
+        5,
+        "pass",
+        (),
+    ),
+    # It failed: what is rounded lies on the kinks of hard-tanh wherever the point is,
+    # on two at once, and JAX takes a side of each.
+    "rounded numbers on several kinks": Kept(
+        _last(
+            Input((2, 3), "float32", "coarse", 401),
+            Step("scaled", (0,), ("vjp", "")),
+            Step("straight-through", (1,)),
+            Step("cond", (2, 0), (), (Step("sort", (0,), (0,)),)),
+            Step("hard-tanh", (3,)),
+        ),
+        5,
+        "inconclusive",
+        ("not-differentiable",),
+    ),
 }
