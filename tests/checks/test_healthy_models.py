@@ -172,6 +172,7 @@ def test_keyword_arguments_and_a_jitted_loss() -> None:
     assert finding.where == "x"
 
 
+@pytest.mark.slow
 def test_a_rule_on_a_kink_is_no_wrong_gradient_next_to_rounding() -> None:
     """At 0 the rule of softplus gives ½, its body 0; beside it they differ by 1e-16."""
 

@@ -149,6 +149,7 @@ def test_steps_of_the_wrong_size_are_found(optimizer: object, codes: list[str]) 
     assert [finding.code for finding in outcome.findings] == codes, outcome.said
 
 
+@pytest.mark.slow
 def test_gradients_below_epsilon_are_told_from_a_small_rate() -> None:
     def factor(optimizer: object) -> float | None:
         return lost_in_epsilon(Subject(classifier(optimizer=optimizer)))

@@ -73,6 +73,7 @@ def test_averages_for_a_log_need_not_be_used() -> None:
         evaluation_averages(Subject(classifier(eval_loss_fn=loss_fn)))
 
 
+@pytest.mark.slow
 def test_evaluation_of_other_parameters_is_found() -> None:
     first = classifier().params
 

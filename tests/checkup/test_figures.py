@@ -55,6 +55,7 @@ def test_what_was_asked_for_is_drawn_and_it_is_said(tmp_path: Path) -> None:
     assert [one.word for one in bare.outcomes] == [one.word for one in report.outcomes]
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_the_training(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 

@@ -150,6 +150,7 @@ class Scanned(eqx.Module):
         return lax.scan(body, x, arrays)[0]
 
 
+@pytest.mark.slow
 def test_blocks_in_a_scan(net: Net) -> None:
     stacked = jax.tree.map(
         lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0],

@@ -43,6 +43,7 @@ def without_statistics(step: Any) -> Any:
     return nnx.jit(lambda *args: core(step)(*args)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_cases(STEPS, QUICK, slice_of=9))
 def test_three_steps_leave_the_same_objects(name: str) -> None:
     case = STEPS[name]

@@ -234,6 +234,7 @@ def test_two_threads_at_once(built: bool) -> None:
     assert ("Nested/blocks/1/attention/query", "output") in found[0][0]
 
 
+@pytest.mark.slow
 def test_no_framework_is_imported() -> None:
     code = (
         "import sys, jax.numpy as jnp\n"

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 TESTS = """
@@ -24,6 +26,7 @@ def test_tidy():
 """
 
 
+@pytest.mark.slow
 def test_a_changed_setting_fails_the_test_that_changed_it(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_inner.py").write_text(TESTS)

@@ -91,6 +91,7 @@ def test_the_jax_these_tests_run_on_is_tested() -> None:
     assert versions.is_tested()
 
 
+@pytest.mark.slow
 def test_a_tested_version_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -118,6 +119,7 @@ def test_an_untested_version_whose_rules_work_is_tested_once(
     assert checks == [dict.fromkeys(DEFAULT_RULES)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOOLS)
 @pytest.mark.usefixtures("break_scan")
 def test_an_untested_version_whose_rules_fail_is_refused(

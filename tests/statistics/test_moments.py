@@ -88,6 +88,7 @@ def accept(record: Moments, array: np.ndarray) -> None:
     assert np.abs(found["rms"] - rms) <= BAR * rms
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from((*FLOATS, *NARROW, *WHOLE, np.complex64)),
     st.sampled_from(SHAPES),

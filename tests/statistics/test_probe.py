@@ -110,6 +110,7 @@ def test_statistics_are_a_pytree_of_32_bit_arrays() -> None:
 # Traces
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 def test_one_trace_for_each_signature(compiled: bool) -> None:
     traced = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from jaxdebug.testing.layers.draw import Draw, Usual
 from jaxdebug.testing.layers.gap import Undecided
@@ -46,6 +47,7 @@ def test_what_is_wrong_both_ways_is_a_failure() -> None:
     assert right == again == "output[0] is 0, not -1"
 
 
+@pytest.mark.slow
 def test_what_roundings_change_is_asked_of_both_inputs_that_are_compared() -> None:
     """Those of zeros change nothing, but what others make cancels to rounding."""
 

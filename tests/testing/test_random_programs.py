@@ -49,6 +49,7 @@ def assert_right(checks: list[Check]) -> None:
     assert {check.known for check in checks} == {Expected.RIGHT, Expected.WRONG}
 
 
+@pytest.mark.slow
 def test_three_programs_compiled_once() -> None:
     found = family(seed=2, number=4, order=1, longest=2)
     with cheap_compilation():

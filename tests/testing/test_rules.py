@@ -131,6 +131,7 @@ WRONG: dict[str, tuple[str, Callable[..., Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_cases(WRONG, ["forgets when alone"]))
 def test_a_wrong_rule_breaks_its_property(name: str) -> None:
     breaks, function, inputs = WRONG[name]

@@ -103,6 +103,7 @@ def test_a_module_with_averages_and_keys_is_trained_and_left_as_it_is() -> None:
     assert len({*found.losses[0, 0]}) == 6
 
 
+@pytest.mark.slow
 def test_fewer_run_at_once_where_memory_is_short() -> None:
     asked = {"learning_rate": np.linspace(0.01, 0.4, 64)}
     wide = Workload(

@@ -42,6 +42,7 @@ def lost() -> jd.GradientReport:
     return jd.check_gradients(loss)(P)
 
 
+@pytest.mark.slow
 def test_a_lost_gradient_names_what_loses_it(lost: jd.GradientReport) -> None:
     found = _finding(lost, "a")
     assert found.code == "lost-gradient"

@@ -142,6 +142,7 @@ def test_an_exception_of_the_users_passes_through() -> None:
         jd.check_gradients(loss)({"w": W}, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transposed", quick_cases(["right", "wrong"], ["wrong"]))
 def test_a_transpose_that_somebody_wrote_is_held_against_forward_mode(
     transposed: str,

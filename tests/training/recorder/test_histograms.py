@@ -42,6 +42,7 @@ def _step(w: Any, x: Any) -> Any:
     return jax.tree.map(lambda w, g: w - 0.1 * g, w, g), loss
 
 
+@pytest.mark.slow
 def test_every_second_sample_has_histograms(tmp_path: Path) -> None:
     params, sink = {"w": W}, _Kept()
     settings = {"every": 2, "histograms": 2, "run_dir": tmp_path, "sinks": [sink]}

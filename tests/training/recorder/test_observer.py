@@ -36,6 +36,7 @@ def _bytes(examples: int) -> int:
     return int(whole.memory + (examples * 3 + 6) * 4)
 
 
+@pytest.mark.slow
 def test_part_of_a_batch_is_observed_where_all_of_it_does_not_fit() -> None:
     watched = jd.watch(step, every=2, memory=_bytes(64) - 1)
     with pytest.warns(RuntimeWarning, match="one in 2 examples") as warned:

@@ -79,6 +79,7 @@ def test_a_state_outside_of_the_arguments_is_left_alone_and_named(
     assert all("keeps its state" in one.unlike for one in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [None, 7])
 def test_what_a_step_logs_counts_and_draws_it_does_once(bad: int | None) -> None:
     left, found = [], list[jd.Incident]()

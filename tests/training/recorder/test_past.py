@@ -46,6 +46,7 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "is_in_host_memory", lambda sharding: False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("accelerator")
 def test_batches_of_a_device_are_kept_by_the_host() -> None:
     watched = _watched()

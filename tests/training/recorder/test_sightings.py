@@ -84,6 +84,7 @@ def _scaled(is_applied: bool) -> Any:
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_applied", [False, True])
 def test_a_gradient_that_the_step_passes_over_is_no_error(is_applied: bool) -> None:
     state = jnp.ones((8, 4)), jnp.float32(2**24)
