@@ -159,7 +159,7 @@ def sweep(
 
     Cost:
         One compilation, and all trainings. On an accelerator as many are mapped as fit;
-        on a CPU blocks of 16 in a thread for each processor, which is 2 to 2.5 times as
+        on a CPU blocks of 16 in a thread for each processor, which is 2 to 3 times as
         fast as one reused compiled scan on two processors. Losses of all steps are kept
         on the host.
 
