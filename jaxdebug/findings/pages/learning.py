@@ -58,7 +58,7 @@ PAGES = (
         "best factor is 100 or more, lowers the loss by a fifth or more, also of what "
         "it is with inputs of zero, and the steps as they are gain less than a tenth "
         "of that.",
-        "Not on the examples with 20 seeds each; a learning rate that still rises is "
+        "Not on 19 healthy trainings; a learning rate that still rises is "
         "undecided, and parameters that are trained already gain little from any "
         "factor.",
         (
@@ -75,7 +75,7 @@ PAGES = (
         Severity.WARNING,
         "The steps jump over what they look for: the loss rises, jumps or becomes NaN.",
         "As for small-steps, with a best factor of 0.01 or less.",
-        "Not on the examples with 20 seeds each.",
+        "Not on 19 healthy trainings.",
         ("Divide the learning rate by ten, and look again.", "Add a warm-up."),
         "Steps that are too large only later.",
     ),
@@ -90,7 +90,7 @@ PAGES = (
         "are and with targets shuffled over all examples, and one with inputs of zero. "
         "At no time are new batches predicted better than without inputs, surely and "
         "by more than with shuffled targets.",
-        "Not on the examples, with 20 seeds each; a task that takes longer to learn "
+        "Not on 19 healthy trainings; a task that takes longer to learn "
         "than the short training is undecided.",
         (
             "Print a few inputs beside their targets, after all of the preparation.",

@@ -17,8 +17,7 @@ PAGES = (
         "absolute error of `predict_fn` and `targets`: a cross entropy of twice that "
         "of equal probabilities; an error ten times that of the best constant, or "
         "targets ten times as large as the outputs.",
-        "Not on the examples with 20 seeds each; parameters that are trained already "
-        "begin lower.",
+        "Not on 19 healthy trainings; parameters that are trained already begin lower.",
         (
             "Scale targets to mean 0 and deviation 1, and inputs as well.",
             "Begin the last layer with the mean of the targets as its bias, or with "
