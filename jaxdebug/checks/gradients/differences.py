@@ -31,6 +31,11 @@ leaf whose gradient is zero because of a rounding, a cast or a hinge."""
 CERTAIN = 1e-5
 """A larger bound on the error of the whole gradient is worth smaller steps."""
 
+OTHERS = 8
+"""Directions along which a point that looks smooth along one may show a corner."""
+
+CORNERS = (Kind.KINK, Kind.CUSP, Kind.JUMP)
+
 ROUGH = (Kind.JUMP, Kind.CUSP, Kind.EDGE, Kind.INVALID)
 
 
@@ -96,6 +101,7 @@ def look(
     shown = zip(places, points[len(at_given) :], strict=True)
     first = {place: point for place, point in shown if point is not None}
     seen = yield from _closer(evidence, leaves, first, rough)
+    seen = yield from _cornered(evidence, seen)
     certificate = _certified(evidence, whole)
     # What is kept out of the derivative is none of the gradient's.
     frozen = certificate.error > CERTAIN and any(leaf.cut for leaf in leaves)
@@ -156,6 +162,31 @@ def _closer(
         if point is not None:
             change = point.change if point.change > least else 0.0
             seen[place] = each._replace(near=each.near._replace(change=change))
+    return seen
+
+
+def _cornered(
+    evidence: Evidence, seen: dict[Place, Seen]
+) -> Generator[Ask, Answer, dict[Place, Seen]]:
+    """The same, with the corners of points that look smooth along one direction alone.
+
+    Where several kinks meet, as in a maximum of ties, both slopes along a direction may
+    be the same, although there is no derivative.
+    """
+    for place, each in seen.items():
+        if each.given is None or each.given.kind is not Kind.SMOOTH:
+            continue
+        slope = float(evidence.slopes[0, each.direction, place[0]])
+        scale = each.given.around
+        found = judge(slope, each.given, scale=scale, tolerance=AGREEMENT)
+        if found.verdict is not Verdict.FAIL:
+            continue
+        others = range(place[1] + 1, place[1] + 1 + OTHERS)
+        ladders = [Rungs(GIVEN, other, place[0], LONG) for other in others]
+        points = yield Ask(ladders, each.plain is not None)
+        corners = [one for one in points if one is not None and one.kind in CORNERS]
+        if corners:
+            seen[place] = each._replace(given=corners[0])
     return seen
 
 
