@@ -90,8 +90,9 @@ PAGES = (
         "are and with targets shuffled over all examples, and one with inputs of zero. "
         "At no time are new batches predicted better than without inputs, surely and "
         "by more than with shuffled targets.",
-        "Not on 19 healthy trainings; a task that takes longer to learn "
-        "than the short training is undecided.",
+        "In 2 of 374 healthy trainings (19 models, 19 seeds or 20), both a regression "
+        "on few examples; a task that takes longer to learn than the short training is "
+        "undecided.",
         (
             "Print a few inputs beside their targets, after all of the preparation.",
             "Shuffle inputs and targets by the same permutation.",
