@@ -69,6 +69,19 @@ class PureWorkload:
         aux = stepped.result[1] if has_aux else None
         return Loss(value, aux, self._after(arrays, stepped.objects))
 
+    def value_and_gradient(self, arrays: Arrays, batch: Any) -> tuple[Any, list[Any]]:
+        """The loss of a batch, and its gradient by each of the arrays that are trained.
+
+        Args:
+            arrays: all of them.
+            batch: as the workload's data gives it.
+        """
+
+        def value(moving: Any) -> Any:
+            return self.loss(self.split.with_moving(arrays, moving), batch).value
+
+        return jax.value_and_grad(value)(self.trained(arrays))
+
     def predict(self, arrays: Arrays, batch: Any) -> Any:
         """What `predict_fn` returns, its modules taken apart."""
         params, *extra = self._arguments(arrays)

@@ -125,12 +125,15 @@ class Subject:
             losses.append(loss)
         return training, np.asarray(losses, np.float64)
 
+    def order(self, count: int) -> list[Any]:
+        """So many training batches, again from the first where there are fewer."""
+        return (self.train * -(-count // len(self.train)))[:count]
+
     @cached_property
     def shortly(self) -> tuple[list[Any], Training]:
         """A training of 100 steps, and the batches that it saw."""
-        batches = self.train[:SHORTLY]
-        rounds = -(-SHORTLY // len(batches))
-        return batches, self.train_on(self.begin(), (batches * rounds)[:SHORTLY])[0]
+        training, _ = self.train_on(self.begin(), self.order(SHORTLY))
+        return self.train[:SHORTLY], training
 
     def by_heart(
         self, batch: Any, count: int, enough: Callable[[np.ndarray], bool]

@@ -74,8 +74,7 @@ class Studied:
     def training(self) -> ShortTraining:
         """The first steps again, with a look at the evaluation batches in between."""
         subject = self.subject
-        batches = subject.train[:STEPS]
-        order = (batches * -(-STEPS // len(batches)))[:STEPS]
+        order = subject.order(STEPS)
         held_out = []
         if subject.workload.eval is not None:
             held_out = subject.held_out[:EVALUATED]

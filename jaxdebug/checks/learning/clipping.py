@@ -37,9 +37,8 @@ def clipping(subject: Subject) -> Outcome:
         for node in kept
         if graph.avals[node].shape in shapes and graph.avals[node].dtype.kind == "f"
     }
-    norms = [node for node in _bounded_norms(graph)]
     early = late = 0
-    for norm in norms:
+    for norm in _bounded_norms(graph):
         made_of = {*graph.before(norm)}
         if len(made_of & gradients) < min(count, 2):
             continue

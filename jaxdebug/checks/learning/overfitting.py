@@ -30,8 +30,7 @@ def overfitting(subject: Subject) -> Outcome:
     Args:
         subject: with `optimizer` and `eval`.
     """
-    batches, held_out = subject.train, subject.held_out
-    order = (batches * -(-STEPS // len(batches)))[:STEPS]
+    held_out, order = subject.held_out, subject.order(STEPS)
     training = subject.begin()
     course = [subject.evaluation_losses(training.arrays, held_out)]
     for at in range(0, STEPS, PIECE):
@@ -39,7 +38,7 @@ def overfitting(subject: Subject) -> Outcome:
         course.append(subject.evaluation_losses(training.arrays, held_out))
     means = [float(losses.mean()) for losses in course]
     best = int(np.argmin(means))
-    rows = count_rows(subject.batch) * len(batches)
+    rows = count_rows(subject.batch) * len(subject.train)
     count = sum(leaf.size for leaf in subject.pure.trained(subject.pure.start))
     said = (
         f"evaluation loss {format_number(means[0])}, "

@@ -37,13 +37,10 @@ def lost_in_epsilon(subject: Subject) -> float | None:
     begun = subject.begin()
     chosen = optax.with_extra_args_support(subject.optimizer)
 
-    def value(moving: Any) -> Any:
-        return subject.value(split.with_moving(begun.arrays, moving), subject.batch)
-
     @jax.jit
     def update(scale: Any) -> Any:
         moving = pure.trained(begun.arrays)
-        loss, slopes = jax.value_and_grad(value)(moving)
+        loss, slopes = pure.value_and_gradient(begun.arrays, subject.batch)
         slopes = [(scale * leaf).astype(leaf.dtype) for leaf in slopes]
         params, gradient = [split.rebuild(begun.arrays, x) for x in (moving, slopes)]
         known = {"value": loss, "grad": gradient, "value_fn": lambda _: loss}

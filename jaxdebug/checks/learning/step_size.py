@@ -41,8 +41,7 @@ def step_size(subject: Subject) -> Outcome:
     Args:
         subject: with `optimizer`.
     """
-    batches = subject.train[:STEPS]
-    order = (batches * -(-STEPS // len(batches)))[:STEPS]
+    batches, order = subject.train[:STEPS], subject.order(STEPS)
     before = float(subject.losses(subject.pure.start, batches).mean())
     gains = {}
     for factor in FACTORS:

@@ -45,12 +45,8 @@ def weight_decay(subject: Subject) -> Outcome:
     def updates(training: Training, batch: Any) -> tuple[Any, Any, Any]:
         """The parameters, and their updates with and without them."""
         arrays = training.arrays
-
-        def value(moving: Any) -> Any:
-            return subject.value(split.with_moving(arrays, moving), batch)
-
         moving = pure.trained(arrays)
-        loss, slopes = jax.value_and_grad(value)(moving)
+        loss, slopes = pure.value_and_gradient(arrays, batch)
         params, gradient = split.rebuild(arrays, moving), split.rebuild(arrays, slopes)
 
         def of(params: Any) -> Any:
@@ -62,7 +58,7 @@ def weight_decay(subject: Subject) -> Outcome:
     ratios: dict[str, float] = {}
     training = subject.begin()
     for count in STEPS:
-        order = [subject.train[n % len(subject.train)] for n in range(count + 1)]
+        order = subject.order(count + 1)
         training, _ = subject.train_on(training, order[:count])
         params, *both = updates(training, order[count])
         names = ["/".join(path) or "(params)" for path in path_names(params)]

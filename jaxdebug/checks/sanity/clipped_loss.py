@@ -34,11 +34,7 @@ def clipped_loss(subject: Subject) -> Outcome:
     @jax.jit
     def measured(batch: Any, row: Any) -> Any:
         alone = map_rows(batch, lambda x: jnp.broadcast_to(x[row], x.shape))
-
-        def value(moving: Any) -> Any:
-            return subject.value(pure.split.with_moving(start, moving), alone)
-
-        loss, gradient = jax.value_and_grad(value)(pure.trained(start))
+        loss, gradient = pure.value_and_gradient(start, alone)
         return loss, jnp.any(jnp.asarray([jnp.any(leaf != 0) for leaf in gradient]))
 
     rows = count_rows(subject.batch)

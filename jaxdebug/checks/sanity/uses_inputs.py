@@ -26,14 +26,7 @@ def uses_inputs(subject: Subject) -> Outcome:
     """
     pure, batch = subject.pure, subject.batch
     start = list(pure.start)
-
-    @jax.jit
-    def gradient(batch: Any) -> Any:
-        def value(moving: Any) -> Any:
-            return subject.value(pure.split.with_moving(start, moving), batch)
-
-        return jax.grad(value)(pure.trained(start))
-
+    gradient = jax.jit(lambda batch: pure.value_and_gradient(start, batch)[1])
     own, blank = [gradient(one) for one in (batch, subject.blank(batch))]
     size, apart = _norm(own), _norm([np.subtract(*pair) for pair in _pairs(own, blank)])
     said = (
