@@ -110,7 +110,7 @@ def measure() -> list[Row]:
         asked = Variants(workload, optax.adam).asked(
             {"learning_rate": RATES}, [0], STEPS
         )
-        own = prepare(**asked)
+        own = prepare(asked)
         calls = {"side by side": own, **_by_hand(workload)}
         samplers = {name: _sampled(call) for name, call in calls.items()}
         found = compare(samplers, REPETITIONS)

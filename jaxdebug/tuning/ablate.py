@@ -14,9 +14,7 @@ from jaxtyping import Float
 from jaxdebug.checks.batch_fields import pick, put
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.workload import Workload
-from jaxdebug.reports import (
-    Verdict,
-)
+from jaxdebug.reports import Verdict
 from jaxdebug.tuning.ablation_report import (
     HARMS,
     HELPS,
@@ -110,11 +108,10 @@ def ablate(
     base, off = _parts(settings or {}, without or {}, features or {})
     require_taken(tool, [*base], functions)
     variants = Variants(workload, optimizer, loss_fn, init)
-    values = _values(base, off)
+    values = _values(base, off, 1 + len(base) + len(features or {}))
     if features:
         change, kept = _without_features(variants, features, len(base))
-        variants = Variants(workload, optimizer, loss_fn, init, change)
-        values = {**{name: _padded(v, len(features)) for name, v in values.items()}}
+        variants = variants.with_change(change)
         values[FEATURES] = kept
     trained = variants.train(values, own, steps, memory)
     names = [*base, *(features or {})]
@@ -155,17 +152,14 @@ def _parts(
     return dict(settings), off
 
 
-def _values(base: Mapping[str, float], off: Mapping[str, float]) -> dict[str, Any]:
-    """All parts, then each left out."""
-    count = 1 + len(base)
+def _values(
+    base: Mapping[str, float], off: Mapping[str, float], count: int
+) -> dict[str, Any]:
+    """All parts, then each left out, of so many trainings."""
     values = {name: np.full(count, value, float) for name, value in base.items()}
     for row, name in enumerate(base, 1):
         values[name][row] = off[name]
     return values
-
-
-def _padded(values: np.ndarray, count: int) -> np.ndarray:
-    return np.concatenate([values, np.full(count, values[0])])
 
 
 def _without_features(

@@ -187,13 +187,13 @@ def range_test(
         return variants.step(data, {RATE: rate}, training, index, moves)
 
     # The second one stands still: what its losses differ by is the batches' alone.
+    settings = {MOVES: np.asarray([1.0, 0.0]), RATE: np.full(2, lowest)}
+    asked = variants.asked(settings, [seed], steps)
     trained = train_side_by_side(
-        Course(variants.begin, step, variants.evaluate, 0),
-        variants.batches,
-        {MOVES: np.asarray([1.0, 0.0]), RATE: np.full(2, lowest)},
-        variants.starts([seed]),
-        (variants.orders([seed], steps), rates.astype(np.float32)[None]),
-        has_convolution=variants.has_convolution,
+        asked._replace(
+            course=Course(variants.begin, step, variants.evaluate, 0),
+            steps=(*asked.steps, rates.astype(np.float32)[None]),
+        )
     )
     losses, still = trained.losses[:, 0]
     judged = judge(rates, losses - still + still.mean())

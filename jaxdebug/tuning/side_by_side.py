@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -50,6 +51,38 @@ class Block(NamedTuple):
 
     settings: np.ndarray
     seeds: np.ndarray
+
+
+class Asked(NamedTuple):
+    """Trainings with every setting from every seed."""
+
+    course: Course
+    """Of one of them."""
+    data: Any
+    """That all share, on the device."""
+    settings: Values
+    """A value for each training."""
+    starts: Any
+    """The arrays of each seed, stacked."""
+    steps: tuple[np.ndarray, ...]
+    """What belongs to each step: rows for the seeds."""
+    has_convolution: bool
+    """Whether the loss has one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """How many settings, seeds and steps there are."""
+        return len(next(iter(self.settings.values()))), *self.steps[0].shape
+
+    def rows(self, block: Block) -> tuple[Any, ...]:
+        """Settings, starts and steps of a block."""
+        # jnp: float64 only where the user's settings have it.
+        chosen = {
+            name: jnp.asarray(column[block.settings])
+            for name, column in self.settings.items()
+        }
+        own = jax.tree.map(lambda leaf: leaf[block.seeds], (self.starts, self.steps))
+        return chosen, *own
 
 
 class Form(NamedTuple):
@@ -103,25 +136,11 @@ class Trainings:
         return Trained(*whole, self.form.count)
 
 
-def train_side_by_side(
-    course: Course,
-    data: Any,
-    settings: Values,
-    starts: Any,
-    steps: tuple[np.ndarray, ...],
-    *,
-    has_convolution: bool,
-    memory: int | None = None,
-) -> Trained:
+def train_side_by_side(asked: Asked, memory: int | None = None) -> Trained:
     """Train with every setting from every seed.
 
     Args:
-        course: of one training.
-        data: that all share, on the device.
-        settings: a value for each training.
-        starts: the arrays of each seed, stacked.
-        steps: what belongs to each step: rows for the seeds.
-        has_convolution: whether the loss has one.
+        asked: which trainings.
         memory: bytes that they may take besides the data.
 
     Raises:
@@ -129,18 +148,9 @@ def train_side_by_side(
     """
     most = AT_ONCE
     while True:
-        trainings = prepare(
-            course,
-            data,
-            settings,
-            starts,
-            steps,
-            has_convolution=has_convolution,
-            memory=memory,
-            most=most,
-        )
+        trainings = prepare(asked, memory, most)
         try:
-            with undisturbed(data):
+            with undisturbed(asked.data):
                 return trainings()
         except jax.errors.JaxRuntimeError as error:
             if not ran_out(error) or trainings.form.count == 1:
@@ -148,17 +158,7 @@ def train_side_by_side(
             most = trainings.form.count // 2
 
 
-def prepare(
-    course: Course,
-    data: Any,
-    settings: Values,
-    starts: Any,
-    steps: tuple[np.ndarray, ...],
-    *,
-    has_convolution: bool,
-    memory: int | None = None,
-    most: int = AT_ONCE,
-) -> Trainings:
+def prepare(asked: Asked, memory: int | None = None, most: int = AT_ONCE) -> Trainings:
     """Compile what `train_side_by_side` trains, `most` in a block if they fit.
 
     Raises:
@@ -166,17 +166,17 @@ def prepare(
     """
     on_cpu, threads = _on_cpu(), _threads()
     room = (memory or free_memory()) // threads
-    many, (seeds, length) = len(next(iter(settings.values()))), steps[0].shape
+    many, seeds, _ = asked.shape
     if on_cpu:
-        most = min(most, 1 if has_convolution else AT_ONCE_ON_CPU)
+        most = min(most, 1 if asked.has_convolution else AT_ONCE_ON_CPU)
     most = min(most, -(-many * seeds // threads))
     while True:
         form = form_of(many, seeds, most)
         every = [*blocks(many, seeds, form)]
-        first = _rows(settings, starts, steps, every[0])
-        make = _stepped if on_cpu and has_convolution else _whole
-        with undisturbed(data):
-            run, need = make(course, data, first)
+        first = asked.rows(every[0])
+        make = _stepped if on_cpu and asked.has_convolution else _whole
+        with undisturbed(asked.data):
+            run, need = make(asked.course, asked.data, first)
         if need <= room:
             break
         if form.count == 1:
@@ -185,8 +185,7 @@ def prepare(
                 f"{need:,}. Give smaller batches, or more memory=."
             )
         most = max(1, min(form.count - 1, form.count * room // need))
-    rows = [_rows(settings, starts, steps, block) for block in every]
-    return Trainings(form, run, every, rows, (many, seeds, length))
+    return Trainings(form, run, every, [*map(asked.rows, every)], asked.shape)
 
 
 def _on_cpu() -> bool:
@@ -221,18 +220,6 @@ def free_memory() -> int:
         return int(free * (SHARE - 1) // SHARE)
     # Memory of the host holds everybody else's too.
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // SHARE
-
-
-def _rows(settings: Values, starts: Any, steps: Any, block: Block) -> tuple[Any, ...]:
-    chosen = {name: column[block.settings] for name, column in settings.items()}
-    chosen = jax.tree.map(_as_jax, chosen)
-    own = jax.tree.map(lambda leaf: leaf[block.seeds], (starts, steps))
-    return chosen, *own
-
-
-def _as_jax(column: np.ndarray) -> Any:
-    # Floats of Python: float64 only where the user's settings have it.
-    return jax.numpy.asarray(column)
 
 
 def _mapped(function: Callable[..., Any], axes: str) -> Callable[..., Any]:

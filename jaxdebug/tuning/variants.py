@@ -14,17 +14,12 @@ import numpy as np
 from jaxdebug.checks.learning.batches import placed
 from jaxdebug.checks.learning.training import Training, begin, step
 from jaxdebug.checks.pure_workload import PureWorkload, pure_workload
+from jaxdebug.checks.subject import BATCHES, BYTES
 from jaxdebug.checks.workload import Workload, WorkloadError, batches_of
 from jaxdebug.programs.program import trace
 from jaxdebug.tuning.course import Course, contains_convolution
 from jaxdebug.tuning.settings import Values, given
-from jaxdebug.tuning.side_by_side import Trained, train_side_by_side
-
-BATCHES = 200
-"""That are trained on, at most; they are taken again from the first."""
-
-ROOM = 1 << 28
-"""Bytes of the batches of a split, at most."""
+from jaxdebug.tuning.side_by_side import Asked, Trained, train_side_by_side
 
 Change = Callable[[Any, Mapping[str, Any]], Any]
 """Of a batch, by the settings."""
@@ -75,6 +70,12 @@ class Variants:
 
         return contains_convolution(trace(value, list(self.pure.start)).jaxpr)
 
+    def with_change(self, change: Change) -> Variants:
+        """The same with a change of each batch; the batches are not read again."""
+        changed = replace(self, change=change)
+        vars(changed)["batches"] = self.batches
+        return changed
+
     def course(self) -> Course:
         """A training, with a batch for each step."""
         count = len(jax.tree.leaves(self.batches["eval"])[0])
@@ -84,20 +85,18 @@ class Variants:
         self, settings: Values, seeds: Sequence[int], steps: int, memory: int | None
     ) -> Trained:
         """Train with all settings from all seeds."""
-        return train_side_by_side(**self.asked(settings, seeds, steps), memory=memory)
+        return train_side_by_side(self.asked(settings, seeds, steps), memory)
 
-    def asked(
-        self, settings: Values, seeds: Sequence[int], steps: int
-    ) -> dict[str, Any]:
-        """What trainings side by side are made of."""
-        return {
-            "course": self.course(),
-            "data": self.batches,
-            "settings": settings,
-            "starts": self.starts(seeds),
-            "steps": (self.orders(seeds, steps),),
-            "has_convolution": self.has_convolution,
-        }
+    def asked(self, settings: Values, seeds: Sequence[int], steps: int) -> Asked:
+        """Trainings with all settings from all seeds."""
+        return Asked(
+            self.course(),
+            self.batches,
+            settings,
+            self.starts(seeds),
+            (self.orders(seeds, steps),),
+            self.has_convolution,
+        )
 
     def begin(self, settings: Any, start: Sequence[Any]) -> Training:
         """A training before its first step."""
@@ -167,7 +166,7 @@ class Variants:
 
     def _stacked(self, split: str) -> Any:
         name = self.workload.name
-        found = placed(name, batches_of(self.workload, split), BATCHES, ROOM)
+        found = placed(name, batches_of(self.workload, split), BATCHES, BYTES)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
 
