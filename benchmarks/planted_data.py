@@ -155,7 +155,7 @@ DATA: Mapping[str, Planted] = {
     "11 target among the inputs": Planted(_told, ("data/leaked-target",)),
     "12 NaN in one input": Planted(_missing, ("data/finite",)),
     "14 augmentation that destroys": Planted(
-        _destroyed, ("data/shift", "related-targets")
+        _destroyed, ("data/neighbours", "related-targets")
     ),
     "15 augmentation in evaluation": Planted(_evaluated, ("evaluation-data",)),
     "17 workers that agree": Planted(

@@ -12,6 +12,7 @@ import pytest
 
 import jaxdebug as jd
 from jaxdebug.checks.learning.courses import difference, falls_to, still_falls
+from jaxdebug.checks.learning.distance_correlation import chance_of_dependence
 from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.related_targets import related_targets
@@ -84,6 +85,32 @@ def test_targets_of_other_inputs_are_found() -> None:
     outcome = related_targets(Subject(shuffled()))
     (finding,) = outcome.findings
     assert (finding.code, finding.where) == ("targets-unrelated", "targets")
+
+
+def test_dependence_is_seen_without_a_model() -> None:
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(96, 4)).astype(np.float32)
+    classes = (inputs[:, 0] ** 2 + 0.5 * random.normal(size=96) > 1).astype(np.int32)
+    assert chance_of_dependence([inputs, np.ones((96, 2))], [classes], 0) < 0.01
+    often = [
+        chance_of_dependence([inputs], [random.permutation(classes)], seed) < 0.1
+        for seed in range(20)
+    ]
+    assert sum(often) <= 6
+
+
+@pytest.mark.slow
+def test_a_weak_relation_on_few_examples_is_undecided() -> None:
+    def few(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        random = np.random.default_rng(seed)
+        pairs = []
+        for inputs, _ in blobs(seed)[:8]:
+            chance = random.normal(size=len(inputs))
+            pairs.append((inputs, (inputs[:, 0] + chance > 0).astype(np.int32)))
+        return pairs
+
+    outcome = related_targets(Subject(classifier(train=few(0), eval=few(1))))
+    assert outcome.verdict is not Verdict.FAIL, outcome.said
 
 
 def test_what_is_missing_is_asked_for() -> None:

@@ -143,6 +143,20 @@ def test_images_are_compared_by_channel() -> None:
     assert "mean of eval[:, :, :, 1]" in finding.message
 
 
+@pytest.mark.parametrize("shape", [(6, 4, 3), (24, 3)])
+def test_rows_that_lost_their_order(shape: tuple[int, ...]) -> None:
+    random = drawn(4)
+    x = random.standard_normal((400, *shape)).cumsum(1)
+    if len(shape) > 2:
+        x = x.cumsum(2)
+    x -= x.mean(tuple(range(1, x.ndim)), keepdims=True)
+    scrambled = random.permuted(x[:200].reshape(200, -1, 3), axis=1)
+    noisy = x[:200] + x.std() * random.standard_normal((200, *shape))
+    for train, codes in ((scrambled.reshape(200, *shape), 1), (noisy, 0), (x, 0)):
+        report = jd.check_data(train, x[200:], only=["neighbours"])
+        assert [one.where for one in of(report, "scrambled-split")] == ["train"] * codes
+
+
 def test_declared_shifts_are_mentioned() -> None:
     x = drawn(1).standard_normal((4000, 3))
     x[2000:] += 1

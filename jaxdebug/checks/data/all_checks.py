@@ -21,6 +21,7 @@ from jaxdebug.checks.data.labels import check_balance, check_labels
 from jaxdebug.checks.data.layout import check_layout
 from jaxdebug.checks.data.leaked_target import check_leaked_target
 from jaxdebug.checks.data.near_duplicates import check_near_duplicates
+from jaxdebug.checks.data.neighbours import check_neighbours
 from jaxdebug.checks.data.order import check_order
 from jaxdebug.checks.data.padding import check_padding
 from jaxdebug.checks.data.perturbations import check_transform
@@ -42,6 +43,7 @@ CHECKS = (
     "duplicates",
     "conflicting-labels",
     "shift",
+    "neighbours",
     "label-shift",
     "order",
     "padding",
@@ -95,6 +97,7 @@ def checks_of(
         "duplicates": lambda: check_duplicates(scans, repeats()),
         "conflicting-labels": lambda: check_conflicts(scans, repeats()),
         "shift": lambda: check_shift(scans, declare),
+        "neighbours": lambda: check_neighbours(scans, declare),
         "label-shift": lambda: check_label_shift(scans, declare),
         "order": lambda: check_order(train, declare),
         "padding": lambda: check_padding(padded),

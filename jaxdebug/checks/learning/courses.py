@@ -11,6 +11,10 @@ SURE = 4.0
 """Standard errors from which on a difference is none of chance."""
 
 
+LIKELY = 2.0
+"""Standard errors from which on a difference is hardly of chance."""
+
+
 class Difference(NamedTuple):
     """A mean difference and its standard error."""
 
@@ -21,6 +25,16 @@ class Difference(NamedTuple):
     def is_positive(self) -> bool:
         """Whether it is surely so."""
         return self.mean > SURE * self.error
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether it is hardly of chance."""
+        return self.mean > LIKELY * self.error
+
+    @property
+    def most(self) -> float:
+        """Hardly more than this."""
+        return self.mean + LIKELY * self.error
 
     @property
     def is_negative(self) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.checks.learning.courses import difference
 from jaxdebug.checks.learning.training import Training
 from jaxdebug.checks.outcome import Outcome, judged
-from jaxdebug.checks.subject import PIECE, Subject
+from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
 
 NAME = "overfitting"
 
-STEPS = 400
+LOOKS = (10, 20, 50, 100, 200, 400)
+"""Steps after which the evaluation loss is taken. Of few examples it is best early."""
 
 LOST = 0.25
 """Of what was learned of new examples, the part that is lost again."""
@@ -30,11 +33,11 @@ def overfitting(subject: Subject) -> Outcome:
     Args:
         subject: with `optimizer` and `eval`.
     """
-    held_out, order = subject.held_out, subject.order(STEPS)
+    held_out, order = subject.held_out, subject.order(LOOKS[-1])
     training = subject.begin()
     course = [subject.evaluation_losses(training.arrays, held_out)]
-    for at in range(0, STEPS, PIECE):
-        training, _ = subject.train_on(training, order[at : at + PIECE])
+    for begin, end in pairwise((0, *LOOKS)):
+        training, _ = subject.train_on(training, order[begin:end])
         course.append(subject.evaluation_losses(training.arrays, held_out))
     means = [float(losses.mean()) for losses in course]
     best = int(np.argmin(means))
@@ -42,8 +45,8 @@ def overfitting(subject: Subject) -> Outcome:
     count = sum(leaf.size for leaf in subject.pure.trained(subject.pure.start))
     said = (
         f"evaluation loss {format_number(means[0])}, "
-        f"{format_number(means[best])} after {best * PIECE} steps, "
-        f"{format_number(means[-1])} after {STEPS}; {rows} "
+        f"{format_number(means[best])} after {(0, *LOOKS)[best]} steps, "
+        f"{format_number(means[-1])} after {LOOKS[-1]}; {rows} "
         f"examples, {count:,} parameters"
     )
     numbers = {"course": means, "examples": rows, "parameters": int(count)}

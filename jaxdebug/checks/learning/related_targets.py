@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdebug.checks.learning.courses import difference
+from jaxdebug.checks.learning.courses import Difference, difference
+from jaxdebug.checks.learning.distance_correlation import chance_of_dependence
 from jaxdebug.checks.outcome import Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -24,9 +25,14 @@ STEPS, MOST = 400, 1600
 """Where batches are gone through again and again: so many, and until they are learned
 by heart, at most so many."""
 
-BY_HEART = 2.0
-"""Standard errors by which batches that were trained on must be better than without
-inputs, to say that they were learned."""
+CARRIED = 0.1
+"""Of what batches that were learned by heart gain, new ones must gain less."""
+
+CHANCE = 0.005
+"""With which inputs and targets that are unrelated seem to depend on each other."""
+
+EXAMPLES = 512
+"""At most, of which inputs and targets are compared without a model."""
 
 NAME = "related-targets"
 
@@ -35,7 +41,9 @@ def related_targets(subject: Subject) -> Outcome:
     """Compare the loss of batches that are new to the model with that of a constant.
 
     In a first pass each batch is new when its loss is taken. Where that does not tell,
-    the evaluation batches are looked at after each of more passes.
+    the evaluation batches are looked at after each of more passes, until a few training
+    batches are known by heart. Targets are called unrelated only if hardly anything of
+    that helps with new ones, and inputs and targets seem independent without a model.
 
     Args:
         subject: with `optimizer`, `inputs` and `targets`; with `eval` too if there are
@@ -54,43 +62,87 @@ def related_targets(subject: Subject) -> Outcome:
     if subject.workload.eval is None:
         return undecided(NAME, f"{said}; give `eval`, and more is tried", numbers)
 
-    held_out = subject.held_out
+    tried = _several_passes(subject)
+    better = tried.better
+    said = _said(tried.own, tried.constant, "evaluation batches")
+    numbers = {"better": better.mean, "error": better.error}
+    if better.is_positive:
+        return judged(NAME, said, (), numbers)
+    if difference(tried.mixed, tried.own).is_positive or not tried.by_heart.is_likely:
+        return undecided(NAME, f"{said}: too few steps to tell", numbers)
+    if better.most > CARRIED * tried.by_heart.mean:
+        return undecided(NAME, f"{said}: too few examples to tell", numbers)
+    if (chance := _chance(subject)) < CHANCE:
+        why = "nothing of it was learned, but inputs and targets depend on each other"
+        return undecided(NAME, f"{said}: {why}", {**numbers, "chance": chance})
+    finding = found("targets-unrelated", "targets", said, evidence=numbers)
+    return judged(NAME, said, [finding], numbers)
+
+
+class Tried(NamedTuple):
+    """Losses of the evaluation batches when they were best predicted."""
+
+    own: np.ndarray
+    """By a training on batches as they are."""
+    constant: np.ndarray
+    """By one with inputs of zero, of inputs of zero."""
+    mixed: np.ndarray
+    """By one with shuffled targets."""
+    by_heart: Difference
+    """By how much the batches that were trained on were better known in the end."""
+
+    @property
+    def better(self) -> Difference:
+        """By how much inputs helped."""
+        return difference(self.constant, self.own)
+
+
+def _several_passes(subject: Subject) -> Tried:
+    batches, held_out = subject.train[:FEW], subject.held_out
+    blank = [subject.blank(batch) for batch in batches]
     blank_held_out = [subject.blank(batch) for batch in held_out]
-    shuffled = _shuffled(subject, batches)[:FEW]
-    batches, blank = batches[:FEW], blank[:FEW]
+    shuffled = _shuffled(subject, subject.train)[:FEW]
     training, constant, mixed = [subject.begin() for _ in range(3)]
-    least: list[np.ndarray] = []
-    learned, taken = False, 0
-    while taken < STEPS or (not learned and taken < MOST):
+    best, by_heart, taken = None, Difference(0.0, np.inf), 0
+    while taken < STEPS or (not by_heart.is_likely and taken < MOST):
         taken += len(batches)
         training, _ = subject.train_on(training, batches)
         constant, _ = subject.train_on(constant, blank)
         mixed, _ = subject.train_on(mixed, shuffled)
-        found_losses = [
+        tried = Tried(
             subject.evaluation_losses(training.arrays, held_out),
             subject.evaluation_losses(constant.arrays, blank_held_out),
             subject.evaluation_losses(mixed.arrays, held_out),
-        ]
-        better = difference(found_losses[1], found_losses[0])
-        if not least or better.mean > difference(least[1], least[0]).mean:
-            least = found_losses
-        if better.is_positive:
+            by_heart,
+        )
+        if best is None or tried.better.mean > best.better.mean:
+            best = tried
+        if tried.better.is_positive:
             break
         if taken >= STEPS:
-            own = difference(
+            by_heart = difference(
                 subject.losses(constant.arrays, blank),
                 subject.losses(training.arrays, batches),
             )
-            learned = own.mean > BY_HEART * own.error
-    said = _said(least[0], least[1], "evaluation batches")
-    better = difference(least[1], least[0])
-    numbers = {"better": better.mean, "error": better.error}
-    if better.is_positive:
-        return judged(NAME, said, (), numbers)
-    if difference(least[2], least[0]).is_positive or not learned:
-        return undecided(NAME, f"{said}: too few steps to tell", numbers)
-    finding = found("targets-unrelated", "targets", said, evidence=numbers)
-    return judged(NAME, said, [finding], numbers)
+    assert best is not None
+    return best._replace(by_heart=by_heart)
+
+
+def _chance(subject: Subject) -> float:
+    """That inputs and targets of the first examples seem so dependent by chance."""
+    rows, sides = 0, []
+    for batch in subject.train:
+        if rows >= EXAMPLES:
+            break
+        sides.append(
+            [jax.tree.leaves(subject.pick(batch, x)) for x in ("inputs", "targets")]
+        )
+        rows += len(sides[-1][1][0])
+    first, second = [
+        [np.concatenate(parts)[:EXAMPLES] for parts in zip(*side, strict=True)]
+        for side in zip(*sides, strict=True)
+    ]
+    return chance_of_dependence(first, second, subject.seed)
 
 
 def _shuffled(subject: Subject, batches: list[Any]) -> list[Any]:

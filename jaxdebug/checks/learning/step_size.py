@@ -22,8 +22,8 @@ FACTORS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 FAR = 100.0
 """A factor from which on a step is of the wrong size, and not only another one."""
 
-LITTLE = 0.1
-"""Of what the best factor gains, what is little."""
+LITTLE = 0.05
+"""Of what the best factor gains, what is little, for each power of ten that it has."""
 
 WORTH = 0.2
 """Of the loss at the start, or of what it would be without inputs, what the best factor
@@ -55,7 +55,7 @@ def step_size(subject: Subject) -> Outcome:
         f"{format_number(gains[best])}"
     )
     numbers = {"loss": before, "gains": {str(k): v for k, v in gains.items()}}
-    little = gains[1.0] < LITTLE * gains[best]
+    little = gains[1.0] < LITTLE * abs(np.log10(best)) * gains[best]
     if (
         not little
         or gains[best] < WORTH * _whole(subject, before)
