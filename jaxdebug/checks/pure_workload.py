@@ -24,6 +24,7 @@ from jaxdebug.checks.gradients.problem import scalar_of
 from jaxdebug.checks.workload import Workload, WorkloadError
 from jaxdebug.frameworks import modules
 from jaxdebug.frameworks.in_place import returning_changes
+from jaxdebug.programs.random_keys import is_key
 
 Arrays = Sequence[Any]
 
@@ -100,7 +101,7 @@ class PureWorkload:
         chosen = self.workload.next_extra
         if chosen is None:
             further = [
-                jax.random.fold_in(leaf, step) if _is_key(leaf) else leaf
+                jax.random.fold_in(leaf, step) if is_key(leaf) else leaf
                 for leaf in jax.tree.leaves(tuple(extra))
             ]
         else:
@@ -156,11 +157,7 @@ def pure_workload(workload: Workload) -> PureWorkload:
         raise WorkloadError(f"workload {workload.name!r}: {error}") from error
     # Committed numbers, so that the second step is the program of the first.
     start = tuple(
-        leaf if _is_key(leaf) else jnp.asarray(leaf, leaf.dtype)
+        leaf if is_key(leaf) else jnp.asarray(leaf, leaf.dtype)
         for leaf in jax.tree.leaves(placed)
     )
     return PureWorkload(workload, split, start)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxdebug.figures.rows import MOST_ROWS, spaced, without_root
+from jaxdebug.figures.rows import MOST_ROWS, chosen_parameters, spaced, without_root
 from jaxdebug.findings.rules.reading import largest, scanned_layers, size_of, whole
 from jaxdebug.programs.places import Site
 
@@ -68,16 +68,11 @@ def layer_rows(report: AuditReport) -> Depth:
 def parameter_rows(report: AuditReport) -> Depth:
     """Norms of the parameters' gradients, relative to the parameters."""
     leaves = parameters_in_order(report)
-    kept, chosen = leaves, ""
-    if len(leaves) > MOST_ROWS:
-        large = [leaf for leaf in leaves if len(leaf.shape) > 1] or leaves
-        kept = spaced(large)
-        what = "" if len(large) == len(leaves) else ": matrices and kernels"
-        apart = " evenly apart" if len(kept) < len(large) else ""
-        chosen = f"\n({len(kept)} of {len(leaves)}{what}{apart})"
+    kept, chosen = chosen_parameters(leaves, lambda leaf: len(leaf.shape))
     names = without_root([_path(leaf) for leaf in kept])
     pairs = zip(names, kept, strict=True)
-    return Depth([_parameter_row(name, leaf) for name, leaf in pairs], chosen)
+    rows = [_parameter_row(name, leaf) for name, leaf in pairs]
+    return Depth(rows, f"\n{chosen}" if chosen else "")
 
 
 def parameters_in_order(report: AuditReport) -> list[LeafAudit]:

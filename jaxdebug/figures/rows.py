@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -32,6 +32,24 @@ def spaced(rows: Sequence[_Row], most: int = MOST_ROWS) -> list[_Row]:
         return [*rows]
     places = np.linspace(0, len(rows) - 1, most).round().astype(int)
     return [rows[place] for place in places]
+
+
+def chosen_parameters(
+    rows: Sequence[_Row], axes_of: Callable[[_Row], int]
+) -> tuple[list[_Row], str]:
+    """Of too many parameters the matrices and kernels, evenly apart, and that in words.
+
+    Args:
+        rows: one for each parameter.
+        axes_of: how many axes the parameter has.
+    """
+    if len(rows) <= MOST_ROWS:
+        return [*rows], ""
+    large = [row for row in rows if axes_of(row) > 1] or rows
+    kept = spaced(large)
+    what = "" if len(large) == len(rows) else ": matrices and kernels"
+    apart = " evenly apart" if len(kept) < len(large) else ""
+    return kept, f"({len(kept)} of {len(rows)}{what}{apart})"
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:

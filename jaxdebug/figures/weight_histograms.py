@@ -17,7 +17,7 @@ from jaxdebug.figures.canvas import (
     new_figure,
     plain,
 )
-from jaxdebug.figures.rows import MOST_ROWS, height_of, name_rows, spaced, without_root
+from jaxdebug.figures.rows import chosen_parameters, height_of, name_rows, without_root
 from jaxdebug.frameworks import modules
 from jaxdebug.programs.parameters.leaves import path_names
 from jaxdebug.programs.places import is_inexact
@@ -110,13 +110,7 @@ def weight_histograms(
         )
     places = {name: place for place, name in enumerate(order)}
     paths = sorted(before, key=lambda path: places.get("/".join(path), len(places)))
-    kept, chosen = paths, ""
-    if len(before) > MOST_ROWS:
-        large = [path for path in paths if np.ndim(before[path]) > 1] or paths
-        kept = spaced(large)
-        what = "" if len(large) == len(before) else ": matrices and kernels"
-        apart = " evenly apart" if len(kept) < len(large) else ""
-        chosen = f" ({len(kept)} of {len(before)}{what}{apart})"
+    kept, chosen = chosen_parameters(paths, lambda path: np.ndim(before[path]))
     figure = new_figure(8.5, height_of(len(kept), 0.32 if len(kept) <= FEW else 0.22))
     axes = figure.subplots()
     for row, path in enumerate(kept):
@@ -126,7 +120,11 @@ def weight_histograms(
         _draw(axes, row, first, last)
     axes.set_xlim(-RANGE, RANGE)
     _explain(axes, words if after is not None else words[:1])
-    plain(axes, f"{title}{chosen}\n", xlabel=f"value / root mean square {words[0]}")
+    plain(
+        axes,
+        f"{title} {chosen}".rstrip() + "\n",
+        xlabel=f"value / root mean square {words[0]}",
+    )
     name_rows(axes, without_root(kept))
     return figure
 

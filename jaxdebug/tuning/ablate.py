@@ -23,13 +23,7 @@ from jaxdebug.tuning.ablation_report import (
     Ablation,
     AblationReport,
 )
-from jaxdebug.tuning.arguments import (
-    require_count,
-    require_functions,
-    require_optimizer_of,
-    require_workload,
-    seeds_of,
-)
+from jaxdebug.tuning.arguments import require_training, seeds_of
 from jaxdebug.tuning.paired import paired, told_apart
 from jaxdebug.tuning.settings import require_numbers, require_taken
 from jaxdebug.tuning.variants import Change, Variants
@@ -99,11 +93,8 @@ def ablate(
     """
     begun = time.perf_counter()
     tool = "ablate"
-    require_workload(tool, workload)
     functions = {"optimizer": optimizer, "loss_fn": loss_fn}
-    require_functions(tool, {**functions, "init": init})
-    require_optimizer_of(tool, workload, optimizer)
-    require_count(tool, "steps", steps, 1)
+    require_training(tool, workload, {**functions, "init": init}, steps, 1)
     own = seeds_of(tool, seeds)
     base, off = _parts(settings or {}, without or {}, features or {})
     require_taken(tool, [*base], functions)

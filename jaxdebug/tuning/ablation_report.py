@@ -18,8 +18,8 @@ from jaxdebug.reports import (
     Verdict,
     format_number,
 )
+from jaxdebug.tuning.cost import said_cost
 from jaxdebug.tuning.paired import Paired
-from jaxdebug.tuning.sweep import said_cost
 
 HELPS, HARMS, SAME, UNTOLD = "helps", "harms", "the same bits", "not told"
 """What a part does to the evaluation loss."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxdebug.checks.workload import Workload
 
 
-def require_workload(tool: str, workload: Any) -> None:
-    """Refuse what is no workload."""
+def require_training(
+    tool: str, workload: Any, functions: Mapping[str, Any], steps: Any, least: int
+) -> None:
+    """Refuse what cannot be trained.
+
+    Args:
+        tool: whose words these are.
+        workload: that is trained.
+        functions: given besides, by name; `optimizer` among them.
+        steps: of a training.
+        least: of them.
+    """
     if not isinstance(workload, Workload):
         raise TypeError(
             f"{tool} expects a jd.Workload; found {type(workload).__name__}."
         )
-
-
-def require_functions(tool: str, functions: Mapping[str, Any]) -> None:
-    """Refuse what is given in place of a function."""
     for name, one in functions.items():
         if one is not None and not callable(one):
             hint = " A finished optimizer belongs into the workload."
@@ -25,21 +31,15 @@ def require_functions(tool: str, functions: Mapping[str, Any]) -> None:
                 f"{tool} expects {name} to be a function; found {type(one).__name__}."
                 f"{hint if name == 'optimizer' else ''}"
             )
-
-
-def require_optimizer_of(
-    tool: str, workload: Workload, optimizer: Callable[..., Any] | None
-) -> None:
-    """Refuse a training without an optimiser."""
-    if optimizer is None and workload.optimizer is None:
+    if functions["optimizer"] is None and workload.optimizer is None:
         raise ValueError(
             f"{tool} expects an optimizer; found none. Give optimizer=optax.adam, or "
             "an optimizer in the workload."
         )
+    _require_count(tool, "steps", steps, least)
 
 
-def require_count(tool: str, name: str, count: Any, least: int) -> None:
-    """Refuse what is no count, or too small a one."""
+def _require_count(tool: str, name: str, count: Any, least: int) -> None:
     if isinstance(count, bool) or not isinstance(count, int) or count < least:
         raise ValueError(
             f"{tool} expects {name} to be an integer from {least}; found {count!r}."
@@ -49,7 +49,7 @@ def require_count(tool: str, name: str, count: Any, least: int) -> None:
 def seeds_of(tool: str, seeds: int | Sequence[int]) -> tuple[int, ...]:
     """The seeds: so many from 0, or those given."""
     if isinstance(seeds, int) and not isinstance(seeds, bool):
-        require_count(tool, "seeds", seeds, 1)
+        _require_count(tool, "seeds", seeds, 1)
         return tuple(range(seeds))
     found = tuple(seeds) if isinstance(seeds, Iterable) else ()
     right = all(isinstance(one, int) and 0 <= one < 2**32 for one in found)

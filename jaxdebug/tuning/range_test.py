@@ -14,19 +14,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxdebug.checks.arguments import require_seed
 from jaxdebug.checks.report import Report
 from jaxdebug.checks.workload import Workload
 from jaxdebug.reports import Document, Section, Verdict, format_number
-from jaxdebug.tuning.arguments import (
-    require_count,
-    require_functions,
-    require_optimizer_of,
-    require_workload,
-)
+from jaxdebug.tuning.arguments import require_training
+from jaxdebug.tuning.cost import said_cost
 from jaxdebug.tuning.course import Course
 from jaxdebug.tuning.settings import require_taken
 from jaxdebug.tuning.side_by_side import train_side_by_side
-from jaxdebug.tuning.sweep import said_cost
 from jaxdebug.tuning.variants import Variants
 
 RATE = "learning_rate"
@@ -165,18 +161,16 @@ def range_test(
         True
     """
     begun = time.perf_counter()
-    require_workload("range_test", workload)
-    require_functions("range_test", {"optimizer": optimizer})
-    require_optimizer_of("range_test", workload, optimizer)
-    require_count("range_test", "steps", steps, LEAST)
-    require_count("range_test", "seed", seed, 0)
+    functions = {"optimizer": optimizer}
+    require_training("range_test", workload, functions, steps, LEAST)
+    require_seed("range_test", seed)
     if not 0 < lowest < highest < np.inf:
         raise ValueError(
             "range_test expects 0 < lowest < highest; found "
             f"lowest={lowest!r}, highest={highest!r}."
         )
     if optimizer is not None:
-        require_taken("range_test", [RATE], {"optimizer": optimizer})
+        require_taken("range_test", [RATE], functions)
     variants = Variants(workload, optimizer)
     rates = np.geomspace(lowest, highest, steps)
 

@@ -20,13 +20,8 @@ from jaxdebug.reports import (
     Verdict,
     format_number,
 )
-from jaxdebug.tuning.arguments import (
-    require_count,
-    require_functions,
-    require_optimizer_of,
-    require_workload,
-    seeds_of,
-)
+from jaxdebug.tuning.arguments import require_training, seeds_of
+from jaxdebug.tuning.cost import said_cost
 from jaxdebug.tuning.paired import paired, told_apart
 from jaxdebug.tuning.settings import Values, all_combinations, require_taken
 from jaxdebug.tuning.variants import Variants
@@ -184,15 +179,11 @@ def sweep(
         {'learning_rate': 1.0}
     """
     begun = time.perf_counter()
-    require_workload("sweep", workload)
-    require_functions(
-        "sweep", {"optimizer": optimizer, "loss_fn": loss_fn, "init": init}
-    )
-    require_optimizer_of("sweep", workload, optimizer)
-    require_count("sweep", "steps", steps, 1)
+    functions = {"optimizer": optimizer, "loss_fn": loss_fn}
+    require_training("sweep", workload, {**functions, "init": init}, steps, 1)
     values = all_combinations("sweep", settings)
     own = seeds_of("sweep", seeds)
-    require_taken("sweep", [*values], {"optimizer": optimizer, "loss_fn": loss_fn})
+    require_taken("sweep", [*values], functions)
     variants = Variants(workload, optimizer, loss_fn, init)
     trained = variants.train(values, own, steps, memory)
     before = trained.before[0]
@@ -208,14 +199,6 @@ def sweep(
         trained.losses,
         reasons,
         cost,
-    )
-
-
-def said_cost(cost: Mapping[str, float]) -> str:
-    """Seconds, and how many trainings ran at once, in words."""
-    return (
-        f"{cost['seconds']:.1f} s with compilation; trainings in one call: "
-        f"{cost['at once']:.0f}"
     )
 
 

@@ -17,6 +17,7 @@ from jaxdebug.checks.pure_workload import PureWorkload, pure_workload
 from jaxdebug.checks.subject import BATCHES, BYTES
 from jaxdebug.checks.workload import Workload, WorkloadError, batches_of
 from jaxdebug.programs.program import trace
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.tuning.course import Course, contains_convolution
 from jaxdebug.tuning.settings import Values, given
 from jaxdebug.tuning.side_by_side import Asked, Trained, train_side_by_side
@@ -146,9 +147,7 @@ class Variants:
             _require_alike(self.workload.name, pure, own)
             pure = own
         return [
-            jax.random.fold_in(leaf, seed)
-            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-            else leaf
+            jax.random.fold_in(leaf, seed) if is_key(leaf) else leaf
             for leaf in pure.start
         ]
 

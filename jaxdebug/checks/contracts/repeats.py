@@ -11,6 +11,7 @@ import numpy as np
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.reports import format_number
 
 
@@ -55,7 +56,7 @@ def evaluation_mode(subject: Subject) -> Outcome:
 
 def _redrawn(leaf: Any) -> Any:
     """Another key; anything that is no key as it is."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         return jax.vmap(lambda key: jax.random.fold_in(key, 12345))(
             leaf.reshape(-1)
         ).reshape(leaf.shape)

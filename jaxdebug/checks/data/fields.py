@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdebug.checks.batch_fields import Place
 from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.programs.random_keys import is_key
 
 INPUT, TARGET, OTHER = "input", "target", "other"
 
@@ -149,12 +150,11 @@ def unfit(leaf: Any) -> str:
         >>> unfit(np.ones((3, 2))), unfit(np.float32(3)), unfit("cat")
         ('', 'one number, without rows', 'a str')
     """
-    dtype = getattr(leaf, "dtype", None)
-    if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         return "random keys"
     if isinstance(leaf, bool | int | float | complex):
         return "one number, without rows"
-    if dtype is None and not hasattr(leaf, "__array__"):
+    if not hasattr(leaf, "dtype") and not hasattr(leaf, "__array__"):
         return f"a {type(leaf).__name__}"
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return "the shape of an array, without values"

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import jax
 import numpy as np
 
 from jaxdebug.checks.arguments import AuditInputError
 from jaxdebug.checks.gradients.report import GradientReport
 from jaxdebug.programs._jax import ir
+from jaxdebug.programs.random_keys import without_keys
 
 SCHEMA = "jaxdebug.gradients-resume/1"
 
@@ -55,8 +55,7 @@ def _constants(program: ir.ClosedJaxpr) -> Iterator[Any]:
 
 def _hashed(leaves: Sequence[Any], digest: Any) -> str:
     for leaf in leaves:
-        keys = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        array = np.asarray(jax.random.key_data(leaf) if keys else leaf)
+        array = np.asarray(without_keys(leaf))
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

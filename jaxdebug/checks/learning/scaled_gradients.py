@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
+from jaxdebug.checks.learning.training import update
 from jaxdebug.checks.subject import Subject
 
 LARGE, LARGER = 1e6, 1e9
@@ -35,20 +35,19 @@ def lost_in_epsilon(subject: Subject) -> float | None:
     """
     pure, split = subject.pure, subject.pure.split
     begun = subject.begin()
-    chosen = optax.with_extra_args_support(subject.optimizer)
+    optimizer = subject.optimizer
 
     @jax.jit
-    def update(scale: Any) -> Any:
+    def scaled(scale: Any) -> Any:
         moving = pure.trained(begun.arrays)
         loss, slopes = pure.value_and_gradient(begun.arrays, subject.batch)
         slopes = [(scale * leaf).astype(leaf.dtype) for leaf in slopes]
         params, gradient = [split.rebuild(begun.arrays, x) for x in (moving, slopes)]
-        known = {"value": loss, "grad": gradient, "value_fn": lambda _: loss}
-        updates, _ = chosen.update(gradient, begun.optimizer, params, **known)
+        updates, _ = update(optimizer, gradient, begun.optimizer, params, loss)
         return jax.tree.leaves(updates)
 
     own, large, larger = [
-        np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in update(scale)])
+        np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in scaled(scale)])
         for scale in (1.0, LARGE, LARGER)
     ]
     size = float(np.linalg.norm(large))

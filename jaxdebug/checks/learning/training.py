@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -81,14 +81,8 @@ def step(
         at = dict(zip(places, jax.tree.leaves(params), strict=True))
         return value([at[index] for index in split.moving])[0]
 
-    chosen = optax.with_extra_args_support(optimizer)
-    updates, state = chosen.update(
-        gradient,
-        training.optimizer,
-        params,
-        value=loss,
-        grad=gradient,
-        value_fn=value_of,
+    updates, state = update(
+        optimizer, gradient, training.optimizer, params, loss, value_of
     )
     updates = jax.tree.map(lambda x: (factor * x).astype(x.dtype), updates)
     new = jax.tree.leaves(optax.apply_updates(params, updates))
@@ -97,6 +91,35 @@ def step(
     after = pure.advance(after, aux, training.step)
     _require_same(pure, arrays, after)
     return Training(after, state, training.step + 1), loss
+
+
+def update(
+    optimizer: optax.GradientTransformation,
+    gradient: Any,
+    state: Any,
+    params: Any,
+    loss: Any,
+    value_of: Callable[[Any], Any] | None = None,
+) -> tuple[Any, Any]:
+    """Updates and the next state, also of optimisers that ask for the loss.
+
+    Args:
+        optimizer: the user's.
+        gradient: of the parameters.
+        state: of the optimiser.
+        params: the parameters.
+        loss: of the parameters.
+        value_of: the loss of others, for a search along a line; by default it stands
+            still.
+    """
+    return optax.with_extra_args_support(optimizer).update(
+        gradient,
+        state,
+        params,
+        value=loss,
+        grad=gradient,
+        value_fn=value_of or (lambda _: loss),
+    )
 
 
 def _require_same(pure: PureWorkload, before: Any, after: Any) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
-from jaxdebug.checks.learning.training import Training
+from jaxdebug.checks.learning.training import Training, update
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -39,7 +38,7 @@ def weight_decay(subject: Subject) -> Outcome:
         subject: with `optimizer`.
     """
     pure, split = subject.pure, subject.pure.split
-    chosen = optax.with_extra_args_support(subject.optimizer)
+    optimizer = subject.optimizer
 
     @jax.jit
     def updates(training: Training, batch: Any) -> tuple[Any, Any, Any]:
@@ -50,8 +49,7 @@ def weight_decay(subject: Subject) -> Outcome:
         params, gradient = split.rebuild(arrays, moving), split.rebuild(arrays, slopes)
 
         def of(params: Any) -> Any:
-            known = {"value": loss, "grad": gradient, "value_fn": lambda _: loss}
-            return chosen.update(gradient, training.optimizer, params, **known)[0]
+            return update(optimizer, gradient, training.optimizer, params, loss)[0]
 
         return params, of(params), of(jax.tree.map(lambda leaf: 0 * leaf, params))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxdebug.checks.settings import undisturbed
 from jaxdebug.programs.places import is_inexact
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.testing.assertions.report import AssertionReport, asserted, name_of
 from jaxdebug.testing.layers.draw import scattered
 from jaxdebug.testing.layers.gap import apart, gaps, names_of
@@ -86,8 +87,7 @@ def assert_batch_independent(
 
 
 def _is_batch(leaf: Any) -> bool:
-    is_key = jnp.issubdtype(jax.typeof(leaf).dtype, jax.dtypes.prng_key)
-    return np.ndim(leaf) > 0 and not is_key
+    return np.ndim(leaf) > 0 and not is_key(leaf)
 
 
 def _count(args: tuple[Any, ...], axis: int) -> int:

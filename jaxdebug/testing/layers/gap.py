@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.programs.random_keys import without_keys
 
 ULPS = 256
 """Roundings of the largest element that two ways to compute the same may differ by."""
@@ -69,13 +70,7 @@ def gaps(expected: Any, found: Any, xp: Any = jnp) -> list[Gap]:
 
 def on_host(tree: Any) -> Any:
     """A result as NumPy arrays; of keys of random numbers, their numbers."""
-
-    def plain(leaf: Any) -> Any:
-        if jax.dtypes.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
-            return jax.random.key_data(leaf)
-        return leaf
-
-    return jax.device_get(jax.tree.map(plain, tree))
+    return jax.device_get(jax.tree.map(without_keys, tree))
 
 
 def names_of(tree: Any) -> list[str]:
@@ -102,8 +97,7 @@ def _gap(expected: Any, found: Any, xp: Any) -> Gap:
 
 
 def _wide(array: Any, xp: Any) -> Any:
-    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
+    array = without_keys(array)
     if xp.iscomplexobj(array):
         array = xp.stack([array.real, array.imag], -1)
     wide = jnp.promote_types(array.dtype, jnp.float32)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from jaxdebug.programs.random_keys import is_key
 
 MOST = 64
 """Elements of an input that are written out."""
@@ -57,7 +58,7 @@ def as_python(tree: Any) -> str:
 
 
 def _array(given: Any) -> str:
-    if jnp.issubdtype(given.dtype, jax.dtypes.prng_key):
+    if is_key(given):
         numbers = _array(jax.random.key_data(given))
         kind = str(jax.random.key_impl(given))
         return f"jax.random.wrap_key_data({numbers}, impl={kind!r})"

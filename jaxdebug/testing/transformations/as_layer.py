@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from flax import serialization
 
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.testing.layers.layer import Layer, Variables
 
 Extra = Mapping[str, Any] | Callable[[Any, Any], Mapping[str, Any]]
@@ -64,16 +65,12 @@ def update(
     return tx.update(gradients, variables.state, own, **further)
 
 
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _numbers(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _as(leaf: Any, numbers: Any) -> Any:
-    if not _is_key(leaf):
+    if not is_key(leaf):
         return numbers
     return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
 

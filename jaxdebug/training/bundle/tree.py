@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.reports import show_name
 from jaxdebug.training.bundle.leaf import KeyBits, Leaf
 from jaxdebug.training.errors import BundleError
@@ -83,18 +84,13 @@ def _is_value(leaf: Any) -> bool:
     return shaped or isinstance(leaf, _NUMBERS)
 
 
-def _is_keys(leaf: Any) -> bool:
-    dtype = getattr(leaf, "dtype", None)
-    return dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
-
-
 def _host(path: str, leaf: Any) -> Leaf:
     if not getattr(leaf, "is_fully_addressable", True):
         raise BundleError(
             f"leaf {show_name(path)} is spread over several processes, which no bundle "
             "holds; save the state with a checkpointer"
         )
-    if _is_keys(leaf):
+    if is_key(leaf):
         bits = np.asarray(jax.device_get(jax.random.key_data(leaf)))
         return KeyBits(bits, str(jax.random.key_impl(leaf)))
     return np.asarray(jax.device_get(leaf))
@@ -107,7 +103,7 @@ def _agree(like: Any, leaf: Leaf) -> bool:
     """
     if _spelled(like) == _spelled(leaf):
         return True
-    if isinstance(leaf, KeyBits) or _is_keys(like):
+    if isinstance(leaf, KeyBits) or is_key(like):
         return False
     numbers = [np.asarray(one) for one in (like, leaf) if np.shape(one) == ()]
     kinds = {one.dtype.kind for one in numbers}

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxdebug.programs._jax.arrival import is_donated, received, send
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.training.recorder.arguments import Call, Flattening, Links, Slot
 from jaxdebug.training.recorder.room import is_in_host_memory
 
@@ -136,8 +137,7 @@ def _is_away(leaf: Any) -> bool:
     """Whether an array is in the memory of a device, and its numbers can be had."""
     if not isinstance(leaf, jax.Array) or is_in_host_memory(leaf.sharding):
         return False
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return leaf.is_fully_addressable and not is_key
+    return leaf.is_fully_addressable and not is_key(leaf)
 
 
 def _fetched(leaf: Any) -> Any:

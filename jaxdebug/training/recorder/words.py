@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, UInt32
 
 from jaxdebug.programs._jax.sharding import replicated
+from jaxdebug.programs.random_keys import without_keys
 
 _STEP = np.uint32(0x9E3779B9)
 """Tells positions apart: the golden ratio, as in Fibonacci hashing."""
@@ -22,8 +23,7 @@ _MIX = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 
 def words(array: Array) -> UInt32[Array, " words"]:
     """The bits of an array, 32 to a word; narrower elements have a word each."""
-    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
+    array = without_keys(array)
     if jnp.iscomplexobj(array):
         array = jnp.stack([array.real, array.imag], -1)
     if array.dtype == jnp.bool_:
