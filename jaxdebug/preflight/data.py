@@ -36,6 +36,7 @@ def data(subject: Subject) -> OutcomeReport:
         targets=workload.targets,
         first_layer=first_layer(subject),
         declare=[word for word in workload.declare if word in DECLARATIONS],
+        skip=("transform",),  # A workload has batches, not what made them.
         rows=ROWS,
         seed=subject.seed,
         name=workload.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -78,6 +79,32 @@ def test_a_model_that_a_linear_one_beats_has_no_lack_of_units() -> None:
     outcome = overfit_one_batch(Subject(blind))
     assert [finding.code for finding in outcome.findings] == ["worse-than-linear"]
     assert "it is no lack of units" in outcome.said
+
+
+@pytest.mark.parametrize(("units", "words"), [(1, "may lack"), (300, "is no lack of")])
+def test_simple_models_tell_a_lack_of_units(units: int, words: str) -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (64, 2)).astype(np.float32)
+    wanted = (np.sign(x[:, 0]) != np.sign(x[:, 1])).astype(np.int32)
+
+    def logits(params: Any, batch: Any) -> jax.Array:
+        # Units that are saturated learn nothing, however many there are.
+        hidden = jnp.tanh(batch[0] @ params["w"] + (50.0 if units > 1 else 0.0))
+        return hidden @ params["v"]
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return optax.softmax_cross_entropy_with_integer_labels(
+            logits(params, batch), batch[1]
+        ).mean()
+
+    params = {
+        "w": random.normal(size=(2, units)).astype(np.float32),
+        "v": random.normal(size=(units, 2)).astype(np.float32) / units,
+    }
+    one = classifier(params=params, loss_fn=loss, predict_fn=logits)
+    outcome = overfit_one_batch(Subject(replace(one, train=[(x, wanted)])))
+    assert outcome.verdict is not Verdict.PASS
+    assert f"it {words} units" in outcome.said
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxdebug.checks.batch_fields import map_rows
 from jaxdebug.checks.learning.courses import falls_to, still_falls
-from jaxdebug.checks.learning.linear_model import linear_loss
+from jaxdebug.checks.learning.simple_models import Simple, simple_models
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -22,9 +22,8 @@ STEPS = 400
 LEARNED, NOTHING = 0.5, 0.02
 """Of the loss that it is compared with: less by so much is learned, or is nothing."""
 
-LINEAR, WORSE = 0.9, 2.0
-"""A linear model learns a batch if it takes away so much of the best constant's loss;
-another one is worse if its loss is so many times as large."""
+WORSE = 2.0
+"""Times as large a loss as that of a linear model that learns the batch."""
 
 
 def overfit_one_batch(subject: Subject) -> Outcome:
@@ -47,7 +46,7 @@ def overfit_one_batch(subject: Subject) -> Outcome:
     outcome = _judged("overfit-one-batch", losses, constant, "the best constant")
     if outcome.word == Verdict.PASS or not np.isfinite(losses).all():
         return outcome
-    return _beside_linear(subject, outcome, losses)
+    return _beside_simple_models(subject, outcome, losses)
 
 
 def overfit_one_example(subject: Subject) -> Outcome:
@@ -66,28 +65,40 @@ def overfit_one_example(subject: Subject) -> Outcome:
     return _judged("overfit-one-example", losses, start, "at the start")
 
 
-def _beside_linear(subject: Subject, outcome: Outcome, losses: np.ndarray) -> Outcome:
-    """What a linear model makes of the batch tells a mistake from a lack of units."""
+def _beside_simple_models(
+    subject: Subject, outcome: Outcome, losses: np.ndarray
+) -> Outcome:
+    """What simple models make of the batch tells a mistake from a lack of units."""
     try:
-        line = linear_loss(subject)
+        models = simple_models(subject)
     except CannotRun as missing:
         return replace(outcome, said=f"{outcome.said}; no linear model: {missing}")
-    can = line.share >= LINEAR
-    said = f"{outcome.said}; a linear model of the inputs " + (
-        f"learns it to {format_number(line.value)}: it is no lack of units"
-        if can
-        else f"comes to {format_number(line.value)}"
-    )
-    numbers = {**outcome.numbers, "linear": line.value}
+    line, last = models[0], models[-1]
+    own = sum(leaf.size for leaf in subject.pure.trained(subject.pure.start))
+    said = f"{outcome.said}; {_said(last, own)}"
+    numbers = {**outcome.numbers, "linear": line.value, "units": last.units}
     if outcome.findings:
         finding = found("cannot-overfit", "the first batch", said)
         return judged(outcome.name, said, [finding], numbers)
     constant = outcome.numbers["compared"]
     learned = constant - LEARNED * abs(constant)
-    if can and losses[-1] > WORSE * line.value and not falls_to(losses, learned):
+    worse = losses[-1] > WORSE * line.value and not falls_to(losses, learned)
+    if line.learns and worse:
         finding = found("worse-than-linear", "the first batch", said, evidence=numbers)
         return judged(outcome.name, said, [finding], numbers)
     return undecided(outcome.name, said, numbers)
+
+
+def _said(model: Simple, own: int) -> str:
+    loss, enough = format_number(model.value), "it is no lack of units"
+    if not model.learns:
+        return f"a model of {model.units} hidden units comes to {loss}"
+    if not model.units:
+        return f"a linear model of the inputs learns it to {loss}: {enough}"
+    many = f"a model of {model.units} hidden units, {model.parameters:,} parameters,"
+    if own >= model.parameters:
+        return f"{many} learns it to {loss}: {enough}"
+    return f"{many} learns it to {loss}; this one has {own:,}: it may lack units"
 
 
 def _judged(name: str, losses: np.ndarray, compared: float, words: str) -> Outcome:

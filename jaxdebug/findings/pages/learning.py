@@ -18,8 +18,9 @@ PAGES = (
         "constant comes to; a model that comes to less than 2 % below it, and whose "
         "loss does not fall any more, has learned nothing. Half of it is a pass; "
         "between the two nothing is decided. Of one example the loss at the start "
-        "takes the place of the constant's. A linear model of the inputs, fitted by "
-        "least squares, tells a mistake from a lack of units.",
+        "takes the place of the constant's. A ladder of simple models tells a mistake "
+        "from a lack of units: a linear one, then one layer of 4, 16, 64 and 256 units "
+        "that are drawn at random, each fitted by least squares.",
         "Never, as long as the learning rate moves the loss at all: one that falls "
         "slowly is undecided.",
         (
