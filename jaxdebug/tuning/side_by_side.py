@@ -8,9 +8,11 @@ A convolution is not mapped there, nor put into a loop: XLA's are slower by far 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -74,15 +76,19 @@ class Asked(NamedTuple):
         """How many settings, seeds and steps there are."""
         return len(next(iter(self.settings.values()))), *self.steps[0].shape
 
-    def rows(self, block: Block) -> tuple[Any, ...]:
-        """Settings, starts and steps of a block."""
-        # jnp: float64 only where the user's settings have it.
-        chosen = {
-            name: jnp.asarray(column[block.settings])
-            for name, column in self.settings.items()
-        }
-        own = jax.tree.map(lambda leaf: leaf[block.seeds], (self.starts, self.steps))
-        return chosen, *own
+    def rows(self, every: Iterable[Block]) -> Iterator[tuple[Any, ...]]:
+        """Settings, starts and steps of each block."""
+        both = self.starts, self.steps
+        for seeds, together in groupby(every, lambda block: [*block.seeds]):
+            # Starts may be large: blocks of the same seeds share them.
+            own = jax.tree.map(itemgetter(np.array(seeds)), both)
+            for block in together:
+                # jnp: float64 only where the user's settings have it.
+                chosen = {
+                    name: jnp.asarray(column[block.settings])
+                    for name, column in self.settings.items()
+                }
+                yield chosen, *own
 
 
 class Form(NamedTuple):
@@ -173,7 +179,7 @@ def prepare(asked: Asked, memory: int | None = None, most: int = AT_ONCE) -> Tra
     while True:
         form = form_of(many, seeds, most)
         every = [*blocks(many, seeds, form)]
-        first = asked.rows(every[0])
+        first = next(asked.rows(every))
         make = _stepped if on_cpu and asked.has_convolution else _whole
         with undisturbed(asked.data):
             run, need = make(asked.course, asked.data, first)
@@ -185,7 +191,7 @@ def prepare(asked: Asked, memory: int | None = None, most: int = AT_ONCE) -> Tra
                 f"{need:,}. Give smaller batches, or more memory=."
             )
         most = max(1, min(form.count - 1, form.count * room // need))
-    return Trainings(form, run, every, [*map(asked.rows, every)], asked.shape)
+    return Trainings(form, run, every, [*asked.rows(every)], asked.shape)
 
 
 def _on_cpu() -> bool:
