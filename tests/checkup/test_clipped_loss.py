@@ -33,3 +33,15 @@ def test_a_loss_that_is_cut_off_is_found(each: Any, found: list[str]) -> None:
 
     outcome = clipped_loss(Subject(classifier(loss_fn=loss)))
     assert [one.code for one in outcome.findings] == found, outcome.said
+
+
+def test_losses_that_are_all_one_are_not_cut_off() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        # Of counts: at rates of 1, an example with a count of 1 has no gradient.
+        logs = batch[0] @ params["w"]
+        return (jnp.exp(logs) - batch[1] * logs).mean()
+
+    params = {"w": jnp.zeros(4)}
+    outcome = clipped_loss(Subject(classifier(loss_fn=loss, params=params)))
+    assert not outcome.findings
+    assert "0 of" not in outcome.said

@@ -41,6 +41,18 @@ def test_targets_that_are_not_scaled_begin_far(scale: float, found: list[str]) -
     assert codes(initial_loss(Subject(workload))) == found
 
 
+def test_outputs_that_begin_small_are_not_far_from_scaled_targets() -> None:
+    def output(params: Any, batch: Any) -> jax.Array:
+        return 1e-3 * predict(params, batch)[:, 0]
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.mean((output(params, batch) - batch[1]) ** 2)
+
+    train = [(x, x.sum(1) / 2) for x, _ in blobs()]
+    workload = classifier(loss_fn=loss, predict_fn=output, train=train)
+    assert not initial_loss(Subject(workload)).findings
+
+
 def test_a_loss_of_another_form_is_not_judged() -> None:
     def loss(params: Any, batch: Any) -> jax.Array:
         return loss_fn(params, batch) ** 3 + 17.0

@@ -51,7 +51,8 @@ def clipped_loss(subject: Subject) -> Outcome:
         and np.isfinite(losses).all()
         and (flat == flat[0]).all()
         and flat[0] != 0  # as of an example that does not count
-        and flat[0] >= losses[moved].max()
+        # Where all losses are one, as with weights of zero, none was cut.
+        and losses[moved].min() < flat[0] >= losses[moved].max()
     )
     if not cut:
         return judged(NAME, said, (), numbers)

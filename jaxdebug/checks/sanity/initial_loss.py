@@ -33,6 +33,9 @@ def initial_loss(subject: Subject) -> Outcome:
         finding = found("nonfinite-loss", "loss", f"it is {value} before any step")
         return judged("initial-loss", f"loss {value}", [finding])
     known = recognise(value, outputs, targets)
+    if known is None and (turned := _turned(subject)):
+        said = f"loss {format_number(value)} before any step: minus a {turned}"
+        return judged("initial-loss", said, [found("negated-loss", "loss", said)])
     if known is None:
         raise CannotRun(
             "the loss of the outputs of `predict_fn` and `targets` is none whose best "
@@ -56,7 +59,8 @@ def initial_loss(subject: Subject) -> Outcome:
         findings.append(found("far-initial-loss", "loss", said, evidence=numbers))
     elif known.uniform is None:
         sizes = [float(np.sqrt(np.mean(np.square(x)))) for x in (known.wanted, outputs)]
-        if sizes[0] > FAR * sizes[1] > 0:
+        # Targets of size 1 are as they should be, however small outputs begin.
+        if sizes[0] > FAR * max(sizes[1], 1.0) and sizes[1] > 0:
             findings.append(
                 found(
                     "far-initial-loss",
@@ -69,21 +73,36 @@ def initial_loss(subject: Subject) -> Outcome:
     return judged("initial-loss", said, findings, numbers)
 
 
+def _turned(subject: Subject) -> str | None:
+    """The loss that this one is minus of, in two batches if there are two."""
+    forms: set[str | None] = set()
+    for batch in subject.train[:2]:
+        value, outputs, targets = before_any_step(subject, batch)
+        known = recognise(-value, outputs, targets) if value < 0 else None
+        forms.add(known and known.form)
+    return forms.pop() if len(forms) == 1 else None
+
+
 class Beginning(NamedTuple):
-    """The first batch, before any step."""
+    """A batch, before any step."""
 
     loss: float
     outputs: np.ndarray
     targets: np.ndarray
 
 
-def before_any_step(subject: Subject) -> Beginning:
-    """The loss, the outputs and the targets of the first batch, on the host.
+def before_any_step(subject: Subject, batch: Any = None) -> Beginning:
+    """The loss, the outputs and the targets of a batch, on the host.
+
+    Args:
+        subject: with `predict_fn` and `targets`.
+        batch: the first of the training batches if None.
 
     Raises:
         CannotRun: if `predict_fn` or `targets` is not given, or not one array.
     """
-    batch, start = subject.batch, subject.pure.start
+    batch = subject.batch if batch is None else batch
+    start = subject.pure.start
     outputs = _one_array(subject.predict(start, batch), "predict_fn")
     targets = _one_array(subject.pick(batch, "targets"), "targets")
     loss = float(subject.evaluation_losses(start, [batch])[0])
