@@ -161,6 +161,12 @@ def sorted_batches(random: Random) -> Options:
     return {"train": batches((x[order], y[order]))}
 
 
+def cast_targets(random: Random) -> Options:
+    x, y = line(random)
+    small = (y / (2 * np.abs(y).max())).astype(np.int32)
+    return split((x, small.astype(np.float32)))
+
+
 def out_of_range(random: Random) -> Options:
     x, y = table(random)
     return {"train": (x, y + 1), "num_classes": 4}
@@ -226,6 +232,9 @@ FAULTS = {
     "two workers of one seed (D1 17)": Fault(same_worker, "identical-batches", "train"),
     "batches sorted by class": Fault(
         sorted_batches, "ordered-rows", "train/1", "warning"
+    ),
+    "targets cast to whole numbers": Fault(
+        cast_targets, "constant-target", "train/1", "warning"
     ),
     "labels from 1": Fault(out_of_range, "labels-out-of-range", "train/1"),
     "two labels for one input": Fault(conflicts, "conflicting-labels", "1", "warning"),

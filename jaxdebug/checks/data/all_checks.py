@@ -14,7 +14,11 @@ from jaxdebug.checks.data.duplicates import (
     check_leakage,
     repeats_of,
 )
-from jaxdebug.checks.data.features import check_constant, check_duplicated
+from jaxdebug.checks.data.features import (
+    check_constant,
+    check_constant_target,
+    check_duplicated,
+)
 from jaxdebug.checks.data.finite import check_finite
 from jaxdebug.checks.data.label_shift import check_label_shift
 from jaxdebug.checks.data.labels import check_balance, check_labels
@@ -35,6 +39,7 @@ CHECKS = (
     "scale",
     "constant-features",
     "duplicated-features",
+    "constant-target",
     "labels",
     "balance",
     "leaked-target",
@@ -89,6 +94,7 @@ def checks_of(
         "scale": lambda: scale.check_scale(train, first_layer),
         "constant-features": lambda: check_constant(train),
         "duplicated-features": lambda: check_duplicated(train),
+        "constant-target": lambda: check_constant_target(train),
         "labels": lambda: check_labels(scans, num_classes),
         "balance": lambda: check_balance(train),
         "leaked-target": lambda: check_leaked_target(train),

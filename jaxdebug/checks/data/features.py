@@ -1,4 +1,4 @@
-"""Columns of the inputs that never change, or that are another one again."""
+"""Columns that never change, and inputs that are another one again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxdebug.checks.data.fields import INPUT
 from jaxdebug.checks.data.scan import Scan
-from jaxdebug.checks.outcome import Outcome, judged
-from jaxdebug.findings import found
+from jaxdebug.checks.outcome import Outcome, judged, not_run
+from jaxdebug.findings import Severity, found
 
 NAMED = 4
 
@@ -34,6 +34,31 @@ def check_constant(scan: Scan) -> Outcome:
             )
     said = f"{total} of {columns} columns of {scan.name}"
     return judged("constant-features", said, findings, {"columns": total})
+
+
+def check_constant_target(scan: Scan) -> Outcome:
+    """Say whether all training rows have one and the same target."""
+    name = "constant-target"
+    at = scan.target
+    if at is None:
+        return not_run(name, "give `targets`, one array")
+    field, known = scan.fields[at], scan.columns[at]
+    constant = np.flatnonzero(known.constant)
+    one = known.constant.all() and known.low.min() == known.high.max()
+    said = f"{len(constant)} of {field.width} columns of the target never change"
+    findings = []
+    if scan.rows > 1 and len(constant):
+        words = f"it is {known.low[0]:g} in all {scan.rows} rows"
+        findings.append(
+            found(
+                name,
+                field.of(scan.name),
+                words if one else said,
+                severity=None if one else Severity.INFO,
+                evidence={"columns": constant.tolist()[:100]},
+            )
+        )
+    return judged(name, said, findings, {"columns": len(constant)})
 
 
 def check_duplicated(scan: Scan) -> Outcome:

@@ -48,7 +48,9 @@ PAGES = (
         "JAX clips or drops an index that is out of range: the loss is wrong without "
         "an error.",
         "Labels below 0, or `num_classes` and above. Without `num_classes` negative "
-        "labels are only mentioned (info): some losses take -1 and 1.",
+        "labels are only mentioned (info): some losses take -1 and 1. A check-up looks "
+        "at the first batch too: labels beyond the outputs, of a loss that is "
+        "recognised as a cross entropy, or is not finite.",
         "Never where all labels are in range.",
         (
             "Number the classes from 0, or correct `num_classes`.",
@@ -143,6 +145,22 @@ PAGES = (
         "On images with an empty border, and on rare categories: only mentioned.",
         ("Leave them out, or keep a small number in the divisor.",),
         "Columns that change in few rows.",
+    ),
+    Page(
+        "constant-target",
+        "All examples have the same target",
+        Severity.WARNING,
+        "There is nothing to learn but one number: a model that ignores its inputs is "
+        "as good as any. Numbers that were cast to integers, and masks that were "
+        "rounded, come to this.",
+        "All finite values of the training targets are one, in all rows and columns. "
+        "Of several columns, those that never change are mentioned (info).",
+        "Where no targets are needed and zeros stand in for them.",
+        (
+            "Look at the targets right after they are read, and after each cast.",
+            "Check that the rows were not selected by the target.",
+        ),
+        "Targets that change in few rows: see imbalanced-classes.",
     ),
     Page(
         "duplicated-feature",
