@@ -193,10 +193,11 @@ def test_the_workload_stays_as_it_is() -> None:
     [
         (optax.adam(3e-2), []),
         (optax.adam(3e-6), ["small-steps"]),
+        (optax.adam(3e-10), ["small-steps"]),
         (optax.sgd(0.3), []),
         (optax.adam(30.0), ["large-steps"]),
     ],
-    ids=["healthy", "small", "sgd", "large"],
+    ids=["healthy", "small", "tiny", "sgd", "large"],
 )
 def test_steps_of_the_wrong_size_are_found(optimizer: object, codes: list[str]) -> None:
     outcome = step_size(Subject(classifier(optimizer=optimizer)))
@@ -222,6 +223,13 @@ def test_a_warm_up_and_trained_parameters_have_no_wrong_size(healthy: Subject) -
     schedule = optax.linear_schedule(0.0, 3e-2, 5000)
     warm = step_size(Subject(classifier(optimizer=optax.adam(schedule))))
     assert not warm.findings
+    endless = optax.adam(optax.linear_schedule(0.0, 3e-2, 5_000_000))
+    (finding,) = step_size(Subject(classifier(optimizer=endless))).findings
+    assert "still grow" in finding.message
+    # Momentum makes the first steps grow, and is no warm-up.
+    clipped = optax.chain(optax.clip_by_global_norm(1e-6), optax.sgd(0.1, momentum=0.9))
+    (finding,) = step_size(Subject(classifier(optimizer=clipped))).findings
+    assert finding.code == "small-steps"
     training, _ = healthy.train_on(healthy.begin(), healthy.train * 8)
     params = dict(zip("bvw", map(np.asarray, training.arrays), strict=True))
     tuned = classifier(params=params, optimizer=optax.adam(1e-6))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
+from jaxdebug.checks.learning.constant_gradient import update_sizes
 from jaxdebug.checks.learning.scaled_gradients import lost_in_epsilon
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
@@ -19,6 +20,9 @@ STEPS = 30
 FACTORS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """By which the updates of the optimiser are multiplied."""
 
+FURTHER, MOST = 100.0, 1e12
+"""While the largest factor is the best, one so many times as large is tried."""
+
 FAR = 100.0
 """A factor from which on a step is of the wrong size, and not only another one."""
 
@@ -29,6 +33,13 @@ WORTH = 0.2
 """Of the loss at the start, or of what it would be without inputs, what the best factor
 must gain to be worth a word: of parameters that are trained there is little to gain."""
 
+RISE, GROWN = 200, 1.5
+"""Steps over the second half of which a warm-up makes them so many times as large; what
+momentum adds is there sooner."""
+
+LONG = 1e5
+"""Steps, of which no warm-up needs more."""
+
 EPSILON = 10.0
 """Times that an update would be larger, had the optimiser no epsilon."""
 
@@ -36,19 +47,25 @@ EPSILON = 10.0
 def step_size(subject: Subject) -> Outcome:
     """Take the same steps with the updates multiplied by powers of ten.
 
-    A learning rate that still rises, as in a warm-up, is not judged.
+    A learning rate that still rises, as in a warm-up, is not judged, unless it would
+    take too long at that pace.
 
     Args:
         subject: with `optimizer`.
     """
     batches, order = subject.train[:STEPS], subject.order(STEPS)
     before = float(subject.losses(subject.pure.start, batches).mean())
-    gains = {}
-    for factor in FACTORS:
+
+    def gain(factor: float) -> float:
         training, _ = subject.train_on(subject.begin(), order, factor)
         after = float(subject.losses(training.arrays, batches).mean())
-        gains[factor] = before - after if np.isfinite(after) else -np.inf
+        return before - after if np.isfinite(after) else -np.inf
+
+    gains = {factor: gain(factor) for factor in FACTORS}
     best = max(gains, key=lambda factor: gains[factor])
+    while max(gains) == best < MOST:
+        gains[FURTHER * best] = gain(FURTHER * best)
+        best = max(gains, key=lambda factor: gains[factor])
     said = (
         f"{STEPS} steps lower the loss of {format_number(before)} by "
         f"{format_number(gains[1.0])}, {format_number(best)} times as large ones by "
@@ -62,8 +79,14 @@ def step_size(subject: Subject) -> Outcome:
         or 1 / FAR < best < FAR
     ):
         return judged(NAME, said, (), numbers)
-    if best > 1 and _rises(subject, order):
-        return undecided(NAME, f"{said}; but the steps still grow, as in a warm-up")
+    needed = _warm_up(subject, gains) if best > 1 else None
+    if needed is not None:
+        said += (
+            f"; but the steps still grow, as in a warm-up: after "
+            f"{format_number(needed)} they would be large enough"
+        )
+        if needed <= LONG:
+            return undecided(NAME, said, numbers)
     if best < 1:
         finding = found("large-steps", "optimizer", said, evidence=numbers)
         return judged(NAME, said, [finding], numbers)
@@ -88,16 +111,16 @@ def _whole(subject: Subject, before: float) -> float:
     return max(abs(before), abs(without)) if np.isfinite(without) else abs(before)
 
 
-def _rises(subject: Subject, order: list[Any]) -> bool:
-    """Whether later steps move the parameters by far more than the first."""
-    pure = subject.pure
+def _warm_up(subject: Subject, gains: Mapping[float, float]) -> float | None:
+    """After how many steps they would be large enough, growing as they do.
 
-    def moved(before: list[Any], after: list[Any]) -> float:
-        pairs = zip(pure.trained(before), pure.trained(after), strict=True)
-        return float(np.sqrt(sum(np.square(np.float64(a - b)).sum() for a, b in pairs)))
-
-    third = STEPS // 3
-    early, _ = subject.train_on(subject.begin(), order[:third])
-    late, _ = subject.train_on(early, order[third : 2 * third])
-    first = moved(list(pure.start), early.arrays)
-    return moved(early.arrays, late.arrays) > 2 * first
+    Returns:
+        None if they do not grow for long.
+    """
+    first, second = update_sizes(subject, RISE)[[RISE // 2 - 1, -1]]
+    if not second > GROWN * first:
+        return None
+    best = max(gains.values())
+    enough = min(factor for factor, gain in gains.items() if gain > best / 2)
+    # The steps that were taken were half of the last on average.
+    return enough * STEPS / 2

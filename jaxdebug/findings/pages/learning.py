@@ -55,13 +55,14 @@ PAGES = (
         Severity.WARNING,
         "The parameters hardly move: the training looks stuck, and takes a hundred "
         "times as long as it could.",
-        "30 steps with the optimiser's updates multiplied by 1e-4, 1e-3, ... 1e4: the "
-        "best factor is 100 or more, lowers the loss by a fifth or more, also of what "
-        "it is with inputs of zero, and the steps as they are gain less of that than a "
-        "twentieth for each power of ten: a tenth, if the factor is 100.",
-        "Not on 19 healthy trainings; a learning rate that still rises is "
-        "undecided, and parameters that are trained already gain little from any "
-        "factor.",
+        "30 steps with the optimiser's updates multiplied by 1e-4, 1e-3, ... 1e4, "
+        "and on to 1e12 while the largest does best: the best factor is 100 or more, "
+        "lowers the loss by a fifth or more, also of what it is with inputs of zero, "
+        "and the steps as they are gain less of that than a twentieth for each power "
+        "of ten: a tenth, if the factor is 100. Steps that still grow after 200 are "
+        "undecided, unless at that pace it took more than 100 000.",
+        "Not on 19 healthy trainings; parameters that are trained already gain little "
+        "from any factor.",
         (
             "Multiply the learning rate by ten, and look again.",
             "If gradients are lost in the epsilon of Adam or its like, make that "
@@ -154,6 +155,25 @@ PAGES = (
         ),
         "Optimisers that normalise the gradient, as Adam does: a factor of it changes "
         "nothing. Steps in other directions are undecided.",
+    ),
+    Page(
+        "steps-end-early",
+        "The optimiser's steps end before the first pass over the batches",
+        Severity.WARNING,
+        "A schedule has come to zero, and the parameters stay as they are, however "
+        "long the training goes on. Often its length was given in epochs where steps "
+        "are meant.",
+        "The optimiser is given the gradient of the first batch again and again, over "
+        "two passes of the training batches, of which at most 200 count. From a step "
+        "on that comes before nine tenths of a pass, its updates are less than a "
+        "millionth of the largest.",
+        "Not on 19 healthy trainings, a warm-up with a cosine to zero and one that "
+        "gathers the gradients of several steps among them.",
+        (
+            "Give the schedule the number of steps: epochs times batches of an epoch.",
+            "Let it end at a small value in place of zero.",
+        ),
+        "Schedules that end in a later pass, and those that the train step holds.",
     ),
     Page(
         "strong-decay",
