@@ -65,6 +65,14 @@ def test_outputs_that_mix_examples_are_found(mixing: Any) -> None:
     assert codes(independent_examples(subject)) == ["mixed-examples"]
 
 
+def test_infinite_derivatives_of_other_examples_mix_nothing() -> None:
+    def rooted(params: Any, batch: Any) -> jax.Array:
+        logits = predict(params, batch)
+        return logits + jnp.sqrt(0.0 * jnp.square(logits))
+
+    assert not codes(independent_examples(Subject(with_predict(rooted))))
+
+
 def test_nan_that_reaches_others_is_mentioned() -> None:
     subject = Subject(with_predict(lambda p, b: predict(p, b) + 0.0 * b[0].sum()))
     outcome = independent_examples(subject)
@@ -248,7 +256,7 @@ def test_targets_beyond_the_last_activation_are_found(
     assert codes(outcome) == found, outcome.said
 
 
-def test_a_squared_error_of_classes_is_mentioned(healthy: Subject) -> None:
+def test_a_squared_error_of_classes_is_mentioned() -> None:
     def loss(params: Any, batch: Any) -> jax.Array:
         return jnp.mean((predict(params, batch) - batch[1]) ** 2)
 
@@ -256,5 +264,9 @@ def test_a_squared_error_of_classes_is_mentioned(healthy: Subject) -> None:
     outcome = reachable_targets(Subject(classifier(loss_fn=loss, train=train)))
     assert codes(outcome) == ["squared-error-of-classes"]
     assert outcome.word == Verdict.PASS
+
+    def cubed(params: Any, batch: Any) -> jax.Array:
+        return loss_fn(params, batch) ** 3
+
     with pytest.raises(CannotRun, match="no squared or absolute error"):
-        reachable_targets(healthy)
+        reachable_targets(Subject(classifier(loss_fn=cubed)))

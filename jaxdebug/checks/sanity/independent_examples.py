@@ -107,9 +107,12 @@ def _derivative(
 
     values = [leaves[place] for place in moving]
     tangents = moved(values, [first_only(leaf) for leaf in values])
+    # A derivative that is infinite makes NaN even of no move at all.
+    unmoved = moved(values, [jnp.zeros_like(leaf) for leaf in values])
     changed = np.zeros(rows, bool)
-    for tangent in tangents:
+    for tangent, still in zip(tangents, unmoved, strict=True):
         moves = np.asarray(tangent, np.float64).reshape(rows, -1)
+        moves[np.isnan(np.asarray(still, np.float64)).reshape(rows, -1)] = 0.0
         own = float(np.abs(moves[0]).max(initial=0.0))
         changed |= ~(np.abs(moves).max(1, initial=0.0) <= 1e-5 * own)
     return changed

@@ -90,9 +90,18 @@ def _classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
     if not fits or targets.dtype.kind not in "iu" or outputs.shape[-1] < 2:
         return None
     count = outputs.shape[-1]
-    if targets.size == 0 or targets.min() < 0 or targets.max() >= count:
+    if targets.size == 0 or targets.min() < 0:
         return None
+    # A label beyond the last class is a row of zeros, as `jax.nn.one_hot` makes it.
     return (targets[..., None] == np.arange(count)).astype(np.float64)
+
+
+def _clipped_classes(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+    """Classes of which those beyond the last are taken for it, as an index is."""
+    last = outputs.shape[-1] - 1 if outputs.ndim else 0
+    if targets.dtype.kind not in "iu" or (targets <= last).all():
+        return None
+    return _classes(outputs, np.minimum(targets, last))
 
 
 def _probabilities(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
@@ -169,6 +178,7 @@ def _entropy(shares: np.ndarray) -> float:
 
 FORMS: dict[str, tuple[_Wanted, _Each, _Least]] = {
     "cross entropy": (_classes, _cross_entropy, _entropies),
+    "cross entropy of clipped classes": (_clipped_classes, _cross_entropy, _entropies),
     "cross entropy with probabilities": (_probabilities, _cross_entropy, _entropies),
     "sigmoid cross entropy": (_yes_or_no, _sigmoid_cross_entropy, _two_entropies),
     "squared error": (_alike, _square, _variance),

@@ -27,10 +27,14 @@ def reachable_targets(subject: Subject) -> Outcome:
 
     Args:
         subject: with `predict_fn` and `targets` of the outputs' shape, and a loss that
-            is a squared or an absolute error of them.
+            is a squared or an absolute error of them; or with targets that are classes,
+            and a cross entropy.
     """
     value, outputs, targets = before_any_step(subject)
     known = recognise(value, outputs, targets)
+    entropy = known is not None and known.form.startswith("cross entropy")
+    if (entropy or not np.isfinite(value)) and _may_be_classes(outputs, targets):
+        return _classes_reached(value, outputs, targets)
     if known is None or "error" not in known.form:
         raise CannotRun("the loss is no squared or absolute error of the outputs")
     program = trace(subject.pure.predict, list(subject.pure.start), subject.batch)
@@ -53,6 +57,30 @@ def reachable_targets(subject: Subject) -> Outcome:
         message = "a squared error of targets that are classes"
         findings.append(found("squared-error-of-classes", "loss", message))
     return judged(NAME, said, findings)
+
+
+def _may_be_classes(outputs: np.ndarray, targets: np.ndarray) -> bool:
+    """Whether targets are numbers of the outputs' last axis."""
+    return (
+        targets.dtype.kind in "iu"
+        and targets.size > 0
+        and targets.shape == outputs.shape[:-1]
+        and outputs.shape[-1] > 1
+    )
+
+
+def _classes_reached(value: float, outputs: np.ndarray, targets: np.ndarray) -> Outcome:
+    """Whether each label has an output."""
+    count, most = outputs.shape[-1], int(targets.max())
+    said = f"labels up to {most}, outputs of {count} classes"
+    if most < count:
+        return judged(NAME, said)
+    message = (
+        f"labels from {int(targets.min())} to {most}, {int((targets >= count).sum())} "
+        f"of {targets.size} beyond the {count} classes of the outputs, with a loss of "
+        f"{format_number(value)}"
+    )
+    return judged(NAME, said, [found("labels-out-of-range", "targets", message)])
 
 
 def _bounds(low: float, high: float) -> str:
