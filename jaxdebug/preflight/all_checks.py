@@ -18,11 +18,13 @@ from jaxdebug.checks.learning.loss_falls import loss_falls
 from jaxdebug.checks.learning.overfit import overfit_one_batch, overfit_one_example
 from jaxdebug.checks.learning.overfitting import overfitting
 from jaxdebug.checks.learning.related_targets import related_targets
+from jaxdebug.checks.learning.schedule import schedule
 from jaxdebug.checks.learning.step_agrees import step_agrees
 from jaxdebug.checks.learning.step_size import step_size
 from jaxdebug.checks.learning.weight_decay import weight_decay
 from jaxdebug.checks.lint.lint import lint_workload
 from jaxdebug.checks.sanity.clipped_loss import clipped_loss
+from jaxdebug.checks.sanity.counted_examples import counted_examples
 from jaxdebug.checks.sanity.evaluation_data import evaluation_data
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
@@ -32,6 +34,8 @@ from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
 from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.checks.sanity.uses_inputs import uses_inputs
+from jaxdebug.checks.sanity.uses_targets import uses_targets
+from jaxdebug.checks.sanity.visible_targets import visible_targets
 from jaxdebug.checks.selection import selected
 from jaxdebug.preflight.check import Check
 from jaxdebug.preflight.data import data
@@ -56,9 +60,12 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
             Check("reduction", reduction),
             Check("regulariser", regulariser),
             Check("uses-inputs", uses_inputs),
+            Check("uses-targets", uses_targets),
             Check("clipped-loss", clipped_loss),
+            Check("counted-examples", counted_examples),
             Check("independent-examples", independent_examples),
             Check("time-leakage", time_leakage),
+            Check("visible-targets", visible_targets),
             Check("padding", padding),
         ),
         "the program": (
@@ -68,6 +75,7 @@ PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "short trainings": (
             Check("clipping", clipping),
             Check("weight-decay", weight_decay),
+            Check("schedule", schedule),
             Check("train-step", watched_steps),
             Check("step-agrees", step_agrees),
             Check("loss-falls", loss_falls),

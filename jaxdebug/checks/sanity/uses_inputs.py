@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.sanity.gradient_sizes import apart, norm
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -28,27 +27,15 @@ def uses_inputs(subject: Subject) -> Outcome:
     start = list(pure.start)
     gradient = jax.jit(lambda batch: pure.value_and_gradient(start, batch)[1])
     own, blank = [gradient(one) for one in (batch, subject.blank(batch))]
-    size, apart = _norm(own), _norm([np.subtract(*pair) for pair in _pairs(own, blank)])
+    size, difference = norm(own), apart(own, blank)
     said = (
         f"gradient {format_number(size)}, with inputs of zero another one by "
-        f"{format_number(apart)}"
+        f"{format_number(difference)}"
     )
-    numbers = {"gradient": size, "apart": apart}
-    if not np.isfinite(apart) or not size:
+    numbers = {"gradient": size, "apart": difference}
+    if not np.isfinite(difference) or not size:
         return undecided(NAME, said, numbers)
     findings = []
-    if apart < FAINT * size:
+    if difference < FAINT * size:
         findings.append(found("unused-inputs", "inputs", said, evidence=numbers))
     return judged(NAME, said, findings, numbers)
-
-
-def _pairs(own: Any, blank: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [
-        (np.asarray(a, np.float64), np.asarray(b, np.float64))
-        for a, b in zip(own, blank, strict=True)
-    ]
-
-
-def _norm(leaves: Any) -> float:
-    squares = (np.square(np.asarray(leaf, np.float64)).sum() for leaf in leaves)
-    return float(np.sqrt(sum(squares)))

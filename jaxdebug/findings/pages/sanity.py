@@ -16,7 +16,7 @@ PAGES = (
         "A loss that is recognised by its value as a cross entropy, a squared or an "
         "absolute error of `predict_fn` and `targets`: a cross entropy of twice that "
         "of equal probabilities; an error ten times that of the best constant, or "
-        "targets ten times as large as the outputs.",
+        "targets that are larger than 10, and ten times as large as the outputs.",
         "Not on 19 healthy trainings; parameters that are trained already begin lower.",
         (
             "Scale targets to mean 0 and deviation 1, and inputs as well.",
@@ -239,7 +239,8 @@ PAGES = (
         "An example whose loss is above the bound has no gradient: what is predicted "
         "worst is never learned. Clipping is meant for gradients.",
         "The gradient of up to 64 examples, each by itself: those without any all have "
-        "the same loss, which is not zero, and no other example has a larger one.",
+        "the same loss, which is not zero; some of the others have a smaller one, and "
+        "none a larger.",
         "Not on 19 healthy trainings. A loss that is cut off on purpose, against "
         "outliers, fires.",
         (

@@ -1,0 +1,62 @@
+"""Whether the gradient depends on the targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.sanity.gradient_sizes import apart, norm
+from jaxdebug.checks.subject import Subject
+from jaxdebug.findings import Severity, found
+from jaxdebug.reports import format_number
+
+NAME = "uses-targets"
+
+ROUNDING = 1e-6
+"""Of the gradient's norm, what rounding alone may make of it."""
+
+
+def uses_targets(subject: Subject) -> Outcome:
+    """Compare the gradients of a batch as it is, and with one target for all rows.
+
+    Args:
+        subject: with `targets`.
+    """
+    pure, batch = subject.pure, subject.batch
+    start = list(pure.start)
+    targets = subject.pick(batch, "targets")
+    other = subject.put(batch, "targets", jax.tree.map(_one_for_all, targets))
+    both = jax.jit(lambda batch: pure.value_and_gradient(start, batch))
+    (value, own), (other_value, new) = both(batch), both(other)
+    size, difference = norm(own), apart(own, new)
+    said = (
+        f"gradient {format_number(size)}, with one target for all examples another "
+        f"one by {format_number(difference)}"
+    )
+    numbers = {"gradient": size, "apart": difference}
+    if not np.isfinite(difference) or not size:
+        return undecided(NAME, said, numbers)
+    if difference > ROUNDING * size:
+        return judged(NAME, said, (), numbers)
+    # A loss of the inputs alone may be given pairs whose second part it does not need.
+    silent = subject.workload.targets is None and float(value) == float(other_value)
+    finding = found(
+        "unused-targets",
+        "targets",
+        said,
+        severity=Severity.INFO if silent else None,
+        evidence=numbers,
+    )
+    return judged(NAME, said, [finding], numbers)
+
+
+def _one_for_all(leaf: Any) -> Any:
+    """The first row everywhere, or zeros where that changes nothing."""
+    same = jnp.broadcast_to(leaf[:1], leaf.shape)
+    if not np.array_equal(np.asarray(same), np.asarray(leaf)):
+        return same
+    return jnp.where(leaf == 0, jnp.ones_like(leaf), jnp.zeros_like(leaf))
