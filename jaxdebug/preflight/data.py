@@ -10,12 +10,17 @@ from jaxdebug.checks.batch_fields import pick
 from jaxdebug.checks.data.check_data import DECLARATIONS, check_data
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.outcome_report import OutcomeReport
+from jaxdebug.checks.sanity.initial_loss import before_any_step
+from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.subject import Subject
 from jaxdebug.programs.graph import Graph, Step, build_graph
 from jaxdebug.programs.primitives import CONTRACTIONS, RESHAPING, UNCHANGED
 
 ROWS = 200_000
 """Of each split; `check_data` itself reads all."""
+
+ROOM = 10
+"""Of so many classes one may be without labels in the first batch."""
 
 NORMAL = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
 MOVING = RESHAPING | UNCHANGED | {"transpose", "rev"}
@@ -34,6 +39,7 @@ def data(subject: Subject) -> OutcomeReport:
         workload.test,
         inputs=workload.inputs,
         targets=workload.targets,
+        num_classes=class_count(subject),
         first_layer=first_layer(subject),
         declare=[word for word in workload.declare if word in DECLARATIONS],
         skip=("transform",),  # A workload has batches, not what made them.
@@ -41,6 +47,26 @@ def data(subject: Subject) -> OutcomeReport:
         seed=subject.seed,
         name=workload.name,
     )
+
+
+def class_count(subject: Subject) -> int | None:
+    """How many classes the outputs have, where the loss is a cross entropy of labels.
+
+    Returns:
+        None where it is none of these, or not known, and where so many classes are
+        beyond the largest label that they are room for others.
+    """
+    try:
+        value, outputs, targets = before_any_step(subject)
+    except Exception:  # of the user's functions: the checks that need them say so
+        return None
+    known = recognise(value, outputs, targets)
+    labels = targets.ndim == 1 and targets.dtype.kind in "iu"
+    if known is None or not labels or not known.form.startswith("cross entropy"):
+        return None
+    count = outputs.shape[-1]
+    room = count - 1 - int(targets.max())
+    return count if room <= max(1, count // ROOM) else None
 
 
 def first_layer(subject: Subject) -> str | None:
