@@ -15,7 +15,6 @@ from jaxdebug.checks.learning.step_agrees import step_agrees
 from jaxdebug.checks.learning.weight_decay import weight_decay
 from jaxdebug.checks.outcome import CannotRun, Outcome
 from jaxdebug.checks.subject import Subject
-from jaxdebug.reports import Verdict
 from tests.checks.small_workloads import classifier, loss_fn
 
 
@@ -85,7 +84,7 @@ def stepping(factor: float, optimizer: Any, averaged: bool = False) -> jd.Worklo
         (0.25, optax.sgd(0.1), ["other-step-size"]),
         (4.0, optax.adam(0.1), []),
         (1.0, optax.sgd(optax.linear_schedule(0.0, 0.1, 100)), []),
-        (-1.0, optax.sgd(0.1), []),
+        (-1.0, optax.sgd(0.1), ["opposite-step"]),
     ],
     ids=["right", "summed", "divided", "adam", "warm-up", "uphill"],
 )
@@ -94,9 +93,37 @@ def test_a_step_that_moves_further_is_found(
 ) -> None:
     outcome = step_agrees(Subject(stepping(factor, optimizer)))
     assert codes(outcome) == found, outcome.said
-    if factor < 0:
-        assert outcome.verdict is Verdict.INCONCLUSIVE
-        assert "another direction" in outcome.said
+
+
+def keeping(keep: str, optimizer: Any) -> jd.Workload:
+    """A step that may forget its optimiser's state, or pile up gradients."""
+
+    @jax.jit
+    def train_step(state: Any, batch: Any) -> Any:
+        params, opt_state, gathered = state
+        gradients = jax.grad(loss_fn)(params, batch)
+        if keep == "gradients":
+            gradients = jax.tree.map(jnp.add, gathered, gradients)
+        if keep == "nothing":
+            opt_state = optimizer.init(params)
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state, gradients), {}
+
+    params = jax.tree.map(jnp.asarray, classifier().params)
+    state = (params, optimizer.init(params), jax.tree.map(jnp.zeros_like, params))
+    return classifier(optimizer=optimizer, train_step=train_step, state=state)
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(0.03), optax.sgd(0.1, momentum=0.9)])
+@pytest.mark.parametrize(
+    ("keep", "found"),
+    [("state", []), ("gradients", ["steps-part"]), ("nothing", ["steps-part"])],
+)
+def test_a_step_that_keeps_other_things_is_found(
+    keep: str, optimizer: Any, found: list[str]
+) -> None:
+    outcome = step_agrees(Subject(keeping(keep, optimizer)))
+    assert codes(outcome) == found, outcome.said
 
 
 def test_parameters_are_told_from_their_average() -> None:

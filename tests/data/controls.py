@@ -16,6 +16,7 @@ from tests.data.planted import (
     split,
     table,
     tokens,
+    windows,
 )
 
 
@@ -36,6 +37,16 @@ def real(name: str) -> Callable[[Random], Options]:
 
 def normal(random: Random) -> Options:
     return split(table(random, 1000))
+
+
+def windows_in_time(random: Random) -> Options:
+    """Windows that overlap, the last of them for evaluation."""
+    times = np.arange(2000)
+    series = np.cumsum(random.standard_normal(len(times))) + np.sin(times / 7)
+    series = np.diff(series)
+    rows = np.stack([series[at : at + 21] for at in range(0, 1950, 3)])
+    rows = rows.astype(np.float32)
+    return {**split((rows[:, :-1], rows[:, -1])), "declare": ("time-ordered",)}
 
 
 def numbers(random: Random) -> Options:
@@ -202,6 +213,8 @@ CONTROLS: dict[str, Callable[[Random], Options]] = {
     "breast cancer": real("breast_cancer"),
     "wine": real("wine"),
     "iris": real("iris"),
+    "windows apart": lambda random: windows(random, 24),
+    "windows cut in time": windows_in_time,
     "a table": normal,
     "a table and a number": numbers,
     "raw pixels, normalised by the model (H9)": raw_with_normalisation,

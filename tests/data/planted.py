@@ -161,6 +161,17 @@ def sorted_batches(random: Random) -> Options:
     return {"train": batches((x[order], y[order]))}
 
 
+def windows(random: Random, hop: int, width: int = 1, length: int = 24) -> Options:
+    """Windows of a series and its next value, split at random."""
+    times = np.arange(600 * hop + length)
+    series = np.sin(times / 7)[:, None] + 0.3 * random.standard_normal(
+        (len(times), width)
+    )
+    starts = random.permutation(600) * hop
+    rows = np.stack([series[at : at + length] for at in starts]).astype(np.float32)
+    return split((rows[:, :-1].squeeze(), rows[:, -1, 0]))
+
+
 def cast_targets(random: Random) -> Options:
     x, y = line(random)
     small = (y / (2 * np.abs(y).max())).astype(np.int32)
@@ -232,6 +243,12 @@ FAULTS = {
     "two workers of one seed (D1 17)": Fault(same_worker, "identical-batches", "train"),
     "batches sorted by class": Fault(
         sorted_batches, "ordered-rows", "train/1", "warning"
+    ),
+    "windows split at random": Fault(
+        lambda random: windows(random, 3), "overlapping-windows", "eval/0", "warning"
+    ),
+    "windows of vectors split at random": Fault(
+        lambda random: windows(random, 3, 2), "overlapping-windows", "eval/0", "warning"
     ),
     "targets cast to whole numbers": Fault(
         cast_targets, "constant-target", "train/1", "warning"

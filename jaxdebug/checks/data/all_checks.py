@@ -27,6 +27,7 @@ from jaxdebug.checks.data.leaked_target import check_leaked_target
 from jaxdebug.checks.data.near_duplicates import check_near_duplicates
 from jaxdebug.checks.data.neighbours import check_neighbours
 from jaxdebug.checks.data.order import check_order
+from jaxdebug.checks.data.overlaps import check_overlaps
 from jaxdebug.checks.data.padding import check_padding
 from jaxdebug.checks.data.perturbations import check_transform
 from jaxdebug.checks.data.scan import Scan
@@ -45,6 +46,7 @@ CHECKS = (
     "leaked-target",
     "leakage",
     "near-duplicates",
+    "overlapping-windows",
     "duplicates",
     "conflicting-labels",
     "shift",
@@ -64,6 +66,7 @@ OF_INPUTS = frozenset(
         "leaked-target",
         "leakage",
         "near-duplicates",
+        "overlapping-windows",
         "duplicates",
         "conflicting-labels",
         "identical-batches",
@@ -100,6 +103,7 @@ def checks_of(
         "leaked-target": lambda: check_leaked_target(train),
         "leakage": lambda: check_leakage(scans, repeats()),
         "near-duplicates": lambda: check_near_duplicates(scans, repeats()),
+        "overlapping-windows": lambda: check_overlaps(scans),
         "duplicates": lambda: check_duplicates(scans, repeats()),
         "conflicting-labels": lambda: check_conflicts(scans, repeats()),
         "shift": lambda: check_shift(scans, declare),

@@ -1,9 +1,10 @@
-"""Whether the user's train step moves the parameters as far as the optimiser would."""
+"""Whether the user's train step moves the parameters as the optimiser would."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import jax
@@ -19,8 +20,8 @@ from jaxdebug.reports import format_number
 
 NAME = "step-agrees"
 
-STEPS = 8
-"""At most, until something moves."""
+STEPS, LATER = 8, 8
+"""At most, until something moves; and then, to see whether both go on alike."""
 
 ALIKE = 0.98
 """Cosine from which on two moves have one direction."""
@@ -28,31 +29,24 @@ ALIKE = 0.98
 APART = 0.1
 """By which one may be larger than the other."""
 
+SAME, PARTED = 0.05, 0.3
+"""Relative distance of first moves that are the same, and of later ones that are not.
+Elements whose gradient is all rounding may go another way each time."""
+
 
 def step_agrees(subject: Subject) -> Outcome:
-    """Compare a step of `train_step` with one of `optimizer` on `loss_fn`.
+    """Compare steps of `train_step` with those of `optimizer` on `loss_fn`.
 
     Args:
         subject: with `train_step`, `state` and `optimizer`, the parameters of which
             stand in the state.
     """
-    workload, pure = subject.workload, subject.pure
-    if workload.train_step is None:
+    if subject.workload.train_step is None:
         raise CannotRun("give `train_step` and `state`")
-    start = [np.asarray(leaf, np.float64) for leaf in pure.trained(pure.start)]
-    places = _places(workload.state, pure.split.paths, pure.trained(pure.start))
-    training, state = subject.begin(), state_copy(workload.state)
-    count, own, meant = 0, np.zeros(1), np.zeros(1)
+    moves = _moves(subject)
+    count, (own, meant) = 1, next(moves)
     while count < STEPS and not own.any() and not meant.any():
-        batch = subject.train[count % len(subject.train)]
-        state, _ = workload.train_step(state, batch)
-        training, _ = subject.train_on(training, [batch])
-        leaves = jax.tree.leaves(modules.split(state))
-        moves = [_move(start, [leaves[at] for at in group]) for group in places]
-        # A copy, such as an average of the parameters, moves less.
-        own = max(moves, key=lambda move: float(np.linalg.norm(move)))
-        meant = _move(start, pure.trained(training.arrays))
-        count += 1
+        count, (own, meant) = count + 1, next(moves)
     sizes = [float(np.linalg.norm(move)) for move in (own, meant)]
     said = (
         f"after {count} steps parameters moved by {format_number(sizes[0])}, by "
@@ -63,14 +57,60 @@ def step_agrees(subject: Subject) -> Outcome:
     along = float(own @ meant) / sizes[1]
     ratio, cosine = along / sizes[1], along / (sizes[0] or 1.0)
     numbers = {"ratio": ratio, "cosine": cosine}
+    if sizes[0] and cosine < -ALIKE:
+        words = f"{said}, in the opposite direction"
+        finding = found("opposite-step", "train_step", words, evidence=numbers)
+        return judged(NAME, words, [finding], numbers)
     if sizes[0] and cosine < ALIKE:
         why = "in another direction: random keys, other terms, another optimizer"
         return undecided(NAME, f"{said}, {why}", numbers)
+    if _distance(own, meant) <= SAME:
+        return _later(moves, said, numbers)
     if abs(ratio - 1) <= APART:
         return judged(NAME, said, (), numbers)
     words = f"{said}, in the same direction: {format_number(ratio)} times as far"
     finding = found("other-step-size", "train_step", words, evidence=numbers)
     return judged(NAME, said, [finding], numbers)
+
+
+def _later(
+    moves: Iterator[tuple[np.ndarray, np.ndarray]], said: str, numbers: dict[str, Any]
+) -> Outcome:
+    """Whether steps that begin the same go on so: what they keep may differ."""
+    for _ in range(LATER):
+        own, meant = next(moves)
+    apart = _distance(own, meant)
+    numbers = {**numbers, "later": apart}
+    if not np.isfinite(apart) or apart <= PARTED:
+        return judged(NAME, said, (), numbers)
+    words = (
+        f"{said}, the same; {LATER} steps later both are apart by "
+        f"{format_number(apart)} of how far `optimizer` went"
+    )
+    finding = found("steps-part", "train_step", words, evidence=numbers)
+    return judged(NAME, words, [finding], numbers)
+
+
+def _distance(own: np.ndarray, meant: np.ndarray) -> float:
+    """Of two moves, beside the second."""
+    return float(np.linalg.norm(own - meant)) / (float(np.linalg.norm(meant)) or 1.0)
+
+
+def _moves(subject: Subject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """How far the parameters have come, by the user's step and by the optimiser."""
+    workload, pure = subject.workload, subject.pure
+    assert workload.train_step is not None
+    start = [np.asarray(leaf, np.float64) for leaf in pure.trained(pure.start)]
+    places = _places(workload.state, pure.split.paths, pure.trained(pure.start))
+    training, state = subject.begin(), state_copy(workload.state)
+    for batch in cycle(subject.train):
+        state, _ = workload.train_step(state, batch)
+        training, _ = subject.train_on(training, [batch])
+        leaves = jax.tree.leaves(modules.split(state))
+        moves = [_move(start, [leaves[at] for at in group]) for group in places]
+        # A copy, such as an average of the parameters, moves less.
+        own = max(moves, key=lambda move: float(np.linalg.norm(move)))
+        yield own, _move(start, pure.trained(training.arrays))
 
 
 def _places(

@@ -49,6 +49,25 @@ PAGES = (
         "are moved or mirrored.",
     ),
     Page(
+        "overlapping-windows",
+        "Windows of one series are in several splits",
+        Severity.WARNING,
+        "As leaked-rows: what comes after a window of the one split stands in a window "
+        "of the other, and evaluation measures memory.",
+        "Pieces of half a row, at every position along its axis of time, of samples of "
+        "both splits: more than 5 % of the rows hold a piece that stands elsewhere in "
+        "a row of another split. Only of floating numbers of which pieces would be "
+        "equal by chance less than once in a million times.",
+        "Never of windows that do not overlap, nor of those of a split that was cut in "
+        "time, but for the few at the cut.",
+        (
+            "Cut the series into parts first, with a gap, and each part into windows.",
+            "Split by what the series come from: patients, machines, days.",
+        ),
+        "Windows that were each scaled by themselves; tokens; images; windows that "
+        "share less than half of a row.",
+    ),
+    Page(
         "shifted-split",
         "A column is distributed otherwise in another split",
         Severity.WARNING,

@@ -157,6 +157,39 @@ PAGES = (
         "nothing. Steps in other directions are undecided.",
     ),
     Page(
+        "opposite-step",
+        "The train step moves the parameters against its optimiser",
+        Severity.ERROR,
+        "Updates of Optax are added: they hold the minus of the descent already. A "
+        "step that subtracts them, or differentiates minus the loss, climbs.",
+        "As for other-step-size, with a cosine of -0.98 or less.",
+        "Never where the step does what `optimizer` does on `loss_fn`.",
+        (
+            "Use optax.apply_updates, or add the updates.",
+            "Look at the sign of the loss that the step differentiates.",
+        ),
+        "Steps in other directions are undecided.",
+    ),
+    Page(
+        "steps-part",
+        "The train step begins as its optimiser does, and goes on otherwise",
+        Severity.WARNING,
+        "What is handed from one step to the next is not what the optimiser left: its "
+        "state is made anew or not returned, or gradients pile up and are not set to "
+        "zero.",
+        "The first moves of `train_step` and of `optimizer` on `loss_fn` are the same "
+        "to one in twenty. After 8 more steps on the same batches both are apart by "
+        "three tenths of how far `optimizer` went.",
+        "Not on the examples, nor on a healthy step of the benchmarks. A step with a "
+        "schedule of its own that changes within 8 steps fires.",
+        (
+            "Return the state that optimizer.update gives, and take it the next time.",
+            "Set accumulated gradients to zero after they are used.",
+            "Give the `optimizer` that the step uses.",
+        ),
+        "Steps with random keys, whose first moves differ already.",
+    ),
+    Page(
         "steps-end-early",
         "The optimiser's steps end before the first pass over the batches",
         Severity.WARNING,
