@@ -172,3 +172,19 @@ def test_examples_that_do_not_count_are_found(
     if reduce is jnp.min and not last:
         found = []  # the gradient of a tie is shared
     assert codes(outcome) == found, outcome.said
+
+
+@pytest.mark.parametrize(("most", "found"), [(1, []), (255, ["unreachable-targets"])])
+def test_masks_that_are_no_probabilities_are_found(most: int, found: list[str]) -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        each = optax.sigmoid_binary_cross_entropy(predict(params, batch), batch[1])
+        return each.mean()
+
+    train = [(x, most * np.eye(3, dtype=np.float32)[y]) for x, y in blobs()[:2]]
+    subject = Subject(classifier(loss_fn=loss, train=train))
+    if found:
+        assert codes(reachable_targets(subject)) == found
+    else:
+        assert not initial_loss(subject).findings
+        with pytest.raises(CannotRun, match="no squared or absolute error"):
+            reachable_targets(subject)

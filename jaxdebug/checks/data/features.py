@@ -9,7 +9,7 @@ import numpy as np
 from jaxdebug.checks.data.fields import INPUT
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.outcome import Outcome, judged, not_run
-from jaxdebug.findings import Severity, found
+from jaxdebug.findings import found
 
 NAMED = 4
 
@@ -47,17 +47,9 @@ def check_constant_target(scan: Scan) -> Outcome:
     one = known.constant.all() and known.low.min() == known.high.max()
     said = f"{len(constant)} of {field.width} columns of the target never change"
     findings = []
-    if scan.rows > 1 and len(constant):
+    if scan.rows > 1 and one:
         words = f"it is {known.low[0]:g} in all {scan.rows} rows"
-        findings.append(
-            found(
-                name,
-                field.of(scan.name),
-                words if one else said,
-                severity=None if one else Severity.INFO,
-                evidence={"columns": constant.tolist()[:100]},
-            )
-        )
+        findings.append(found(name, field.of(scan.name), words))
     return judged(name, said, findings, {"columns": len(constant)})
 
 

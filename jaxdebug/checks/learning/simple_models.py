@@ -60,7 +60,7 @@ def simple_models(subject: Subject) -> list[Simple]:
     """
     loss, outputs, targets = before_any_step(subject)
     known = recognise(loss, outputs, targets)
-    if known is None:
+    if known is None or not np.isfinite(known.constant):
         raise CannotRun("the loss is none whose best constant is known")
     leaves = jax.tree.leaves(subject.pick(subject.batch, "inputs"))
     rows = outputs.shape[0] if outputs.ndim else 0

@@ -36,7 +36,7 @@ def initial_loss(subject: Subject) -> Outcome:
     if known is None and (turned := _turned(subject)):
         said = f"loss {format_number(value)} before any step: minus a {turned}"
         return judged("initial-loss", said, [found("negated-loss", "loss", said)])
-    if known is None:
+    if known is None or not np.isfinite(known.constant):
         raise CannotRun(
             "the loss of the outputs of `predict_fn` and `targets` is none whose best "
             "constant is known"

@@ -119,6 +119,14 @@ def _yes_or_no(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
     return numbers
 
 
+def _beyond_yes_or_no(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+    """Numbers that are no probabilities, where some are meant."""
+    numbers = _alike(outputs, targets)
+    if numbers is None or (numbers.min() >= 0 and numbers.max() <= 1):
+        return None
+    return numbers
+
+
 def _entropies(wanted: np.ndarray) -> tuple[float, float]:
     shares = wanted.reshape(-1, wanted.shape[-1]).mean(0)
     return _entropy(shares), float(np.log(wanted.shape[-1]))
@@ -128,6 +136,11 @@ def _two_entropies(wanted: np.ndarray) -> tuple[float, float]:
     shares = wanted.mean(0) if wanted.ndim else wanted
     both = np.stack([shares, 1 - shares], -1).reshape(-1, 2)
     return float(np.mean([_entropy(one) for one in both])), float(np.log(2))
+
+
+def _no_least(wanted: np.ndarray) -> tuple[float, None]:
+    """Of targets beyond 0 and 1 a sigmoid cross entropy falls without end."""
+    return -np.inf, None
 
 
 def _deviation(wanted: np.ndarray) -> tuple[float, None]:
@@ -181,6 +194,11 @@ FORMS: dict[str, tuple[_Wanted, _Each, _Least]] = {
     "cross entropy of clipped classes": (_clipped_classes, _cross_entropy, _entropies),
     "cross entropy with probabilities": (_probabilities, _cross_entropy, _entropies),
     "sigmoid cross entropy": (_yes_or_no, _sigmoid_cross_entropy, _two_entropies),
+    "sigmoid cross entropy beyond 0 to 1": (
+        _beyond_yes_or_no,
+        _sigmoid_cross_entropy,
+        _no_least,
+    ),
     "squared error": (_alike, _square, _variance),
     "absolute error": (_alike, _distance, _deviation),
     "squared error of classes": (_classes, _square, _variance),

@@ -35,6 +35,13 @@ def reachable_targets(subject: Subject) -> Outcome:
     entropy = known is not None and known.form.startswith("cross entropy")
     if (entropy or not np.isfinite(value)) and _may_be_classes(outputs, targets):
         return _classes_reached(value, outputs, targets)
+    if known is not None and known.form.endswith("beyond 0 to 1"):
+        low, high = float(known.wanted.min()), float(known.wanted.max())
+        said = (
+            f"targets from {format_number(low)} to {format_number(high)} of a sigmoid "
+            "cross entropy, whose outputs stand for probabilities"
+        )
+        return judged(NAME, said, [found("unreachable-targets", "targets", said)])
     if known is None or "error" not in known.form:
         raise CannotRun("the loss is no squared or absolute error of the outputs")
     program = trace(subject.pure.predict, list(subject.pure.start), subject.batch)

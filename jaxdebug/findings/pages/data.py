@@ -153,8 +153,7 @@ PAGES = (
         "There is nothing to learn but one number: a model that ignores its inputs is "
         "as good as any. Numbers that were cast to integers, and masks that were "
         "rounded, come to this.",
-        "All finite values of the training targets are one, in all rows and columns. "
-        "Of several columns, those that never change are mentioned (info).",
+        "All finite values of the training targets are one, in all rows and columns.",
         "Where no targets are needed and zeros stand in for them.",
         (
             "Look at the targets right after they are read, and after each cast.",

@@ -33,7 +33,8 @@ PAGES = (
         "cannot become small, and gradients vanish where the activation saturates.",
         "The range of the outputs, which follows from the program whatever the "
         "parameters are, beside the smallest and the largest target of the batch. "
-        "Only of a squared or an absolute error.",
+        "Only of a squared or an absolute error; and of a sigmoid cross entropy, where "
+        "targets are not from 0 to 1.",
         "Never where the targets lie in the range.",
         (
             "Scale the targets to the range of the last activation.",
