@@ -48,6 +48,11 @@ def step_agrees(subject: Subject) -> Outcome:
         state, _ = workload.train_step(state, batch)
         training, _ = subject.train_on(training, [batch])
         leaves = jax.tree.leaves(modules.split(state))
+        if len(leaves) != len(jax.tree.leaves(modules.split(workload.state))):
+            raise CannotRun(
+                "expected train_step to return (state, metrics), the state first and "
+                "of the structure of `state`; found another one"
+            )
         moves = [_move(start, [leaves[at] for at in group]) for group in places]
         # A copy, such as an average of the parameters, moves less.
         own = max(moves, key=lambda move: float(np.linalg.norm(move)))
