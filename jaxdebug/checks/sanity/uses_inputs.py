@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -21,25 +22,55 @@ FAINT = 1e-3
 def uses_inputs(subject: Subject) -> Outcome:
     """Compare the gradients of a batch as it is, and with inputs of zero.
 
+    Where other fields of the batch enter the loss as well, what is faint beside them,
+    as a residual beside boundary values, is looked at again after some steps.
+
     Args:
-        subject: with `inputs`.
+        subject: with `inputs`; of batches with further fields with `optimizer` too.
     """
-    pure, batch = subject.pure, subject.batch
-    start = list(pure.start)
-    gradient = jax.jit(lambda batch: pure.value_and_gradient(start, batch)[1])
-    own, blank = [gradient(one) for one in (batch, subject.blank(batch))]
-    size, apart = _norm(own), _norm([np.subtract(*pair) for pair in _pairs(own, blank)])
+    start = list(subject.pure.start)
+    size, apart = _apart(subject, start)
     said = (
         f"gradient {format_number(size)}, with inputs of zero another one by "
         f"{format_number(apart)}"
     )
     numbers = {"gradient": size, "apart": apart}
-    if not np.isfinite(apart) or not size:
+    if np.isfinite(size) and not np.isfinite(apart):
+        return judged(NAME, said, (), numbers)  # they are used: zeros break it
+    if not np.isfinite(size) or not size:
         return undecided(NAME, said, numbers)
     findings = []
-    if apart < FAINT * size:
+    if apart < FAINT * size and _stays_faint(subject):
         findings.append(found("unused-inputs", "inputs", said, evidence=numbers))
     return judged(NAME, said, findings, numbers)
+
+
+def _apart(subject: Subject, arrays: list[Any]) -> tuple[float, float]:
+    """The size of the gradient, and of what inputs of zero change of it."""
+    batch = subject.batch
+    own, blank = [
+        subject.value_and_gradient(arrays, one)[1]
+        for one in (batch, subject.blank(batch))
+    ]
+    return _norm(own), _norm([np.subtract(*pair) for pair in _pairs(own, blank)])
+
+
+def _stays_faint(subject: Subject) -> bool:
+    """Whether some steps make no difference, where other terms may be large."""
+    if subject.workload.optimizer is None or not _has_more(subject):
+        return True
+    _, training = subject.shortly
+    size, apart = _apart(subject, training.arrays)
+    return not apart >= FAINT * size
+
+
+def _has_more(subject: Subject) -> bool:
+    """Whether there is more in a batch than inputs and targets."""
+    known = 0
+    for field in ("inputs", "targets"):
+        with suppress(CannotRun):
+            known += len(jax.tree.leaves(subject.pick(subject.batch, field)))
+    return len(jax.tree.leaves(subject.batch)) > known
 
 
 def _pairs(own: Any, blank: Any) -> list[tuple[np.ndarray, np.ndarray]]:
