@@ -65,7 +65,7 @@ def overfit_one_batch(subject: Subject) -> Outcome:
 def overfit_one_example(subject: Subject) -> Outcome:
     """Train on one example alone, as a batch of copies of it.
 
-    It is that with the largest gradient of some: of what is learned already, or does
+    It is that with the median gradient of some: of what is learned already, or does
     not count, nothing can be learned.
 
     Args:
@@ -101,7 +101,11 @@ def _keeps_targets(subject: Subject, blank: Any) -> bool:
 
 
 def _copies(subject: Subject) -> Any:
-    """Of some examples the one with the largest gradient, in place of all."""
+    """Of some examples that with the median gradient, in place of all.
+
+    Those with a small one are near the least that their loss can be; the largest may
+    take steps that are meant for the mean of a batch too far.
+    """
     start, batch = list(subject.pure.start), subject.batch
     rows = min(count_rows(batch), EXAMPLES)
     losses, sizes = [], []
@@ -111,7 +115,8 @@ def _copies(subject: Subject) -> Any:
         sizes.append(sum(float(np.square(np.float64(x)).sum()) for x in gradient))
     if not any(losses) and not any(sizes):
         raise CannotRun("the loss of each of the first examples is 0: none to learn")
-    return subject.of_one(batch, int(np.argmax(np.nan_to_num(sizes))))
+    moved = [row for row in np.argsort(sizes) if sizes[row] > 0] or [0]
+    return subject.of_one(batch, int(moved[len(moved) // 2]))
 
 
 def _beside_simple_models(
