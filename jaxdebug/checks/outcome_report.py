@@ -101,6 +101,7 @@ def outcome_report(
     seed: int = 0,
     seconds: float = 0.0,
     said: Sequence[str] = (),
+    complete: bool = True,
 ) -> OutcomeReport:
     """The report of some outcomes.
 
@@ -112,6 +113,8 @@ def outcome_report(
         seed: of what was drawn.
         seconds: that all took.
         said: what else there is to know.
+        complete: whether all checks that were asked for ran; what was interrupted does
+            not pass.
     """
     kept: list[Outcome] = []
     quiet: list[Finding] = []
@@ -121,6 +124,8 @@ def outcome_report(
         again = judged(one.name, one.said, counted).verdict if known else one.verdict
         kept.append(replace(one, findings=counted, verdict=again))
     ran = [one.verdict for one in kept if one.verdict is not None]
+    if not complete:
+        ran.append(Verdict.INCONCLUSIVE)
     return OutcomeReport(
         check,
         name,

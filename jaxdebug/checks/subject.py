@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxdebug.checks.audits.audit import audit_workload
 from jaxdebug.checks.audits.report import AuditReport
-from jaxdebug.checks.batch_fields import pick, put
+from jaxdebug.checks.batch_fields import map_rows, pick, put
 from jaxdebug.checks.learning.batches import placed
 from jaxdebug.checks.learning.training import Training, begin, step
 from jaxdebug.checks.outcome import CannotRun
@@ -154,6 +154,19 @@ class Subject:
     def losses(self, arrays: Any, batches: Sequence[Any]) -> np.ndarray:
         """The loss of each of some batches, with the arrays as they are."""
         return np.asarray([self._loss(arrays, one) for one in batches], np.float64)
+
+    @cached_property
+    def value_and_gradient(self) -> Callable[[Any, Any], tuple[Any, list[Any]]]:
+        """The loss of one batch and its gradient, compiled once for all checks."""
+        return jax.jit(self.pure.value_and_gradient)
+
+    def of_one(self, batch: Any, row: int) -> Any:
+        """The batch with copies of one of its examples in place of all."""
+        return map_rows(batch, lambda leaf: jnp.broadcast_to(leaf[row], leaf.shape))
+
+    def of_first(self, batch: Any, count: int) -> Any:
+        """The batch with only its first examples."""
+        return map_rows(batch, lambda leaf: leaf[:count])
 
     def evaluation_losses(self, arrays: Any, batches: Sequence[Any]) -> np.ndarray:
         """As `losses`, in evaluation mode where there is one."""

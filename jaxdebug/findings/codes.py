@@ -25,6 +25,7 @@ from jaxdebug.findings.pages import (
     transforms,
     trends,
     values,
+    workload,
 )
 
 FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
@@ -40,6 +41,7 @@ FAMILIES: Mapping[str, tuple[Page, ...]] = MappingProxyType(
         "Said of the program without running it": lint.PAGES,
         "Over the steps of a training": trends.PAGES,
         "Properties of layers": properties.PAGES,
+        "Functions and splits of a workload": workload.PAGES,
         "Models and losses before a training": (*sanity.PAGES, *objectives.PAGES),
         "Short trainings": learning.PAGES,
         "Splits of a data set": data_splits.PAGES,

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from jaxdebug.checks.audits.as_outcome import gradients_and_layers
 from jaxdebug.checks.contracts.batch_sizes import batch_sizes
+from jaxdebug.checks.contracts.calls import calls
 from jaxdebug.checks.contracts.evaluation_averages import evaluation_averages
 from jaxdebug.checks.contracts.jit_agrees import jit_agrees
 from jaxdebug.checks.contracts.key_reuse import key_reuse
@@ -43,6 +44,7 @@ from jaxdebug.preflight.watched_steps import watched_steps
 
 PHASES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
+        "the functions": (Check("calls", calls),),
         "the data": (Check("data", data),),
         "calls of the model": (
             Check("shapes", shapes),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from jaxdebug.checks.arguments import AuditInputError
-from jaxdebug.checks.outcome import CannotRun, Outcome, not_run
+from jaxdebug.checks.outcome import CannotRun, Outcome, not_run, undecided
 from jaxdebug.checks.outcome_report import OutcomeReport
 from jaxdebug.checks.subject import Subject
 from jaxdebug.checks.user_traceback import user_line
@@ -29,7 +29,15 @@ class Check(NamedTuple):
 
 
 def outcomes_of(check: Check, subject: Subject) -> list[Outcome]:
-    """Run a check; what is missing or raised becomes its outcome."""
+    """Run a check; what is missing or raised becomes its outcome.
+
+    A check that lacks a field is not run. One that something raised in could have found
+    anything: it is undecided.
+
+    Args:
+        check: that is run.
+        subject: that it looks at.
+    """
     begun = time.perf_counter()
     try:
         result = check.run(subject)
@@ -41,9 +49,9 @@ def outcomes_of(check: Check, subject: Subject) -> list[Outcome]:
     except CannotRun as missing:
         found = not_run(check.name, f"could not run: {missing}")
     except (WorkloadError, AuditInputError) as error:
-        found = not_run(check.name, f"could not run: {error}")
+        found = undecided(check.name, f"could not run: {error}")
     except Exception as error:  # of the user's functions; the other checks go on
         place = user_line(error)
         where = f" at {place}" if place else ""
-        found = not_run(check.name, f"could not run: {in_one_line(error)}{where}")
+        found = undecided(check.name, f"could not run: {in_one_line(error)}{where}")
     return [replace(found, seconds=time.perf_counter() - begun)]

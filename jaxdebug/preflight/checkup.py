@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from jaxdebug.checks.arguments import require_seed
 from jaxdebug.checks.outcome import Outcome
@@ -18,6 +19,7 @@ from jaxdebug.preflight.all_checks import chosen
 from jaxdebug.preflight.check import outcomes_of
 from jaxdebug.preflight.figures import drawn
 from jaxdebug.preflight.studied import Studied
+from jaxdebug.reports import Verdict
 
 
 def checkup(
@@ -34,7 +36,7 @@ def checkup(
 
     A check that lacks a field of the workload says which, as could not run; the others
     go on. So they do where a function of the user's raises. Ctrl-C ends the check-up
-    with the report so far.
+    with the report so far, which is inconclusive unless something failed.
 
     Args:
         workload: what is examined; nothing of it is changed.
@@ -94,6 +96,7 @@ def checkup(
     outcomes: list[Outcome] = []
     said: list[str] = []
     left = [check.name for checks in phases.values() for check in checks]
+    complete = False
     try:
         with undisturbed(()):
             for phase, checks in phases.items():
@@ -102,6 +105,7 @@ def checkup(
                         progress(f"{phase}: {check.name}")
                     outcomes += outcomes_of(check, subject)
                     left.remove(check.name)
+            complete = True
             if folder is not None:
                 left = ["figures"]
                 for line in drawn(Studied(subject, outcomes), folder, progress):
@@ -111,9 +115,24 @@ def checkup(
     return outcome_report(
         "checkup",
         workload.name,
-        outcomes,
+        _said_once(outcomes),
         silence=silence,
         seed=seed,
         seconds=time.perf_counter() - begun,
         said=said,
+        complete=complete,
     )
+
+
+def _said_once(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What stops many checks is said of the first; the others name it."""
+    first: dict[str, str] = {}
+    for one in outcomes:
+        if one.verdict is Verdict.INCONCLUSIVE:
+            first.setdefault(one.said, one.name)
+    return [
+        replace(one, said=f"could not run: as `{name}`")
+        if (name := first.get(one.said, one.name)) != one.name
+        else one
+        for one in outcomes
+    ]

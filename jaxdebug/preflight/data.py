@@ -32,21 +32,26 @@ def data(subject: Subject) -> OutcomeReport:
     Args:
         subject: any.
     """
-    workload = subject.workload
-    return check_data(
-        workload.train,
-        workload.eval,
-        workload.test,
-        inputs=workload.inputs,
-        targets=workload.targets,
-        num_classes=class_count(subject),
-        first_layer=first_layer(subject),
-        declare=[word for word in workload.declare if word in DECLARATIONS],
-        skip=("transform",),  # A workload has batches, not what made them.
-        rows=ROWS,
-        seed=subject.seed,
-        name=workload.name,
-    )
+    workload, layer = subject.workload, first_layer(subject)
+    try:
+        return check_data(
+            workload.train,
+            workload.eval,
+            workload.test,
+            inputs=workload.inputs,
+            targets=workload.targets,
+            num_classes=class_count(subject),
+            first_layer=layer,
+            declare=[word for word in workload.declare if word in DECLARATIONS],
+            skip=("transform",),  # A workload has batches, not what made them.
+            rows=ROWS,
+            seed=subject.seed,
+            name=workload.name,
+        )
+    except (TypeError, ValueError) as error:
+        # Batches that are no tables of examples; what cannot be read at all, `calls`
+        # has found.
+        raise CannotRun(str(error)) from error
 
 
 def class_count(subject: Subject) -> int | None:
@@ -77,18 +82,17 @@ def first_layer(subject: Subject) -> str | None:
         or several.
     """
     pure, batch = subject.pure, subject.batch
-    count = len(jax.tree.leaves(batch))
-    numbered = jax.tree.unflatten(jax.tree.structure(batch), range(count))
     try:
-        wanted = jax.tree.leaves(pick(numbered, "inputs", subject.workload.inputs))
+        wanted = jax.tree.leaves(pick(batch, "inputs", subject.workload.inputs))
     except CannotRun:
         return None
     # A function of the batch may make other arrays of it than its leaves.
-    if not all(isinstance(one, int) for one in wanted):
+    places = {id(leaf): at for at, leaf in enumerate(jax.tree.leaves(batch))}
+    if not all(id(one) in places for one in wanted):
         return None
 
     graph = build_graph(subject.program.jaxpr)
-    nodes = [graph.inputs[len(pure.start) + number] for number in wanted]
+    nodes = [graph.inputs[len(pure.start) + places[id(one)]] for one in wanted]
     kinds = {_kind(step) for node in nodes for step in _first_steps(graph, node)}
     return kinds.pop() if len(kinds) == 1 else None
 

@@ -190,7 +190,7 @@ def range_test(
         )
     )
     losses, still = trained.losses[:, 0]
-    judged = judge(rates, losses - still + still.mean())
+    judged = judge(rates, losses - still + still.mean(), losses)
     return RangeReport(
         workload.name,
         judged.verdict,
@@ -219,13 +219,16 @@ class Judged(NamedTuple):
 
 
 def judge(
-    rates: Float[np.ndarray, " steps"], losses: Float[np.ndarray, " steps"]
+    rates: Float[np.ndarray, " steps"],
+    losses: Float[np.ndarray, " steps"],
+    seen: Float[np.ndarray, " steps"] | None = None,
 ) -> Judged:
     """What the losses of growing rates say.
 
     Args:
         rates: of the steps, growing.
-        losses: before each step.
+        losses: before each step, without what batches differ by.
+        seen: the same with it, of which the words are.
     """
     used = steps_before_it_runs_away(losses)
     means = np.full(len(losses), np.nan)
@@ -248,9 +251,11 @@ def judge(
     # The easy part of a loss falls at once, at a rate far too small for the rest; where
     # the loss is lowest, it is about to run away.
     suggested = float((rates[steepest] * rates[lowest]) ** 0.5)
+    # Without what batches differ by, the loss may seem to be less than it can be.
+    own = centred_means((losses if seen is None else seen)[:used])
     reasons = [
-        f"the mean of the loss falls from {format_number(float(kept[0]))} to "
-        f"{format_number(float(kept[lowest]))} at {format_number(float(rates[lowest]))}"
+        f"the mean of the loss falls from {format_number(float(own[0]))} to "
+        f"{format_number(float(own[lowest]))} at {format_number(float(rates[lowest]))}"
     ]
     if lowest >= len(means) - int(2 * WIDTH):
         reasons.append("it still falls at the highest rate: raise `highest`")

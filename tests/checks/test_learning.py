@@ -47,6 +47,23 @@ def test_steps_that_do_nothing_and_steps_uphill_are_found() -> None:
         assert finding.code == "loss-does-not-fall"
 
 
+def test_a_fall_that_batches_do_not_share_is_not_decided() -> None:
+    """The mean falls to half, by a few batches with much to learn."""
+    heights = np.where(np.arange(14) % 5 == 0, 3.0, 0.0)
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        weight, height = params["w"][0, 0], batch[1][0]
+        return jnp.where(height > 0, jnp.abs(weight - height), 0.2 + 0.1 * weight)
+
+    params = {"w": np.zeros((1, 1), np.float32)}
+    train = [(np.ones((16, 4)), np.full(16, h)) for h in heights]
+    falls = classifier(loss_fn=loss, params=params, train=train, predict_fn=None)
+    outcome = loss_falls(Subject(falls))
+    assert outcome.word == Verdict.INCONCLUSIVE, outcome.said
+    stays = loss_falls(Subject(replace(falls, optimizer=optax.sgd(-1e-3))))
+    assert [one.code for one in stays.findings] == ["loss-does-not-fall"]
+
+
 def test_a_learning_rate_that_is_small_falls_and_is_not_judged_by_heart() -> None:
     slow = Subject(classifier(optimizer=optax.sgd(1e-5)))
     assert loss_falls(slow).verdict is Verdict.PASS
@@ -107,7 +124,6 @@ def test_simple_models_tell_a_lack_of_units(units: int, words: str) -> None:
     assert f"it {words} units" in outcome.said
 
 
-@pytest.mark.slow
 def test_targets_of_other_inputs_are_found() -> None:
     outcome = related_targets(Subject(shuffled()))
     (finding,) = outcome.findings

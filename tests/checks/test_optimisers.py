@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -34,8 +35,22 @@ CLIP = optax.clip_by_global_norm(1.0)
         (optax.chain(CLIP, optax.adam(1e-2), CLIP), []),
         (optax.lamb(1e-2), []),
         (optax.sgd(0.1), []),
+        (optax.MultiSteps(optax.chain(CLIP, optax.adam(1e-2)), 4), []),
+        (
+            optax.MultiSteps(optax.chain(optax.adam(1e-2), CLIP), 4),
+            ["clipped-update"],
+        ),
     ],
-    ids=["before", "after", "after-momentum", "both", "lamb", "none"],
+    ids=[
+        "before",
+        "after",
+        "after-momentum",
+        "both",
+        "lamb",
+        "none",
+        "accumulated-before",
+        "accumulated-after",
+    ],
 )
 def test_a_norm_is_clipped_before_the_moments(optimizer: Any, found: list[str]) -> None:
     assert codes(clipping(Subject(classifier(optimizer=optimizer)))) == found
@@ -139,3 +154,9 @@ def test_a_state_without_the_parameters_is_said() -> None:
     other = classifier(train_step=workload.train_step, state=(moved, *state[1:]))
     with pytest.raises(CannotRun, match="expected the parameters in `state`"):
         step_agrees(Subject(other))
+
+
+def test_a_step_that_returns_no_state_is_not_compared() -> None:
+    workload = replace(stepping(1.0, optax.sgd(0.1)), train_step=lambda s, b: (0.0, s))
+    with pytest.raises(CannotRun, match=r"return \(state, metrics\), the state first"):
+        step_agrees(Subject(workload))

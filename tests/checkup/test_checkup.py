@@ -84,6 +84,7 @@ def test_what_is_interrupted_gives_the_report_so_far() -> None:
     report = jd.checkup(classifier(), only=only, progress=progress)
     assert [one.name for one in report.outcomes] == ["repeats"]
     assert report.said == ("Interrupted; not run: reduction, loss-falls.",)
+    assert report.verdict is Verdict.INCONCLUSIVE
     assert "Interrupted" in report.text()
     assert started == ["calls of the model: repeats", "the loss: reduction"]
 
@@ -93,9 +94,9 @@ def test_wrong_arguments_are_refused() -> None:
         TypeError, match=r"expects a jaxdebug\.Workload; found function"
     ):
         jd.checkup(loss_fn)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"'lernt'\. There are data, shapes"):
+    with pytest.raises(ValueError, match=r"'lernt'\. There are calls, data"):
         jd.checkup(classifier(), only=["lernt"])
-    with pytest.raises(TypeError, match=r"Write skip=\['data'\]"):
+    with pytest.raises(TypeError, match=r"Write skip=\['calls'\]"):
         jd.checkup(classifier(), skip="reduction")
     with pytest.raises(ValueError, match="names no code"):
         jd.checkup(classifier(), silence=["nothing"])
@@ -128,7 +129,7 @@ def test_the_command_refuses_checks_that_do_not_exist(
     tmp_path: Path, capsys: Any
 ) -> None:
     assert main(["checkup", str(tmp_path / "none.py"), "--skip=all"]) == 2
-    assert "found 'all'. There are data, shapes" in capsys.readouterr().err
+    assert "found 'all'. There are calls, data" in capsys.readouterr().err
 
 
 def stepping(wrong: bool, jit: Any = jax.jit) -> jd.Workload:

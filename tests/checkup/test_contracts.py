@@ -77,6 +77,37 @@ def test_dropout_that_is_live_in_evaluation_is_found(make: Any) -> None:
         evaluation_mode(Subject(classifier()))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "apart", "found"),
+    [
+        (jnp.bfloat16, 0.02, []),
+        (jnp.bfloat16, 0.2, ["jit-disagrees"]),
+        (jnp.float32, 0.02, ["jit-disagrees"]),
+    ],
+)
+def test_jit_may_round_otherwise_in_the_narrowest_format(
+    dtype: Any, apart: float, found: list[str]
+) -> None:
+    calls = iter(range(10))
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        value = loss_fn(params, batch).astype(dtype).astype(jnp.float32)
+        return value * (1 + apart) if next(calls) == 0 else value  # compiled first
+
+    assert codes(jit_agrees(Subject(classifier(loss_fn=loss)))) == found
+
+
+def test_numbers_in_float32_round_as_such_in_a_loss_in_float64() -> None:
+    calls = iter(range(10))
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        value = loss_fn(params, batch).astype(jnp.float64)
+        return value * (1 + 1e-7) if next(calls) == 0 else value
+
+    with jax.enable_x64(True):
+        assert not codes(jit_agrees(Subject(classifier(loss_fn=loss))))
+
+
 def test_a_key_that_is_used_twice_is_found_with_its_line() -> None:
     def twice(params: Any, batch: Any, key: Any) -> jax.Array:
         noise = jax.random.normal(key, batch[0].shape)
@@ -112,6 +143,32 @@ def test_sizes_that_are_written_down_are_found() -> None:
     assert "a batch of 1 raises TypeError" in first.message
     assert first.line is not None
     assert "test_contracts.py" in first.line
+
+
+def test_outputs_of_pairs_of_examples_follow_the_size() -> None:
+    def alike(params: Any, batch: Any) -> jax.Array:
+        logits = predict(params, batch)
+        return logits @ logits.T
+
+    def ranked(params: Any, batch: Any) -> jax.Array:
+        return jax.nn.softmax(alike(params, batch))
+
+    assert not codes(batch_sizes(Subject(classifier(predict_fn=alike))))
+    outcome = batch_sizes(Subject(classifier(predict_fn=ranked)))
+    assert codes(outcome) == ["batch-size"] * 2
+
+
+@pytest.mark.parametrize(("wrong", "found"), [(0.0, []), (0.01, ["batch-size"])])
+def test_rounding_in_few_digits_is_no_other_answer(
+    wrong: float, found: list[str]
+) -> None:
+    def rounded(params: Any, batch: Any) -> jax.Array:
+        logits = predict(params, batch).astype(jnp.bfloat16)
+        if len(logits) == 1:  # as other sums for another size
+            logits = (1 + wrong) * (logits * 3) / 3
+        return logits.astype(jnp.float32)
+
+    assert codes(batch_sizes(Subject(classifier(predict_fn=rounded)))) == found
 
 
 def test_shapes_are_compared_with_what_is_declared() -> None:

@@ -53,6 +53,19 @@ def test_outputs_that_begin_small_are_not_far_from_scaled_targets() -> None:
     assert not initial_loss(Subject(workload)).findings
 
 
+@pytest.mark.parametrize(("scale", "found"), [(1.0, []), (300.0, ["far-initial-loss"])])
+def test_batches_of_one_are_taken_together(scale: float, found: list[str]) -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.sum((predict(params, batch)[:, 0] - batch[1]) ** 2)
+
+    x = np.concatenate([one for one, _ in blobs()])
+    train = [(row[None], scale * row[None].sum(1) / 2) for row in x]
+    workload = classifier(
+        loss_fn=loss, predict_fn=lambda p, b: predict(p, b)[:, 0], train=train
+    )
+    assert codes(initial_loss(Subject(workload))) == found
+
+
 def test_a_loss_of_another_form_is_not_judged() -> None:
     def loss(params: Any, batch: Any) -> jax.Array:
         return loss_fn(params, batch) ** 3 + 17.0

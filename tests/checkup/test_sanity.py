@@ -270,3 +270,11 @@ def test_a_squared_error_of_classes_is_mentioned() -> None:
 
     with pytest.raises(CannotRun, match="no squared or absolute error"):
         reachable_targets(Subject(classifier(loss_fn=cubed)))
+
+
+def test_a_loss_of_one_batch_size_is_not_doubled() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return loss_fn(params, (batch[0].reshape(16, 4), batch[1]))
+
+    with pytest.raises(CannotRun, match="takes no batch twice as large: TypeError"):
+        reduction(Subject(classifier(loss_fn=loss)))

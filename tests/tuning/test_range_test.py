@@ -25,6 +25,13 @@ def _falling(noise: float, fall: float, breaks: float = 1.0) -> np.ndarray:
     return trend + away + noise * draw.normal(size=RATES.size)
 
 
+def test_words_are_of_the_losses_as_they_were() -> None:
+    losses = _falling(0.01, 1.5)
+    seen = judge(RATES, losses - 0.5, losses)
+    assert "falls from 2.002 to 0.49" in seen.reasons[0]
+    assert "falls from 1.502 to -0.00" in judge(RATES, losses - 0.5).reasons[0]
+
+
 def test_a_rate_between_the_steepest_fall_and_the_end_is_suggested() -> None:
     found = judge(RATES, _falling(0.01, 1.5))
     assert found.verdict is Verdict.PASS

@@ -41,7 +41,12 @@ def check_overlaps(scans: Sequence[Scan]) -> Outcome:
     """
     if len(scans) < 2:
         return not_run(NAME, "give `eval` or `test`")
-    series = [at for at in scans[0].of_role(INPUT) if _is_series(scans[0].fields[at])]
+    series = [
+        at
+        for at in scans[0].of_role(INPUT)
+        if _is_series(scans[0].fields[at])
+        and len({one.fields[at].shape for one in scans}) == 1
+    ]
     if not series:
         return not_run(NAME, "no input has rows of floating numbers along an axis")
     findings: list[Finding] = []

@@ -46,9 +46,13 @@ class Runs(NamedTuple):
 
     @property
     def is_padding(self) -> bool:
-        """Whether runs of several lengths hold nearly all of the value."""
+        """Whether runs of several lengths hold most of the value, and little else does.
+
+        One token of many is rare inside as well, and now and then begins a row twice.
+        """
         rest = self.rows * self.length - self.total
-        return self.shortest < self.longest > 1 and self.inside <= INSIDE * rest
+        is_rare = self.inside <= min(INSIDE * rest, self.total)
+        return self.shortest < self.longest > 1 and is_rare
 
 
 Ends = Mapping[str, Runs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,7 +33,9 @@ def placed(name: str, batches: Iterable[Any], most: int, room: int) -> list[Any]
         size = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(kept[0]))
         if len(kept) == most or (len(kept) + 1) * size > room:
             break
-    return [jax.tree.map(lambda leaf: _place(name, leaf), batch) for batch in kept]
+    return [
+        jax.tree_util.tree_map_with_path(partial(_place, name), batch) for batch in kept
+    ]
 
 
 def _form(batch: Any) -> Any:
@@ -42,12 +45,16 @@ def _form(batch: Any) -> Any:
     ]
 
 
-def _place(name: str, leaf: Any) -> Any:
+def _place(name: str, path: Any, leaf: Any) -> Any:
     kind = getattr(getattr(leaf, "dtype", None), "kind", "f")
     is_number = isinstance(leaf, np.ndarray | np.generic | jax.Array | int | float)
     if kind in "OSUMm" or not is_number:
+        dtype = getattr(leaf, "dtype", None)
+        what = f"an array of {dtype}" if is_number else f"a {type(leaf).__name__}"
+        where = jax.tree_util.keystr(path, simple=True, separator="/")
         raise WorkloadError(
-            f"workload {name!r}: expected batches of arrays of numbers; found a leaf "
-            f"of type {type(leaf).__name__}. Leave out what the loss does not take."
+            f"workload {name!r}: expected batches of arrays of numbers; found {what}"
+            f"{f' at {where}' if where else ''}. Leave out what the loss does not "
+            "take, and make NumPy arrays of tensors."
         )
     return jnp.asarray(leaf)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
+from jax.tree_util import keystr
 
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.checks.subject import Subject
@@ -15,6 +18,9 @@ from jaxdebug.programs.ranges.identity import same
 NAME = "clipping"
 
 COMPARISONS = frozenset({"lt", "le", "gt", "ge"})
+
+ACCUMULATED = "acc_grads"
+"""What `optax.MultiSteps` calls the gradients that it adds up: they are no moments."""
 
 
 def clipping(subject: Subject) -> Outcome:
@@ -31,11 +37,13 @@ def clipping(subject: Subject) -> Outcome:
     count = len(jax.tree.leaves(params))
     gradients = {*graph.inputs[:count]}
     shapes = {graph.avals[node].shape for node in gradients}
-    kept = graph.inputs[count:-count]
+    kept = zip(_paths(begun.optimizer), graph.inputs[count:-count], strict=True)
     moments = {
         node
-        for node in kept
-        if graph.avals[node].shape in shapes and graph.avals[node].dtype.kind == "f"
+        for path, node in kept
+        if graph.avals[node].shape in shapes
+        and graph.avals[node].dtype.kind == "f"
+        and ACCUMULATED not in path
     }
     early = late = 0
     for norm in _bounded_norms(graph):
@@ -51,6 +59,12 @@ def clipping(subject: Subject) -> Outcome:
         message = "the norm that is compared with a bound is made of the moments"
         findings.append(found("clipped-update", "optimizer", message))
     return judged(NAME, said, findings, numbers)
+
+
+def _paths(state: Any) -> list[tuple[str, ...]]:
+    """The names on the way to each array of a state."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return [tuple(keystr((key,), simple=True) for key in path) for path, _ in leaves]
 
 
 def _bounded_norms(graph: Graph) -> list[int]:

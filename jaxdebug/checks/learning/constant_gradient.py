@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Float
 
+from jaxdebug.checks.learning.training import update
 from jaxdebug.checks.subject import Subject
 
 FALLS = 0.99
@@ -29,20 +29,13 @@ def update_sizes(subject: Subject, count: int) -> Float[np.ndarray, " count"]:
     """
     pure, split = subject.pure, subject.pure.split
     begun = subject.begin()
-    chosen = optax.with_extra_args_support(subject.optimizer)
-
-    @jax.jit
-    def measured(arrays: Any, batch: Any) -> Any:
-        return pure.value_and_gradient(arrays, batch)
-
-    loss, slopes = measured(begun.arrays, subject.batch)
+    loss, slopes = subject.value_and_gradient(begun.arrays, subject.batch)
     params = split.rebuild(begun.arrays, pure.trained(begun.arrays))
     gradient = split.rebuild(begun.arrays, slopes)
 
     @jax.jit
-    def update(state: Any, loss: Any) -> tuple[Any, Any]:
-        known = {"value": loss, "grad": gradient, "value_fn": lambda _: loss}
-        updates, state = chosen.update(gradient, state, params, **known)
+    def size_of_next(state: Any, loss: Any) -> tuple[Any, Any]:
+        updates, state = update(subject.optimizer, gradient, state, params, loss)
         # Squares of small updates would underflow in float32: scaled by the largest.
         leaves = [jnp.asarray(x, jnp.float32).ravel() for x in jax.tree.leaves(updates)]
         largest = jnp.max(jnp.asarray([jnp.max(jnp.abs(x)) for x in leaves]))
@@ -52,7 +45,7 @@ def update_sizes(subject: Subject, count: int) -> Float[np.ndarray, " count"]:
 
     state, sizes = begun.optimizer, []
     for _ in range(count):
-        size, state = update(state, loss)
+        size, state = size_of_next(state, loss)
         sizes.append(size)
         loss = loss - (1 - FALLS) * jnp.abs(loss)
     return np.asarray(sizes, np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxdebug.checks.learning.courses import difference
-from jaxdebug.checks.outcome import Outcome, judged
+from jaxdebug.checks.outcome import Outcome, judged, undecided
 from jaxdebug.checks.subject import SHORTLY, Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -27,5 +27,8 @@ def loss_falls(subject: Subject) -> Outcome:
     numbers |= {"fallen": fallen.mean, "error": fallen.error, "steps": SHORTLY}
     if fallen.is_positive:
         return judged("loss-falls", said, (), numbers)
+    if fallen.mean > fallen.error:
+        why = "of some batches it rose: more batches would tell"
+        return undecided("loss-falls", f"{said}; {why}", numbers)
     finding = found("loss-does-not-fall", "loss", said, evidence=numbers)
     return judged("loss-falls", said, [finding], numbers)

@@ -37,10 +37,11 @@ def lost_in_epsilon(subject: Subject) -> float | None:
     begun = subject.begin()
     optimizer = subject.optimizer
 
+    loss, found = subject.value_and_gradient(begun.arrays, subject.batch)
+
     @jax.jit
     def scaled(scale: Any) -> Any:
-        moving = pure.trained(begun.arrays)
-        loss, slopes = pure.value_and_gradient(begun.arrays, subject.batch)
+        moving, slopes = pure.trained(begun.arrays), found
         slopes = [(scale * leaf).astype(leaf.dtype) for leaf in slopes]
         params, gradient = [split.rebuild(begun.arrays, x) for x in (moving, slopes)]
         updates, _ = update(optimizer, gradient, begun.optimizer, params, loss)

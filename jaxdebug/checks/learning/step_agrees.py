@@ -16,6 +16,7 @@ from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.frameworks import modules
 from jaxdebug.programs.parameters.leaves import path_names
+from jaxdebug.programs.random_keys import is_key
 from jaxdebug.reports import format_number
 
 NAME = "step-agrees"
@@ -64,7 +65,7 @@ def step_agrees(subject: Subject) -> Outcome:
     if sizes[0] and cosine < ALIKE:
         why = "in another direction: random keys, other terms, another optimizer"
         return undecided(NAME, f"{said}, {why}", numbers)
-    if _distance(own, meant) <= SAME:
+    if _distance(own, meant) <= SAME and not _is_random(subject):
         return _later(moves, said, numbers)
     if abs(ratio - 1) <= APART:
         return judged(NAME, said, (), numbers)
@@ -91,6 +92,12 @@ def _later(
     return judged(NAME, words, [finding], numbers)
 
 
+def _is_random(subject: Subject) -> bool:
+    """Whether the loss may draw random numbers: later steps have keys of their own."""
+    extra = jax.tree.leaves(modules.split(subject.workload.extra))
+    return any(is_key(x) or getattr(x, "dtype", None) == np.uint32 for x in extra)
+
+
 def _distance(own: np.ndarray, meant: np.ndarray) -> float:
     """Of two moves, beside the second."""
     return float(np.linalg.norm(own - meant)) / (float(np.linalg.norm(meant)) or 1.0)
@@ -107,6 +114,11 @@ def _moves(subject: Subject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         state, _ = workload.train_step(state, batch)
         training, _ = subject.train_on(training, [batch])
         leaves = jax.tree.leaves(modules.split(state))
+        if len(leaves) != len(jax.tree.leaves(modules.split(workload.state))):
+            raise CannotRun(
+                "expected train_step to return (state, metrics), the state first and "
+                "of the structure of `state`; found another one"
+            )
         moves = [_move(start, [leaves[at] for at in group]) for group in places]
         # A copy, such as an average of the parameters, moves less.
         own = max(moves, key=lambda move: float(np.linalg.norm(move)))

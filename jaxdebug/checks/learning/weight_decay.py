@@ -41,11 +41,10 @@ def weight_decay(subject: Subject) -> Outcome:
     optimizer = subject.optimizer
 
     @jax.jit
-    def updates(training: Training, batch: Any) -> tuple[Any, Any, Any]:
+    def updates(training: Training, loss: Any, slopes: Any) -> tuple[Any, Any, Any]:
         """The parameters, and their updates with and without them."""
         arrays = training.arrays
         moving = pure.trained(arrays)
-        loss, slopes = pure.value_and_gradient(arrays, batch)
         params, gradient = split.rebuild(arrays, moving), split.rebuild(arrays, slopes)
 
         def of(params: Any) -> Any:
@@ -58,7 +57,9 @@ def weight_decay(subject: Subject) -> Outcome:
     for count in STEPS:
         order = subject.order(count + 1)
         training, _ = subject.train_on(training, order[:count])
-        params, *both = updates(training, order[count])
+        params, *both = updates(
+            training, *subject.value_and_gradient(training.arrays, order[count])
+        )
         names = ["/".join(path) or "(params)" for path in path_names(params)]
         leaves = [jax.tree.leaves(tree) for tree in (params, *both)]
         for name, *numbers in zip(names, *leaves, strict=True):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxdebug.checks.batch_fields import count_rows, map_rows
+from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.checks.outcome import Outcome, judged
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
@@ -29,19 +28,14 @@ def clipped_loss(subject: Subject) -> Outcome:
     Args:
         subject: any.
     """
-    pure, start = subject.pure, list(subject.pure.start)
-
-    @jax.jit
-    def measured(batch: Any, row: Any) -> Any:
-        alone = map_rows(batch, lambda x: jnp.broadcast_to(x[row], x.shape))
-        loss, gradient = pure.value_and_gradient(start, alone)
-        return loss, jnp.any(jnp.asarray([jnp.any(leaf != 0) for leaf in gradient]))
-
+    start = list(subject.pure.start)
     rows = count_rows(subject.batch)
     places = [(batch, row) for batch in subject.train for row in range(rows)][:EXAMPLES]
-    every = [measured(batch, row) for batch, row in places]
+    every = [
+        subject.value_and_gradient(start, subject.of_one(*place)) for place in places
+    ]
     losses = np.asarray([loss for loss, _ in every], np.float64)
-    moved = np.asarray([some for _, some in every], bool)
+    moved = np.asarray([_moves(gradient) for _, gradient in every], bool)
     flat = losses[~moved]
     said = f"{flat.size} of {losses.size} examples have no gradient"
     numbers = {"examples": int(losses.size), "without": int(flat.size)}
@@ -61,3 +55,8 @@ def clipped_loss(subject: Subject) -> Outcome:
         "example has a larger one"
     )
     return judged(NAME, said, [found("clipped-loss", "loss", words)], numbers)
+
+
+def _moves(gradient: Sequence[Any]) -> bool:
+    """Whether any of it is not zero."""
+    return any(np.any(np.asarray(leaf) != 0) for leaf in gradient)

@@ -9,11 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.checks.batch_fields import count_rows, map_rows
 from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.subject import Subject
 
 ROUNDINGS = 1e3
 """Units in the last place of the largest output that other sums may be off by."""
+
+COMPARED = 1e-4
+"""Of the loss, what is left where the changes of two halves do not add up: sums in
+float32 are a tenth of that off, and losses that compare examples a hundred times."""
 
 
 def row_leaves(tree: Any, axes: int, shape: Sequence[int]) -> list[int]:
@@ -83,6 +88,43 @@ def _changed(
         raise CannotRun(f"expected inputs with {axes} axes")
     new = jax.tree.map(lambda x: change(x) if x.ndim >= axes else x, inputs)
     return subject.put(batch, "inputs", new)
+
+
+def loss_compares_examples(subject: Subject) -> bool:
+    """Whether the loss is no sum over examples, as where they are set apart by it.
+
+    Other examples in one half of a batch change such a sum by the same amount, whatever
+    the other half is. Losses of pairs, ranks or correlations do not, nor do models that
+    normalise over a batch.
+
+    Args:
+        subject: any.
+    """
+    one = subject.batch
+    other = subject.train[1] if len(subject.train) > 1 else map_rows(one, _rolled)
+    half = count_rows(one) // 2
+
+    def joined(first: Any, second: Any) -> Any:
+        # What has no row for each example stays that of one batch.
+        rows = count_rows(one)
+        return jax.tree.map(
+            lambda a, b: (
+                jnp.concatenate([a[:half], b[half:]])
+                if a.ndim and a.shape[0] == rows
+                else a
+            ),
+            first,
+            second,
+        )
+
+    pairs = [(a, b) for a in (one, other) for b in (one, other)]
+    losses = subject.losses(subject.pure.start, [joined(*pair) for pair in pairs])
+    apart = abs(losses[0] - losses[1] - losses[2] + losses[3])
+    return bool(apart > COMPARED * np.abs(losses).max())
+
+
+def _rolled(leaf: Any) -> Any:
+    return jnp.roll(leaf, leaf.shape[0] // 2, axis=0)
 
 
 def differing(before: Any, after: Any, roundings: float = ROUNDINGS) -> np.ndarray:

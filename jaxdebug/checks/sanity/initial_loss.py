@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
 from jaxdebug.checks.running_averages import running_averages
 from jaxdebug.checks.sanity.known_losses import recognise
@@ -20,6 +21,9 @@ FAR = 10.0
 CLASSES_FAR = 2.0
 """The same of a cross entropy, beside that of equal probabilities."""
 
+EXAMPLES = 64
+"""Over which the best constant is taken; of a single one it would be its target."""
+
 
 def initial_loss(subject: Subject) -> Outcome:
     """Compare the first loss with the best that one and the same answer comes to.
@@ -29,6 +33,7 @@ def initial_loss(subject: Subject) -> Outcome:
             squared or an absolute error of them.
     """
     value, outputs, targets = before_any_step(subject)
+    start, batches = subject.pure.start, _enough(subject)
     if not np.isfinite(value):
         finding = found("nonfinite-loss", "loss", f"it is {value} before any step")
         return judged("initial-loss", f"loss {value}", [finding])
@@ -41,18 +46,23 @@ def initial_loss(subject: Subject) -> Outcome:
             "the loss of the outputs of `predict_fn` and `targets` is none whose best "
             "constant is known"
         )
-    if running_averages(subject):
-        # Averages of no batch yet: evaluation would judge them, not the model.
-        value = float(subject.losses(subject.pure.start, [subject.batch])[0])
-    compared = known.constant
+    # Averages of no batch yet: evaluation would judge them, not the model.
+    fresh = running_averages(subject)
+    losses = subject.losses if fresh else subject.evaluation_losses
+    value = float(losses(start, batches).mean())
+    constant = known.constant
+    if len(batches) > 1:
+        both = [_outputs_and_targets(subject, batch) for batch in batches]
+        constant = known.least(*map(np.concatenate, zip(*both, strict=True)))
+    compared = constant
     words = "the best constant"
-    if known.uniform is not None and known.uniform > known.constant:
+    if known.uniform is not None and known.uniform > constant:
         compared, words = known.uniform, "equal probabilities"
     said = (
         f"{known.form} {format_number(value)} before any step, of {words} "
         f"{format_number(compared)}"
     )
-    numbers = {"loss": value, "constant": known.constant, "form": known.form}
+    numbers = {"loss": value, "constant": constant, "form": known.form}
     far = CLASSES_FAR if known.uniform is not None else FAR
     findings = []
     if value > far * compared:
@@ -102,11 +112,20 @@ def before_any_step(subject: Subject, batch: Any = None) -> Beginning:
         CannotRun: if `predict_fn` or `targets` is not given, or not one array.
     """
     batch = subject.batch if batch is None else batch
-    start = subject.pure.start
-    outputs = _one_array(subject.predict(start, batch), "predict_fn")
-    targets = _one_array(subject.pick(batch, "targets"), "targets")
-    loss = float(subject.evaluation_losses(start, [batch])[0])
+    outputs, targets = _outputs_and_targets(subject, batch)
+    loss = float(subject.evaluation_losses(subject.pure.start, [batch])[0])
     return Beginning(loss, outputs, targets)
+
+
+def _outputs_and_targets(subject: Subject, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    outputs = _one_array(subject.predict(subject.pure.start, batch), "predict_fn")
+    return outputs, _one_array(subject.pick(batch, "targets"), "targets")
+
+
+def _enough(subject: Subject) -> list[Any]:
+    """So many batches that a constant cannot learn their targets by heart."""
+    rows = max(1, count_rows(subject.batch))
+    return subject.train[: -(-EXAMPLES // rows)]
 
 
 def _one_array(tree: Any, what: str) -> np.ndarray:

@@ -24,6 +24,7 @@ class KnownLoss(NamedTuple):
         uniform: what equal probabilities come to; None without classes.
         wanted: the targets in the shape of the outputs; of classes, ones and zeros.
         of: what other outputs come to.
+        least: what the best constant comes to of other outputs and targets.
     """
 
     form: str
@@ -32,6 +33,7 @@ class KnownLoss(NamedTuple):
     uniform: float | None
     wanted: np.ndarray
     of: Callable[[np.ndarray], float]
+    least: Callable[[np.ndarray, np.ndarray], float]
 
 
 def recognise(
@@ -64,12 +66,24 @@ def recognise(
                     None if uniform is None else scale * uniform,
                     wanted,
                     partial(_mean, each, wanted, scale),
+                    partial(_least, wanted_of, least, scale),
                 )
     return None
 
 
 def _mean(each: _Each, wanted: np.ndarray, scale: float, outputs: np.ndarray) -> float:
     return scale * float(each(outputs, wanted).mean())
+
+
+def _least(
+    wanted_of: _Wanted,
+    least: _Least,
+    scale: float,
+    outputs: np.ndarray,
+    targets: np.ndarray,
+) -> float:
+    wanted = wanted_of(outputs, targets)
+    return np.nan if wanted is None else scale * least(wanted)[0]
 
 
 _Wanted = Callable[[np.ndarray, np.ndarray], np.ndarray | None]

@@ -26,12 +26,12 @@ def uses_targets(subject: Subject) -> Outcome:
     Args:
         subject: with `targets`.
     """
-    pure, batch = subject.pure, subject.batch
-    start = list(pure.start)
+    batch, start = subject.batch, list(subject.pure.start)
     targets = subject.pick(batch, "targets")
     other = subject.put(batch, "targets", jax.tree.map(_one_for_all, targets))
-    both = jax.jit(lambda batch: pure.value_and_gradient(start, batch))
-    (value, own), (other_value, new) = both(batch), both(other)
+    (value, own), (other_value, new) = [
+        subject.value_and_gradient(start, one) for one in (batch, other)
+    ]
     size, difference = norm(own), apart(own, new)
     said = (
         f"gradient {format_number(size)}, with one target for all examples another "

@@ -216,7 +216,7 @@ PAGES = (
         Severity.INFO,
         "Padding that is not masked counts in the loss, the attention and the mean.",
         "Runs of one value at one end of the rows, of several lengths, where fewer "
-        "than 2 % of the other positions hold that value.",
+        "than 2 % of the other positions, and fewer than are in runs, hold that value.",
         "On every set of padded sequences: only mentioned.",
         (
             "Mask the padding in the loss and in the attention.",

@@ -17,10 +17,11 @@ PAGES = (
         "with that of the same batch with inputs of zero, which is what the best "
         "constant comes to; a model that comes to less than 2 % below it, and whose "
         "loss does not fall any more, has learned nothing. Half of it is a pass; "
-        "between the two nothing is decided. Of one example the loss at the start "
-        "takes the place of the constant's. A ladder of simple models tells a mistake "
-        "from a lack of units: a linear one, then one layer of 4, 16, 64 and 256 units "
-        "that are drawn at random, each fitted by least squares.",
+        "between the two nothing is decided. Of one example, and where the targets are "
+        "not known or are the inputs, the loss at the start takes the place of the "
+        "constant's. A ladder of simple models tells a mistake from a lack of units: a "
+        "linear one, then one layer of 4, 16, 64 and 256 units that are drawn at "
+        "random, each fitted by least squares.",
         "Never, as long as the learning rate moves the loss at all: one that falls "
         "slowly is undecided.",
         (
@@ -38,8 +39,9 @@ PAGES = (
         "The steps of the optimiser do not lead downhill: the training will not work "
         "as it stands.",
         "The losses of the batches are compared before and after the steps, with the "
-        "same parameters, batch by batch: the mean difference beside four of its "
-        "standard errors.",
+        "same parameters, batch by batch. A mean difference of four of its standard "
+        "errors is a fall, one of less than a single one is none; between the two "
+        "nothing is decided.",
         "Never while each batch's loss falls, however little.",
         (
             "If the loss is as it was, no update reaches the parameters: look at the "
@@ -132,6 +134,7 @@ PAGES = (
         "Never on a step that takes the state that it returns.",
         (
             "Read the message, and the line that it names.",
+            "Return (state, metrics), in this order: the next step takes that state.",
             "optax.adamw and other decays need the parameters: tx.update(gradients, "
             "opt_state, params).",
         ),

@@ -101,6 +101,8 @@ PAGES = (
             "Look for an operation over axis 0, and for a reshape or transpose that "
             "merges it with another.",
             "Give a `predict_fn` in evaluation mode.",
+            "If a batch is one thing, such as a graph, give each leaf a first axis of "
+            "one, or silence this and batch-size.",
         ),
         "A dependence at other inputs than those of the batch.",
     ),
@@ -182,7 +184,8 @@ PAGES = (
         "counter or an array that it remembers: the compiled step is not the program "
         "that was read.",
         "The loss of one batch compiled and operation by operation: equal up to 10 000 "
-        "units in the last place.",
+        "units in the last place of float32, or of float64 where all is float64; in "
+        "programs with a narrower format up to 8 of its own.",
         "Never where both compute the same sums.",
         (
             "Look for state that the function keeps, and for branches on what is "
@@ -224,7 +227,8 @@ PAGES = (
         "Only a constant is learned: the inputs do not enter, or weights that are far "
         "too small, or zero, or saturated layers leave nothing of them.",
         "The gradient of a batch, and of the batch with inputs of zero: they differ by "
-        "less than a thousandth of its norm.",
+        "less than a thousandth of its norm. Of batches that hold more than inputs and "
+        "targets they do so after 100 steps as well.",
         "Not on 19 healthy trainings, one with a last layer of zero among them: its "
         "gradient depends on the inputs.",
         (
