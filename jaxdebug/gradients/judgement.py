@@ -66,7 +66,12 @@ def judge(
     if point.kind in (Kind.CUSP, Kind.JUMP):
         return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")
     if point.kind is Kind.KINK:
-        return _judge_between(claim, point.forward, point.backward, scale, tolerance)
+        found = _judge_between(claim, point.forward, point.backward, scale, tolerance)
+        if found.verdict is Verdict.FAIL and point.coarse:
+            # Several kinks may lie within such steps, and the slope between them is
+            # that of neither side.
+            return Judgement(Verdict.INCONCLUSIVE, "not-converged")
+        return found
     if point.kind is Kind.EDGE:
         if point.edge is None:
             return Judgement(Verdict.INCONCLUSIVE, "not-differentiable")

@@ -34,6 +34,10 @@ REGULAR = 0.1
 """Powers from rung to rung that differ by more, or by more than half of what they
 are below one, are noise."""
 
+COARSE = 1e-2
+"""Of the largest step; where no finer one is above the noise, the point itself is seen
+from afar."""
+
 JUMP_POWER, CUSP_POWER = 0.1, 0.97
 """Below these the function jumps, or is steeper than any slope."""
 
@@ -86,6 +90,8 @@ class Point(NamedTuple):
     """Bound on the jumps of the values at the finest steps."""
     reach: float = 0.0
     """Largest change of the value that is finite; 0 if that is rounding."""
+    coarse: bool = False
+    """Whether finer steps drown in rounding."""
 
     @property
     def changes(self) -> bool:
@@ -104,6 +110,7 @@ class Points:
         steep: (..., 2) whether their slope grows without bound.
         change: (...) by how much the steps change the value at most.
         reach: (...) the same of changes that are finite.
+        coarse: (...) whether finer steps drown in rounding.
     """
 
     kinds: np.ndarray
@@ -112,6 +119,7 @@ class Points:
     steep: np.ndarray
     change: np.ndarray
     reach: np.ndarray
+    coarse: np.ndarray
 
     def at(self, index: int | tuple[int, ...] = ()) -> Point:
         """One direction."""
@@ -134,6 +142,7 @@ class Points:
             float(self.slopes.central.step[index]),
             float(self.slopes.noise[index][-1]),
             float(self.reach[index]),
+            bool(self.coarse[index]),
         )
 
 
@@ -186,7 +195,13 @@ def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Poin
             [np.full(gap.shape, kind.value) for kind, _ in tests],
             Kind.UNDECIDED.value,
         )
-        return Points(kinds, slopes, finite, powers < CUSP_POWER, change, reach)
+        floor = CLEAR * ladder.eps * np.abs(ladder.centre)[..., None, None]
+        clear = np.where(taken & (moved > floor), ladder.moves, np.inf)
+        finest = clear.min(axis=(-2, -1))
+        largest = np.nan_to_num(ladder.moves).max(axis=(-2, -1))
+        coarse = finest > COARSE * largest
+        steep = powers < CUSP_POWER
+        return Points(kinds, slopes, finite, steep, change, reach, coarse)
 
 
 def _powers(ladder: Ladder) -> tuple[np.ndarray, np.ndarray]:

@@ -150,3 +150,15 @@ def test_a_single_direction_is_one_of_many() -> None:
     many = points_on_ladder(as_ladder(np.stack([values, 2 * values]), 0.0, steps))
     assert many.at(0) == points_on_ladder(as_ladder(values, 0.0, steps)).at()
     assert many.at(1).forward.slope == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(1.0, "fail"), (1e-12, "inconclusive")])
+def test_kinks_that_only_large_steps_show_fail_no_slope(
+    size: float, verdict: str
+) -> None:
+    """Beside a value of 1, a small function is seen by large steps alone."""
+    steps = steps_of_ladder()
+    values = 1 + size * np.maximum(np.stack([steps, -steps], -1), 0)
+    point = points_on_ladder(as_ladder(values, 1.0, steps)).at()
+    found = judge(3 * size, point, scale=size)
+    assert (point.kind, found.verdict) == (Kind.KINK, verdict)
