@@ -26,7 +26,8 @@ STEPS, MOST = 400, 1600
 by heart, at most so many."""
 
 CARRIED = 0.1
-"""Of what batches that were learned by heart gain, new ones must gain less."""
+"""Of what batches that were trained on gain, what new ones gain of targets that are
+related."""
 
 CHANCE = 0.005
 """With which inputs and targets that are unrelated seem to depend on each other."""
@@ -38,12 +39,14 @@ NAME = "related-targets"
 
 
 def related_targets(subject: Subject) -> Outcome:
-    """Compare the loss of batches that are new to the model with that of a constant.
+    """Compare the loss of batches that are new to the model with what chance makes.
 
-    In a first pass each batch is new when its loss is taken. Where that does not tell,
-    the evaluation batches are looked at after each of more passes, until a few training
-    batches are known by heart. Targets are called unrelated only if hardly anything of
-    that helps with new ones, and inputs and targets seem independent without a model.
+    That is the loss of a training without inputs, and of one with shuffled targets; the
+    lower counts. In a first pass each batch is new when its loss is taken. Where that
+    does not tell, the evaluation batches are looked at after each of more passes, until
+    a few training batches are known by heart. Targets are called unrelated only if
+    hardly anything of that helps with new ones, and inputs and targets seem independent
+    without a model.
 
     Args:
         subject: with `optimizer`, `inputs` and `targets`; with `eval` too if there are
@@ -53,9 +56,10 @@ def related_targets(subject: Subject) -> Outcome:
     blank = [subject.blank(batch) for batch in batches]
     _, losses = subject.train_on(subject.begin(), batches)
     _, constants = subject.train_on(subject.begin(), blank)
+    _, mixed = subject.train_on(subject.begin(), _shuffled(subject, batches))
     late = slice(len(batches) // 2, None)
-    better = difference(constants[late], losses[late])
-    said = _said(losses[late], constants[late], "batches not seen before")
+    better = _gain(losses[late], constants[late], mixed[late])
+    said = _said(losses[late], constants[late], mixed[late], "batches not seen before")
     numbers = {"better": better.mean, "error": better.error}
     if len(batches) >= ENOUGH and better.is_positive:
         return judged(NAME, said, (), numbers)
@@ -64,11 +68,11 @@ def related_targets(subject: Subject) -> Outcome:
 
     tried = _several_passes(subject)
     better = tried.better
-    said = _said(tried.own, tried.constant, "evaluation batches")
+    said = _said(tried.own, tried.constant, tried.mixed, "evaluation batches")
     numbers = {"better": better.mean, "error": better.error}
-    if better.is_positive:
+    if tried.tells:
         return judged(NAME, said, (), numbers)
-    if difference(tried.mixed, tried.own).is_positive or not tried.by_heart.is_likely:
+    if not tried.by_heart.is_likely:
         return undecided(NAME, f"{said}: too few steps to tell", numbers)
     if better.most > CARRIED * tried.by_heart.mean:
         return undecided(NAME, f"{said}: too few examples to tell", numbers)
@@ -89,12 +93,19 @@ class Tried(NamedTuple):
     mixed: np.ndarray
     """By one with shuffled targets."""
     by_heart: Difference
-    """By how much the batches that were trained on were better known in the end."""
+    """By how much the batches that were trained on were better known, then or in the
+    end."""
 
     @property
     def better(self) -> Difference:
-        """By how much inputs helped."""
-        return difference(self.constant, self.own)
+        """By how much inputs and their targets helped."""
+        return _gain(self.own, self.constant, self.mixed)
+
+    @property
+    def tells(self) -> bool:
+        """Whether what was learned says something of new examples."""
+        worth = self.better.mean > CARRIED * self.by_heart.mean
+        return self.better.is_positive and worth
 
 
 def _several_passes(subject: Subject) -> Tried:
@@ -103,8 +114,13 @@ def _several_passes(subject: Subject) -> Tried:
     blank_held_out = [subject.blank(batch) for batch in held_out]
     shuffled = _shuffled(subject, subject.train)[:FEW]
     training, constant, mixed = [subject.begin() for _ in range(3)]
-    best, by_heart, taken = None, Difference(0.0, np.inf), 0
-    while taken < STEPS or (not by_heart.is_likely and taken < MOST):
+    best = tried = None
+    taken = 0
+    while (
+        tried is None
+        or taken < STEPS
+        or (not tried.by_heart.is_likely and taken < MOST)
+    ):
         taken += len(batches)
         training, _ = subject.train_on(training, batches)
         constant, _ = subject.train_on(constant, blank)
@@ -113,19 +129,17 @@ def _several_passes(subject: Subject) -> Tried:
             subject.evaluation_losses(training.arrays, held_out),
             subject.evaluation_losses(constant.arrays, blank_held_out),
             subject.evaluation_losses(mixed.arrays, held_out),
-            by_heart,
+            difference(
+                subject.losses(constant.arrays, blank),
+                subject.losses(training.arrays, batches),
+            ),
         )
         if best is None or tried.better.mean > best.better.mean:
             best = tried
-        if tried.better.is_positive:
-            break
-        if taken >= STEPS:
-            by_heart = difference(
-                subject.losses(constant.arrays, blank),
-                subject.losses(training.arrays, batches),
-            )
+        if tried.tells:
+            return tried
     assert best is not None
-    return best._replace(by_heart=by_heart)
+    return best._replace(by_heart=tried.by_heart)
 
 
 def _chance(subject: Subject) -> float:
@@ -163,8 +177,17 @@ def _shuffled(subject: Subject, batches: list[Any]) -> list[Any]:
     ]
 
 
-def _said(losses: np.ndarray, constants: np.ndarray, what: str) -> str:
+def _gain(own: np.ndarray, constant: np.ndarray, mixed: np.ndarray) -> Difference:
+    """By how much a loss is below the lower of two others.
+
+    Inputs of zero may be worse than none: behind zeros a convolution sees its edges.
+    """
+    return difference(min(constant, mixed, key=np.mean), own)
+
+
+def _said(own: np.ndarray, constant: np.ndarray, mixed: np.ndarray, what: str) -> str:
+    means = [format_number(float(each.mean())) for each in (own, constant, mixed)]
     return (
-        f"loss {format_number(float(losses.mean()))} of {losses.size} {what}, "
-        f"{format_number(float(constants.mean()))} with inputs of zero"
+        f"loss {means[0]} of {own.size} {what}, {means[1]} with inputs of zero, "
+        f"{means[2]} with shuffled targets"
     )

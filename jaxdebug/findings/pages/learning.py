@@ -93,9 +93,9 @@ PAGES = (
         "Two trainings of up to 1600 steps with your optimizer, on the batches as they "
         "are and with targets shuffled over all examples, and one with inputs of zero. "
         "Of what is gained on the first, at most a tenth is gained on new ones, at any "
-        "time. And inputs and targets seem independent without a model, too: their "
-        "distance covariance (Székely, Rizzo and Bakirov, 2007) is none that shuffled "
-        "examples do not reach.",
+        "time, beside the better of the other two. And inputs and targets seem "
+        "independent without a model, too: their distance covariance (Székely, Rizzo "
+        "and Bakirov, 2007) is none that shuffled examples do not reach.",
         "Not on 19 healthy trainings. A task that takes longer to learn than the short "
         "training is undecided, and few examples may be: 2 of 20 regressions on 320.",
         (
