@@ -124,6 +124,7 @@ def test_simple_models_tell_a_lack_of_units(units: int, words: str) -> None:
     assert f"it {words} units" in outcome.said
 
 
+@pytest.mark.slow
 def test_targets_of_other_inputs_are_found() -> None:
     outcome = related_targets(Subject(shuffled()))
     (finding,) = outcome.findings
@@ -209,7 +210,7 @@ def test_the_workload_stays_as_it_is() -> None:
     [
         (optax.adam(3e-2), []),
         (optax.adam(3e-6), ["small-steps"]),
-        (optax.adam(3e-10), ["small-steps"]),
+        pytest.param(optax.adam(3e-10), ["small-steps"], marks=pytest.mark.slow),
         (optax.sgd(0.3), []),
         (optax.adam(30.0), ["large-steps"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -158,7 +159,13 @@ def decayed(coefficient: float) -> Any:
 @pytest.mark.parametrize(
     ("coefficient", "found"), [(1e-3, []), (10.0, ["strong-regulariser"])]
 )
-@pytest.mark.parametrize("wrapped", [lambda f: f, jax.jit, jax.checkpoint])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        jax.jit,
+        *(pytest.param(f, marks=pytest.mark.slow) for f in (partial, jax.checkpoint)),
+    ],
+)
 def test_a_regulariser_that_outweighs_the_data_is_found(
     coefficient: float, found: list[str], wrapped: Any
 ) -> None:
