@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,8 +63,16 @@ def with_predict(function: Any) -> jd.Workload:
     ids=["softmax", "centred", "reshaped", "sorted"],
 )
 def test_outputs_that_mix_examples_are_found(mixing: Any) -> None:
-    subject = Subject(with_predict(lambda p, b: mixing(predict(p, b))))
-    assert codes(independent_examples(subject)) == ["mixed-examples"]
+    mixed = with_predict(lambda p, b: mixing(predict(p, b)))
+    assert codes(independent_examples(Subject(mixed))) == ["mixed-examples"]
+    of_loss = independent_examples(Subject(replace(mixed, predict_fn=None)))
+    assert of_loss.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_loss_that_adds_up_has_independent_examples() -> None:
+    outcome = independent_examples(Subject(classifier(predict_fn=None)))
+    assert outcome.word == Verdict.PASS
+    assert outcome.said == "the loss is a sum over both halves of the batch"
 
 
 def test_infinite_derivatives_of_other_examples_mix_nothing() -> None:

@@ -14,6 +14,7 @@ from jaxdebug.checks.running_averages import running_averages
 from jaxdebug.checks.sanity.dependence import (
     differing,
     exchanged,
+    loss_compares_examples,
     row_leaves,
     tainted,
 )
@@ -26,9 +27,13 @@ NAME = "independent-examples"
 def independent_examples(subject: Subject) -> Outcome:
     """Change one example: by its derivative, by NaN, by another one in its place.
 
+    Without outputs the loss alone can pass: as a sum over halves of the batch.
+
     Args:
         subject: with `predict_fn` and `inputs`.
     """
+    if subject.workload.predict_fn is None:
+        return _by_the_loss(subject)
     batch = subject.batch
     rows = count_rows(subject.pick(batch, "inputs"))
     if rows < 2:
@@ -74,6 +79,15 @@ def independent_examples(subject: Subject) -> Outcome:
     evidence = {"changed": share, "rows": rows}
     finding = found("mixed-examples", "outputs of predict_fn", said, evidence=evidence)
     return judged(NAME, said, [finding], evidence)
+
+
+def _by_the_loss(subject: Subject) -> Outcome:
+    if count_rows(subject.batch) < 2:
+        raise CannotRun("give batches of two examples or more")
+    if loss_compares_examples(subject):
+        why = "it compares them, or the model mixes them: give `predict_fn`"
+        return undecided(NAME, f"the loss is no sum over halves of the batch: {why}")
+    return judged(NAME, "the loss is a sum over both halves of the batch")
 
 
 def _derivative(
