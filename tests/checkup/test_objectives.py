@@ -78,6 +78,14 @@ def test_targets_that_are_one_are_still_used() -> None:
     assert not uses_targets(Subject(classifier(train=train))).findings
 
 
+def test_an_absolute_error_uses_targets_on_one_side() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        return jnp.abs(predict(params, batch)[:, 0] - batch[1]).mean()
+
+    train = [(x, 100 + x.sum(1)) for x, _ in blobs()]
+    assert not uses_targets(Subject(classifier(loss_fn=loss, train=train))).findings
+
+
 def hot(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return -(jax.nn.one_hot(labels, 3) * jax.nn.log_softmax(logits)).sum(-1)
 

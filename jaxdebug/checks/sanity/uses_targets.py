@@ -23,16 +23,24 @@ ROUNDING = 1e-6
 def uses_targets(subject: Subject) -> Outcome:
     """Compare the gradients of a batch as it is, and with one target for all rows.
 
+    An absolute error has the same gradient for all targets on one side: where the loss
+    changes and the gradient does not, targets of the other sign are tried as well.
+
     Args:
         subject: with `targets`.
     """
     batch, start = subject.batch, list(subject.pure.start)
     targets = subject.pick(batch, "targets")
-    other = subject.put(batch, "targets", jax.tree.map(_one_for_all, targets))
-    (value, own), (other_value, new) = [
-        subject.value_and_gradient(start, one) for one in (batch, other)
+    changed = [
+        subject.put(batch, "targets", jax.tree.map(change, targets))
+        for change in (_one_for_all, jnp.negative)
     ]
+    value, own = subject.value_and_gradient(start, batch)
+    other_value, new = subject.value_and_gradient(start, changed[0])
     size, difference = norm(own), apart(own, new)
+    same = float(value) == float(other_value)
+    if not difference and not same and _are_floating(targets):
+        difference = apart(own, subject.value_and_gradient(start, changed[1])[1])
     said = (
         f"gradient {format_number(size)}, with one target for all examples another "
         f"one by {format_number(difference)}"
@@ -43,7 +51,7 @@ def uses_targets(subject: Subject) -> Outcome:
     if difference > ROUNDING * size:
         return judged(NAME, said, (), numbers)
     # A loss of the inputs alone may be given pairs whose second part it does not need.
-    silent = subject.workload.targets is None and float(value) == float(other_value)
+    silent = subject.workload.targets is None and same
     finding = found(
         "unused-targets",
         "targets",
@@ -52,6 +60,11 @@ def uses_targets(subject: Subject) -> Outcome:
         evidence=numbers,
     )
     return judged(NAME, said, [finding], numbers)
+
+
+def _are_floating(targets: Any) -> bool:
+    leaves = jax.tree.leaves(targets)
+    return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
 
 
 def _one_for_all(leaf: Any) -> Any:
