@@ -39,7 +39,7 @@ def uses_targets(subject: Subject) -> Outcome:
     other_value, new = subject.value_and_gradient(start, changed[0])
     size, difference = norm(own), apart(own, new)
     same = float(value) == float(other_value)
-    if not difference and not same and _are_floating(targets):
+    if difference <= ROUNDING * size and not same and _are_floating(targets):
         difference = apart(own, subject.value_and_gradient(start, changed[1])[1])
     said = (
         f"gradient {format_number(size)}, with one target for all examples another "
