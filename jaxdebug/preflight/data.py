@@ -91,7 +91,10 @@ def first_layer(subject: Subject) -> str | None:
     if not all(id(one) in places for one in wanted):
         return None
 
-    graph = build_graph(subject.program.jaxpr)
+    try:
+        graph = build_graph(subject.program.jaxpr)
+    except Exception:  # of the user's loss: `calls` says so, and data are data
+        return None
     nodes = [graph.inputs[len(pure.start) + places[id(one)]] for one in wanted]
     kinds = {_kind(step) for node in nodes for step in _first_steps(graph, node)}
     return kinds.pop() if len(kinds) == 1 else None

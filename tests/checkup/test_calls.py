@@ -96,6 +96,13 @@ def test_a_checkup_of_what_cannot_be_called_fails_and_says_so_once() -> None:
     assert report["loss-falls"].said == "could not run: as `repeats`"
 
 
+def test_data_are_looked_at_where_the_loss_raises() -> None:
+    broken = [(x, np.where(y == 1, 7, y)) for x, y in BATCHES]
+    report = data(Subject(classifier(loss_fn=misspelt, predict_fn=None, train=broken)))
+    assert report["finite"].word == Verdict.PASS
+    assert "unseen-class" in {one.code for one in report.findings}
+
+
 def test_what_raises_passes_no_checkup() -> None:
     report = jd.checkup(classifier(loss_fn=misspelt), only=["repeats"])
     assert report.verdict is Verdict.INCONCLUSIVE
