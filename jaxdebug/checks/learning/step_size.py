@@ -20,7 +20,7 @@ STEPS = 30
 FACTORS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """By which the updates of the optimiser are multiplied."""
 
-FURTHER, MOST = 100.0, 1e12
+FURTHER, MOST = 10.0, 1e12
 """While the largest factor is the best, one so many times as large is tried."""
 
 FAR = 100.0
