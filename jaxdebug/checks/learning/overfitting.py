@@ -59,7 +59,7 @@ def overfitting(subject: Subject) -> Outcome:
         sure = rise.mean > ERRORS_THEN * rise.error
         worse = worse or (sure and lost[0] > LOST_THEN * lost[1])
     # Of a training that diverges there is more to say.
-    if worse and difference(before, after).is_positive:
+    if worse and (by_heart or difference(before, after).is_positive):
         finding = found("overfits-soon", "train", said, evidence=numbers)
         return judged(NAME, said, [finding], numbers)
     return judged(NAME, said, (), numbers)
