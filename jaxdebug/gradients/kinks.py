@@ -177,7 +177,8 @@ def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Poin
         moved = np.where(np.isnan(moved), np.inf, moved)
         change = np.where(taken, moved, 0).max(axis=(-2, -1))
         reach = np.where(taken & np.isfinite(moved), moved, 0).max(axis=(-2, -1))
-        reach = np.where(reach > CLEAR * ladder.eps * np.abs(ladder.centre), reach, 0)
+        floor = CLEAR * ladder.eps * np.abs(ladder.centre)
+        reach = np.where(reach > floor, reach, 0)
         # Where nothing changes there is no slope to compare the bar with.
         resolved = (central.bar <= RESOLVED * size) | (change == 0)
         resolved &= np.isfinite(central.bar)
@@ -195,8 +196,8 @@ def points_on_ladder(ladder: Ladder, *, noise: float | np.ndarray = 0.0) -> Poin
             [np.full(gap.shape, kind.value) for kind, _ in tests],
             Kind.UNDECIDED.value,
         )
-        floor = CLEAR * ladder.eps * np.abs(ladder.centre)[..., None, None]
-        clear = np.where(taken & (moved > floor), ladder.moves, np.inf)
+        is_clear = taken & (moved > floor[..., None, None])
+        clear = np.where(is_clear, ladder.moves, np.inf)
         finest = clear.min(axis=(-2, -1))
         largest = np.nan_to_num(ladder.moves).max(axis=(-2, -1))
         coarse = finest > COARSE * largest

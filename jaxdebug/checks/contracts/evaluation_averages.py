@@ -67,20 +67,17 @@ def _mixes(subject: Subject, batch: Any) -> bool:
 
 def _is_outside(subject: Subject, batch: Any) -> bool:
     """Whether it is beyond the losses of each example alone, in a batch of copies."""
-
-    def alone(row: int) -> Any:
-        return map_rows(batch, lambda x: jnp.broadcast_to(x[row], x.shape))
-
     start = subject.pure.start
+    alone = [subject.of_one(batch, row) for row in range(count_rows(batch))]
     (whole,) = subject.evaluation_losses(start, [batch])
-    each = subject.evaluation_losses(start, [*map(alone, range(count_rows(batch)))])
+    each = subject.evaluation_losses(start, alone)
     room = NEAR * max(abs(whole), float(np.abs(each).max()))
     return bool(whole < each.min() - room or whole > each.max() + room)
 
 
 def _counts_otherwise(subject: Subject, batch: Any, half: int) -> bool:
     """Whether one half given twice does not count twice."""
-    first = map_rows(batch, itemgetter(slice(half)))
+    first = subject.of_first(batch, half)
     second = map_rows(batch, itemgetter(slice(half, 2 * half)))
 
     def joined(*parts: Any) -> Any:

@@ -56,7 +56,8 @@ def related_targets(subject: Subject) -> Outcome:
     blank = [subject.blank(batch) for batch in batches]
     _, losses = subject.train_on(subject.begin(), batches)
     _, constants = subject.train_on(subject.begin(), blank)
-    _, mixed = subject.train_on(subject.begin(), _shuffled(subject, batches))
+    shuffled = _shuffled(subject, batches)
+    _, mixed = subject.train_on(subject.begin(), shuffled)
     late = slice(len(batches) // 2, None)
     better = _gain(losses[late], constants[late], mixed[late])
     said = _said(losses[late], constants[late], mixed[late], "batches not seen before")
@@ -66,7 +67,7 @@ def related_targets(subject: Subject) -> Outcome:
     if subject.workload.eval is None:
         return undecided(NAME, f"{said}; give `eval`, and more is tried", numbers)
 
-    tried = _several_passes(subject)
+    tried = _several_passes(subject, shuffled[:FEW])
     better = tried.better
     said = _said(tried.own, tried.constant, tried.mixed, "evaluation batches")
     numbers = {"better": better.mean, "error": better.error}
@@ -108,11 +109,10 @@ class Tried(NamedTuple):
         return self.better.is_positive and worth
 
 
-def _several_passes(subject: Subject) -> Tried:
+def _several_passes(subject: Subject, shuffled: list[Any]) -> Tried:
     batches, held_out = subject.train[:FEW], subject.held_out
     blank = [subject.blank(batch) for batch in batches]
     blank_held_out = [subject.blank(batch) for batch in held_out]
-    shuffled = _shuffled(subject, subject.train)[:FEW]
     training, constant, mixed = [subject.begin() for _ in range(3)]
     best = tried = None
     taken = 0

@@ -35,15 +35,14 @@ def lost_in_epsilon(subject: Subject) -> float | None:
     """
     pure, split = subject.pure, subject.pure.split
     begun = subject.begin()
+    loss, slopes = subject.value_and_gradient(begun.arrays, subject.batch)
+    params = split.rebuild(begun.arrays, pure.trained(begun.arrays))
     optimizer = subject.optimizer
-
-    loss, found = subject.value_and_gradient(begun.arrays, subject.batch)
 
     @jax.jit
     def scaled(scale: Any) -> Any:
-        moving, slopes = pure.trained(begun.arrays), found
-        slopes = [(scale * leaf).astype(leaf.dtype) for leaf in slopes]
-        params, gradient = [split.rebuild(begun.arrays, x) for x in (moving, slopes)]
+        grown = [(scale * leaf).astype(leaf.dtype) for leaf in slopes]
+        gradient = split.rebuild(begun.arrays, grown)
         updates, _ = update(optimizer, gradient, begun.optimizer, params, loss)
         return jax.tree.leaves(updates)
 

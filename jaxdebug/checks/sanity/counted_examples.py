@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -33,7 +31,7 @@ def counted_examples(subject: Subject) -> Outcome:
     Args:
         subject: with `targets`, and batches of two examples or more.
     """
-    pure, start, batch = subject.pure, list(subject.pure.start), subject.batch
+    start, batch = list(subject.pure.start), subject.batch
     rows = count_rows(batch)
     wanted = [
         np.asarray(leaf)
@@ -43,12 +41,11 @@ def counted_examples(subject: Subject) -> Outcome:
     if not wanted:
         raise CannotRun("expected targets with a row for each example")
 
-    @jax.jit
-    def gradient(batch: Any, row: Any, other: Any) -> Any:
+    def gradient(row: int, other: int) -> list[np.ndarray]:
         changed = map_rows(batch, lambda x: x.at[row].set(x[other]))
-        return pure.value_and_gradient(start, changed)[1]
+        return [*map(np.asarray, subject.value_and_gradient(start, changed)[1])]
 
-    own = [np.asarray(leaf) for leaf in gradient(batch, 0, 0)]
+    own = gradient(0, 0)
     if not all(np.isfinite(leaf).all() for leaf in own) or not any(map(np.any, own)):
         return undecided(NAME, "the gradient is zero, or not finite")
     replaced = counted = 0
@@ -56,8 +53,7 @@ def counted_examples(subject: Subject) -> Outcome:
         other = _unlike(wanted, row)
         if other is not None:
             replaced += 1
-            new = gradient(batch, row, other)
-            counted += not all(map(np.array_equal, own, map(np.asarray, new)))
+            counted += not all(map(np.array_equal, own, gradient(row, other)))
     said = f"{counted} of {replaced} examples change the gradient, when replaced"
     numbers = {"counted": counted, "replaced": replaced}
     if replaced < LEAST:

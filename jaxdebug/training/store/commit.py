@@ -47,7 +47,7 @@ def begin_session(file: Path, run: str, manifest: str, *, resume: bool) -> int:
 
     Args:
         file: of the run.
-        run: what tells this session's writer from any other.
+        run: what tells the writer of the session from any other.
         manifest: JSON.
         resume: whether a run that is there may be taken up again.
 
