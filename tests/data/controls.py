@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 from sklearn import datasets
@@ -207,6 +208,24 @@ def noise(random: Random) -> Options:
     return split((random.random((500, 300)), random.integers(0, 50, 500)))
 
 
+def drawn_again(random: Random) -> Options:
+    """Of few rows, each split drawn with replacement."""
+    x, y = table(random, 60)
+    chosen = random.integers(0, 40, 4000), random.integers(40, 60, 4000)
+    return {
+        name: (x[rows], y[rows])
+        for name, rows in zip(("train", "eval"), chosen, strict=True)
+    }
+
+
+def designed(random: Random) -> Options:
+    """Levels of -1 and 1 in every combination, measured several times."""
+    x = np.array([*product((-1.0, 1.0), repeat=6)])
+    x = np.repeat(x, 8, axis=0)
+    y = x.sum(1) + random.standard_normal(len(x))
+    return {"train": shuffled(random, x, y), "eval": shuffled(random, x[::2], y[::2])}
+
+
 CONTROLS: dict[str, Callable[[Random], Options]] = {
     "digits": real("digits"),
     "diabetes": real("diabetes"),
@@ -239,4 +258,6 @@ CONTROLS: dict[str, Callable[[Random], Options]] = {
     "three splits": three_splits,
     "stratified split": stratified_folds,
     "labels of noise": noise,
+    "few rows drawn again and again": drawn_again,
+    "a factorial design": designed,
 }

@@ -205,6 +205,36 @@ def padded(random: Random) -> Options:
     return {"train": {"tokens": tokens(random)}}
 
 
+def normalised_apart(random: Random, axis: int | None) -> Options:
+    made = split(table(random, 2000))
+    for name, (x, y) in made.items():
+        made[name] = (x - x.mean(axis)) / x.std(axis), y
+    return made
+
+
+def swapped_columns(random: Random) -> Options:
+    """Each column is distributed as it was."""
+    x, y = line(random, 3000)
+    x[:, 3] = x[:, 0] + 0.5 * x[:, 3]
+    x = (x - x.mean(0)) / x.std(0)
+    x[2000:, [3, 7]] = x[2000:, [7, 3]]
+    return split((x, y), 2 / 3)
+
+
+def renumbered_labels(random: Random) -> Options:
+    x = random.standard_normal((4000, 6))
+    y = (x[:, 0] + 0.3 * random.standard_normal(4000) > 0).astype(np.int32)
+    y[2000:] = 1 - y[2000:]
+    return split((x, y), 0.5)
+
+
+def targets_of_others(random: Random) -> Options:
+    x, _ = table(random, 4000)
+    y = x[:, 0] + 0.2 * random.standard_normal(4000)
+    y[2000:] = random.permutation(y[2000:])
+    return split((x, y), 0.5)
+
+
 FAULTS = {
     "pixels from 0 to 255 (D1 1)": Fault(
         raw_pixels, "input-scale", "train/0", "warning"
@@ -239,6 +269,27 @@ FAULTS = {
     "eval divided again (D1 15)": Fault(normalised_again, "rescaled-split", "eval/0"),
     "a column shifted by 0.2": Fault(
         shifted_column, "shifted-split", "eval/0", "warning"
+    ),
+    "eval normalized by itself, by column": Fault(
+        lambda random: normalised_apart(random, 0),
+        "normalized-apart",
+        "eval/0",
+        "warning",
+    ),
+    "eval normalized by itself, as a whole": Fault(
+        lambda random: normalised_apart(random, None),
+        "normalized-apart",
+        "eval/0",
+        "warning",
+    ),
+    "columns swapped in eval": Fault(
+        swapped_columns, "unlike-relations", "eval", "warning"
+    ),
+    "labels renumbered in eval": Fault(
+        renumbered_labels, "unlike-relations", "eval", "warning"
+    ),
+    "targets of other rows in eval": Fault(
+        targets_of_others, "unlike-relations", "eval", "warning"
     ),
     "two workers of one seed (D1 17)": Fault(same_worker, "identical-batches", "train"),
     "batches sorted by class": Fault(

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxdebug.checks.data import scale
 from jaxdebug.checks.data.batches import check_batches
+from jaxdebug.checks.data.different_rows import different_rows
 from jaxdebug.checks.data.duplicates import (
     check_conflicts,
     check_duplicates,
@@ -28,8 +29,10 @@ from jaxdebug.checks.data.near_duplicates import check_near_duplicates
 from jaxdebug.checks.data.neighbours import check_neighbours
 from jaxdebug.checks.data.order import check_order
 from jaxdebug.checks.data.overlaps import check_overlaps
+from jaxdebug.checks.data.own_scale import check_own_scale
 from jaxdebug.checks.data.padding import check_padding
 from jaxdebug.checks.data.perturbations import check_transform
+from jaxdebug.checks.data.relations import check_relations
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.data.shift import check_shift
 from jaxdebug.checks.outcome import Outcome
@@ -50,6 +53,8 @@ CHECKS = (
     "duplicates",
     "conflicting-labels",
     "shift",
+    "own-scale",
+    "relations",
     "neighbours",
     "label-shift",
     "order",
@@ -86,6 +91,7 @@ def checks_of(
     """Every check by name, to be called."""
     train = scans[0]
     repeats = cache(lambda: repeats_of(scans))  # some checks share it, others need none
+    different = cache(lambda: [*map(different_rows, scans)])
     padded = [
         (one.name, one.fields[at], ends)
         for one in scans
@@ -106,9 +112,11 @@ def checks_of(
         "overlapping-windows": lambda: check_overlaps(scans),
         "duplicates": lambda: check_duplicates(scans, repeats()),
         "conflicting-labels": lambda: check_conflicts(scans, repeats()),
-        "shift": lambda: check_shift(scans, declare),
+        "shift": lambda: check_shift(scans, different(), declare),
+        "own-scale": lambda: check_own_scale(scans),
+        "relations": lambda: check_relations(scans, different(), declare),
         "neighbours": lambda: check_neighbours(scans, declare),
-        "label-shift": lambda: check_label_shift(scans, declare),
+        "label-shift": lambda: check_label_shift(scans, different(), declare),
         "order": lambda: check_order(train, declare),
         "padding": lambda: check_padding(padded),
         "identical-batches": lambda: check_batches(scans, repeats()),

@@ -88,8 +88,9 @@ def check_data(
 
     Limits:
         Near duplicates are found by random sketches, and shifts and leaked targets in a
-        random sample. A shift of several columns together that leaves each column's
-        distribution as it is, is not seen, nor what a model makes of the data.
+        random sample. A shift of several columns together that leaves the distribution
+        of each and their correlations as they are, is not seen, nor what a model makes
+        of the data.
 
     Example:
         >>> import numpy as np

@@ -17,8 +17,17 @@ LABELS_APART = 0.05
 """A class's share of the rows that differs by less is not worth a word."""
 
 
-def check_label_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
-    """Say whether classes have other shares of the rows in another split."""
+def check_label_shift(
+    scans: Sequence[Scan], different: Sequence[int], declare: Sequence[str]
+) -> Outcome:
+    """Say whether classes have other shares of the rows in another split.
+
+    Args:
+        scans: of each split.
+        different: rows of each sample that are no copies.
+        declare: what the user says of the data: of those that are `"time-ordered"` or
+            `"resampled"` it is only mentioned.
+    """
     name = "label-shift"
     if len(scans) < 2:
         return not_run(name, "give `eval` or `test`")
@@ -35,11 +44,12 @@ def check_label_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
         mine, theirs = (
             _counts(known, values) for known in (one.classes, other.classes)
         )
+        rows = [_independent(scans[at], different[at]) for at in pair]
         apart = np.abs(mine / mine.sum() - theirs / theirs.sum())
         wrong = [
             at
             for at in np.flatnonzero(apart >= LABELS_APART)
-            if _chance(mine[at], theirs[at], mine.sum(), theirs.sum())
+            if _chance(mine[at] / mine.sum(), theirs[at] / theirs.sum(), *rows)
             <= ALARMS / (2 * len(values))
         ]
         if wrong:
@@ -70,7 +80,20 @@ def _counts(classes: Classes, values: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _chance(mine: int, theirs: int, rows: int, others: int) -> float:
-    """A bound on the chance that a class is dealt out so unevenly."""
-    total, share = mine + theirs, rows / (rows + others)
-    return min(tail_bound(mine, total, share), tail_bound(theirs, total, 1 - share))
+def _independent(scan: Scan, different: int) -> int:
+    """Rows of a split; if it draws some again and again, those that were sampled."""
+    return scan.rows if different == len(scan.sample.rows) else different
+
+
+def _chance(share: float, other: float, rows: int, others: int) -> float:
+    """A bound on the chance that a class is dealt out so unevenly.
+
+    Args:
+        share: of the rows of one split that are of the class.
+        other: of the rows of the other.
+        rows: of the one.
+        others: of the other.
+    """
+    mine, theirs, part = share * rows, other * others, rows / (rows + others)
+    total = mine + theirs
+    return min(tail_bound(mine, total, part), tail_bound(theirs, total, 1 - part))

@@ -89,7 +89,9 @@ def _channels(field: Field) -> int:
     return channels if channels <= MOST_CHANNELS else 1
 
 
-def compare(one: Scan, other: Scan, at: int, tests: int) -> Compared:
+def compare(
+    one: Scan, other: Scan, at: int, tests: int, different: tuple[int, int]
+) -> Compared:
     """How far a field of two splits is apart.
 
     Args:
@@ -97,13 +99,14 @@ def compare(one: Scan, other: Scan, at: int, tests: int) -> Compared:
         other: the second.
         at: index of the field.
         tests: how many columns are compared in all.
+        different: rows of each sample that are no copies.
     """
     field = one.fields[at]
     mine, _ = summaries(field, one.sample.arrays[at], one.name)
     theirs, names = summaries(field, other.sample.arrays[at], other.name)
     picked = _picked(mine, theirs)
     apart, lead = distances(mine[:, picked], theirs[:, picked])
-    sizes = len(mine), len(theirs), 2 * tests
+    sizes = *different, 2 * tests
     limits = max(LEAST, least_distance(*sizes)), max(LEAST_LEAD, least_lead(*sizes))
     scores = np.maximum(apart / limits[0], np.abs(lead) / limits[1])
     order = np.argsort(-scores, kind="stable")
@@ -157,11 +160,14 @@ def _moved(one: Columns, other: Columns, field: Field) -> bool:
     return bool((far >= FAR).any() or (ratio >= np.log(WIDER)).any())
 
 
-def check_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
+def check_shift(
+    scans: Sequence[Scan], different: Sequence[int], declare: Sequence[str]
+) -> Outcome:
     """Say whether columns of inputs or targets are distributed otherwise.
 
     Args:
         scans: of each split.
+        different: rows of each sample that are no copies.
         declare: what the user says of the data: shifts of data that are
             `"time-ordered"` are only mentioned, and of data that are `"augmented"` or
             `"resampled"` where they are not a matter of scale.
@@ -177,7 +183,8 @@ def check_shift(scans: Sequence[Scan], declare: Sequence[str]) -> Outcome:
         tests = sum(_tests(first.fields[at]) for at in fields)
         worst = 0.0
         for at in fields:
-            compared = compare(first, second, at, tests)
+            rows = different[one], different[other]
+            compared = compare(first, second, at, tests, rows)
             worst = max(worst, compared.score)
             findings += _found(first, second, at, compared, declare)
         said.append(

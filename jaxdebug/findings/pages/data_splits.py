@@ -91,7 +91,8 @@ PAGES = (
             "If it is meant, declare it: declare=('time-ordered',) or "
             "declare=('augmented',).",
         ),
-        "Shifts of several columns together that leave each one as it is.",
+        "Shifts of several columns together that leave each one and their correlations "
+        "as they are.",
     ),
     Page(
         "rescaled-split",
@@ -106,6 +107,45 @@ PAGES = (
         f"{RESPLITS}.",
         ("Apply one preparation, with the numbers of the training split, to all.",),
         "A difference of scale in a few columns: that is a shifted-split.",
+    ),
+    Page(
+        "normalized-apart",
+        "A split is normalized by its own mean and spread",
+        Severity.WARNING,
+        "The same row is another input in each split, and what is measured depends on "
+        "which rows are evaluated together.",
+        "Over all rows of a split that is not the training split, the mean is 0 and "
+        "the standard deviation 1, each to a hundredth of what is left by chance where "
+        "the training split's are used: of every column, or of all values together. "
+        "Columns of -1 and 1 do not count, nor splits that are not read to their end.",
+        "By chance about once in 10,000 fields of one column, in larger ones less.",
+        (
+            "Compute mean and spread on the training split, and use them for every "
+            "split.",
+        ),
+        "A split scaled by its own extremes, and one that is evaluated in part.",
+    ),
+    Page(
+        "unlike-relations",
+        "Columns belong together in another way in another split",
+        Severity.WARNING,
+        "Columns are in another order, belong to other rows or to other classes in one "
+        "of the splits: what the model learned of one column meets another.",
+        "The rank correlations (Spearman) of all pairs of columns, targets and up to "
+        "32 classes among them, in random samples of up to 16,384 rows, of up to 256 "
+        "columns of rows with one axis. Those of a pair differ by 0.25 at least, and "
+        "by more than chance makes any of them in one of 1000 data sets (Bernstein's "
+        "inequality; copies of a row are not counted). Only mentioned (info) where the "
+        "data are declared time-ordered, augmented or resampled.",
+        f"{RESPLITS}. Splits by time, place or person can differ: that is what it "
+        "says.",
+        (
+            "Compare the order of columns and the table of labels of both splits.",
+            "Look whether inputs and targets were shuffled together.",
+            "If it is meant, declare it: declare=('time-ordered',).",
+        ),
+        "Rows with several axes, small correlations, and relations that are neither "
+        "rising nor falling.",
     ),
     Page(
         "scrambled-split",
