@@ -15,7 +15,8 @@ from benchmarks.result import ROOT, Row
 from jaxdebug.checks.data.near_duplicates import near_rows
 from jaxdebug.checks.data.scan import scan
 from tests.data.controls import CONTROLS
-from tests.data.planted import FAULTS, alarms, digits, found_in, table
+from tests.data.made_sets import digits, table
+from tests.data.planted import FAULTS, alarms, found_in
 from tests.data.random_sets import random_set
 
 ROWS, WIDTH, BATCH = 1_000_000, 100, 10_000

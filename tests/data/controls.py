@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from sklearn import datasets
 
-from tests.data.planted import (
+from tests.data.made_sets import (
     Options,
     Random,
     batches,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.data.planted import Options, Random, batches
+from tests.data.made_sets import Options, Random, batches
 
 Draw = Callable[[Random, np.ndarray], np.ndarray]
 

@@ -19,7 +19,8 @@ from jaxdebug.checks.data.chance import (
 )
 from jaxdebug.findings import Finding
 from tests.checks.json_schema import problems
-from tests.data.planted import batches, report_of, split, table
+from tests.data.made_sets import batches, split, table
+from tests.data.planted import report_of
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs/schema/checks-1.json").read_text("utf-8")

@@ -12,7 +12,7 @@ from jaxdebug.checks.data.groups import Shared
 from jaxdebug.checks.data.near_duplicates import Near, near_groups, near_rows
 from jaxdebug.checks.data.row_store import PARTS, RowStore, sorted_parts
 from jaxdebug.checks.data.scan import scan
-from tests.data.planted import table
+from tests.data.made_sets import table
 
 ROWS = 6000
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxdebug.checks.data import groups
 from jaxdebug.checks.data.chance import ALARMS
 from jaxdebug.checks.data.groups import Shared
+from jaxdebug.checks.data.masked_rows import told_apart
 from jaxdebug.checks.data.row_store import Part, sorted_parts
 from jaxdebug.checks.data.scan import Scan
 from jaxdebug.checks.data.surprise import are_copies
@@ -148,7 +149,10 @@ def check_leakage(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
             f"{shared.rows} of {other.rows} rows of {names[1]} have inputs that are "
             f"in {names[0]} too: {groups.listed(names, shared.examples)}"
         )
-        if severity is not Severity.ERROR:
+        if mask := told_apart(one, other):
+            severity = Severity.INFO
+            message += f"; {mask} counts other rows in each"
+        elif severity is not Severity.ERROR:
             message += f"; {shared.both} groups of equal rows are in both, {expected}"
         findings.append(
             found(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxdebug.checks.batch_fields import Place
-from jaxdebug.checks.data.fields import Batch, Field, fields_of, unfit
+from jaxdebug.checks.data.fields import INPUT, OTHER, Batch, Field, fields_of, unfit
 from jaxdebug.checks.workload_fields import required_arguments
 
 VALUES = 1 << 18
@@ -18,6 +18,7 @@ VALUES = 1 << 18
 LEAST_ROWS, MOST_ROWS = 32, 1 << 16
 
 RAGGED = "its rows have several shapes"
+UNEVEN = "its first axis is not that of the inputs"
 
 
 class Chunk(NamedTuple):
@@ -81,21 +82,22 @@ def chunks(
     ends: list[int] = []
     start = count = 0
     left_out: dict[str, str] = {}
-    ragged: set[str] = set()
+    dropped: dict[str, str] = {}
     for part in parts:
         batch = fields_of(part, inputs, targets, name)
-        rows = _rows(name, batch)
-        fields, arrays = _without(ragged, batch.fields, batch.arrays)
+        new = dict.fromkeys(_uneven(batch), UNEVEN)
+        fields, arrays = _without({*dropped, *new}, batch.fields, batch.arrays)
+        rows = _rows(name, fields, arrays)
         first = fields if first is None else first
         # After the first chunk rows were looked at, and it is too late.
-        new = set() if start else _changed(first, fields)
-        if new:
+        if not start:
+            new |= dict.fromkeys(_changed(first, fields), RAGGED)
             held = [_without(new, first, one)[1] for one in held]
-            first = tuple(one for one in first if one.name not in new)
+            first = _without(new, first, first)[0]
             fields, arrays = _without(new, fields, arrays)
-            ragged |= new
+        dropped |= new
         _require_same(name, first, fields)
-        left_out.update(batch.left_out, **dict.fromkeys(ragged, RAGGED))
+        left_out.update(batch.left_out, **dropped)
         if rows and most is not None and start + count + rows > most:
             rows = most - start - count
         if rows:
@@ -175,11 +177,20 @@ def _is_iterable(value: Any) -> bool:
     return isinstance(value, Iterable) or hasattr(value, "__getitem__")
 
 
-def _rows(name: str, batch: Batch) -> int:
-    lengths = {
-        field.of(name): len(array)
-        for field, array in zip(batch.fields, batch.arrays, strict=True)
+def _uneven(batch: Batch) -> set[str]:
+    """Names of fields, no inputs or targets, with other first axes than the inputs."""
+    pairs = [*zip(batch.fields, batch.arrays, strict=True)]
+    rows = {len(array) for field, array in pairs if field.role == INPUT}
+    return {
+        field.name
+        for field, array in pairs
+        if field.role == OTHER and rows and len(array) not in rows
     }
+
+
+def _rows(name: str, fields: Sequence[Field], arrays: Sequence[Any]) -> int:
+    pairs = zip(fields, arrays, strict=True)
+    lengths = {field.of(name): len(array) for field, array in pairs}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{key} has {rows}" for key, rows in lengths.items())
         raise ValueError(
@@ -202,11 +213,11 @@ def _changed(first: tuple[Field, ...], fields: tuple[Field, ...]) -> set[str]:
 
 
 def _without(
-    ragged: set[str], fields: Sequence[Field], arrays: Sequence[Any]
+    dropped: Collection[str], fields: Sequence[Field], arrays: Sequence[Any]
 ) -> tuple[tuple[Field, ...], tuple[Any, ...]]:
-    """The fields that are not ragged, and what belongs to them."""
+    """The fields that fit, and what belongs to them."""
     pairs = zip(fields, arrays, strict=True)
-    kept = [pair for pair in pairs if pair[0].name not in ragged]
+    kept = [pair for pair in pairs if pair[0].name not in dropped]
     return tuple(pair[0] for pair in kept), tuple(pair[1] for pair in kept)
 
 

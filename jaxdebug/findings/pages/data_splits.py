@@ -20,7 +20,9 @@ PAGES = (
         "in 1000), or where the only equal rows of the set stand across splits and "
         "their values are too rare to meet by chance. A warning where such rows are as "
         "frequent within the splits: the set held copies before it was split. Where "
-        "rows are of few categories, equal ones are only mentioned (info).",
+        "rows are of few categories, equal ones are only mentioned (info); so they are "
+        "where both splits are one set, such as a graph, and a field of zeros and ones "
+        "counts other rows in each.",
         f"{RESPLITS}. It comes where a set of rich rows holds one true copy, and the "
         "split puts both on different sides.",
         (
