@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 import jaxdebug as jd
+from jaxdebug.checks.outcome import Outcome
 
 CLASSES, FEATURES, ROWS, BATCHES = 3, 4, 16, 24
 
@@ -81,3 +82,8 @@ def deaf(seed: int = 0) -> jd.Workload:
         return loss_fn(params, (jnp.ones_like(batch[0]), batch[1]))
 
     return classifier(seed, loss_fn=loss)
+
+
+def codes(outcome: Outcome) -> list[str]:
+    """Of the findings of a check."""
+    return [finding.code for finding in outcome.findings]

@@ -14,14 +14,9 @@ import jaxdebug as jd
 from jaxdebug.checks.learning.clipping import clipping
 from jaxdebug.checks.learning.step_agrees import step_agrees
 from jaxdebug.checks.learning.weight_decay import weight_decay
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.subject import Subject
-from tests.checks.small_workloads import classifier, loss_fn
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
-
+from tests.checks.small_workloads import classifier, codes, loss_fn
 
 CLIP = optax.clip_by_global_norm(1.0)
 

@@ -15,14 +15,10 @@ from jaxdebug.checks.contracts.jit_agrees import jit_agrees
 from jaxdebug.checks.contracts.key_reuse import key_reuse
 from jaxdebug.checks.contracts.repeats import evaluation_mode, repeats
 from jaxdebug.checks.contracts.shapes import shapes
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
-from tests.checks.small_workloads import classifier, loss_fn, predict
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
+from tests.checks.small_workloads import classifier, codes, loss_fn, predict
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,11 @@ import jaxdebug as jd
 from jaxdebug.checks.contracts.evaluation_averages import evaluation_averages
 from jaxdebug.checks.learning.evaluation_agrees import evaluation_agrees
 from jaxdebug.checks.learning.overfitting import overfitting
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.sanity.evaluation_data import evaluation_data
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
-from tests.checks.small_workloads import blobs, classifier, loss_fn
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
+from tests.checks.small_workloads import blobs, classifier, codes, loss_fn
 
 
 def normalised(evaluated: str, total: bool = False) -> jd.Workload:

@@ -11,16 +11,12 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.known_losses import recognise
 from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.subject import Subject
-from tests.checks.small_workloads import blobs, classifier, loss_fn, predict
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
+from tests.checks.small_workloads import blobs, classifier, codes, loss_fn, predict
 
 
 def test_inputs_that_are_not_scaled_and_two_softmaxes_begin_far() -> None:

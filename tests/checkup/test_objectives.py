@@ -11,18 +11,14 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.sanity.counted_examples import counted_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.uses_targets import uses_targets
 from jaxdebug.checks.sanity.visible_targets import visible_targets
 from jaxdebug.checks.subject import Subject
-from tests.checks.small_workloads import blobs, classifier, loss_fn, predict
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
+from tests.checks.small_workloads import blobs, classifier, codes, loss_fn, predict
 
 
 def test_a_loss_with_the_wrong_sign_is_found() -> None:

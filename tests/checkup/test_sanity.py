@@ -13,17 +13,16 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.outcome import CannotRun, Outcome
+from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.sanity.independent_examples import independent_examples
 from jaxdebug.checks.sanity.initial_loss import initial_loss
 from jaxdebug.checks.sanity.padding import padding
 from jaxdebug.checks.sanity.reachable_targets import reachable_targets
 from jaxdebug.checks.sanity.reduction import reduction
 from jaxdebug.checks.sanity.regulariser import regulariser
-from jaxdebug.checks.sanity.time_leakage import time_leakage
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
-from tests.checks.small_workloads import blobs, classifier, loss_fn, predict
+from tests.checks.small_workloads import blobs, classifier, codes, loss_fn, predict
 
 TIMES, WIDTH = 6, 4
 
@@ -31,10 +30,6 @@ TIMES, WIDTH = 6, 4
 @pytest.fixture(scope="module")
 def healthy() -> Subject:
     return Subject(classifier())
-
-
-def codes(outcome: Outcome) -> list[str]:
-    return [finding.code for finding in outcome.findings]
 
 
 @pytest.mark.parametrize("check", [initial_loss, reduction, independent_examples])
@@ -120,40 +115,6 @@ def test_a_sum_over_the_batch_is_found() -> None:
     outcome = reduction(Subject(classifier(loss_fn=loss)))
     assert codes(outcome) == ["summed-loss"]
     assert outcome.word == "warning"
-
-
-def sequence_workload(ahead: int, declare: tuple[str, ...]) -> jd.Workload:
-    def output(params: Any, batch: Any) -> jax.Array:
-        x = batch[0] @ params["w"]
-        seen = jnp.tril(jnp.ones((TIMES, TIMES)), ahead)
-        scores = jnp.where(seen > 0, x @ jnp.swapaxes(x, 1, 2), -jnp.inf)
-        return jax.nn.softmax(scores) @ x
-
-    def loss(params: Any, batch: Any) -> jax.Array:
-        return jnp.mean((output(params, batch) - batch[1]) ** 2)
-
-    random = np.random.default_rng(0)
-    x = random.normal(size=(2, 3, TIMES, WIDTH)).astype(np.float32)
-    return jd.Workload(
-        loss_fn=loss,
-        params={"w": random.normal(size=(WIDTH, WIDTH)).astype(np.float32)},
-        train=[(one, np.roll(one, -1, 1)) for one in x],
-        predict_fn=output,
-        declare=declare,
-    )
-
-
-@pytest.mark.parametrize(("ahead", "found"), [(0, []), (1, ["looks-ahead"])])
-def test_a_mask_that_is_off_by_one_looks_ahead(ahead: int, found: list[str]) -> None:
-    outcome = time_leakage(Subject(sequence_workload(ahead, ("causal",))))
-    assert codes(outcome) == found
-    if found:
-        assert "depends on the inputs from position" in outcome.findings[0].message
-
-
-def test_what_is_not_declared_causal_may_look_ahead() -> None:
-    with pytest.raises(CannotRun, match="causal"):
-        time_leakage(Subject(sequence_workload(1, ())))
 
 
 def decayed(coefficient: float) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from jaxdebug.checks.batch_fields import pick
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged
 from jaxdebug.checks.sanity.dependence import differing, exchanged, row_leaves
 from jaxdebug.checks.subject import Subject
@@ -17,6 +18,9 @@ POSITIONS = 8
 
 def time_leakage(subject: Subject) -> Outcome:
     """Change all inputs from some position on, and look at the outputs before it.
+
+    Outputs at positions that do not count are left out: a padded position that may look
+    at nothing looks at everything, and nobody minds.
 
     Args:
         subject: with `predict_fn` and `inputs` whose second axis is time, and a model
@@ -36,6 +40,7 @@ def time_leakage(subject: Subject) -> Outcome:
             f"expected outputs of `predict_fn` of shape {shapes[0][:2]} and more, one "
             "an example and position"
         )
+    counted = _counted(subject, shapes[0][:2])
     length = shapes[0][1]
     positions = np.unique(np.linspace(1, length - 1, POSITIONS).astype(int))
     ahead, first = 0, None
@@ -45,7 +50,8 @@ def time_leakage(subject: Subject) -> Outcome:
         new = jax.tree.leaves(subject.predict(start, other))
         for number in numbers:
             apart = differing(outputs[number], new[number])
-            seen = np.any(apart.reshape(*apart.shape[:2], -1), (0, 2))[:position]
+            apart = apart.reshape(*apart.shape[:2], -1).any(2) & counted
+            seen = np.any(apart, 0)[:position]
             if seen.any() and position - int(seen.argmax()) > ahead:
                 ahead, first = position - int(seen.argmax()), int(seen.argmax())
     said = f"inputs changed from {len(positions)} positions on, of {length}"
@@ -58,3 +64,12 @@ def time_leakage(subject: Subject) -> Outcome:
     )
     finding = found("looks-ahead", "outputs of predict_fn", words, evidence=evidence)
     return judged(NAME, f"{said}: {words}", [finding], evidence)
+
+
+def _counted(subject: Subject, shape: tuple[int, ...]) -> np.ndarray:
+    """The mask of the first batch, if there is one for each example and position."""
+    place = subject.workload.mask
+    mask = None if place is None else np.asarray(pick(subject.batch, "mask", place))
+    return (
+        mask != 0 if mask is not None and mask.shape == shape else np.ones(shape, bool)
+    )

@@ -113,7 +113,8 @@ PAGES = (
         "The model is shown what it should predict: its loss becomes very small, and "
         "what it generates is useless.",
         "The inputs from a position on are changed, at up to eight positions: no "
-        "output before it may change by more than rounding.",
+        "output before it may change by more than rounding. Outputs that the "
+        "workload's `mask` leaves out are not looked at.",
         "Never in a model that looks back only.",
         (
             "Look at the mask of each attention, at the padding of each convolution, "
