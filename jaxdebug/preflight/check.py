@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from jaxdebug.checks.arguments import AuditInputError
 from jaxdebug.checks.outcome import CannotRun, Outcome, not_run, undecided
 from jaxdebug.checks.outcome_report import OutcomeReport
@@ -40,7 +42,9 @@ def outcomes_of(check: Check, subject: Subject) -> list[Outcome]:
     """
     begun = time.perf_counter()
     try:
-        result = check.run(subject)
+        # A training that diverges overflows in what compares it, too: that is said.
+        with np.errstate(all="ignore"):
+            result = check.run(subject)
         if isinstance(result, OutcomeReport):
             return [
                 replace(one, name=f"{check.name}/{one.name}") for one in result.outcomes

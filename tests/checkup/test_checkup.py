@@ -72,6 +72,16 @@ def test_a_function_that_raises_stops_no_other_check() -> None:
     assert report["repeats"].verdict is Verdict.PASS
 
 
+def test_a_training_that_diverges_warns_of_nothing_in_numpy() -> None:
+    fast = classifier(
+        optimizer=optax.chain(optax.add_decayed_weights(1e3), optax.sgd(1e25))
+    )
+    names = ["weight-decay", "loss-falls", "step-size"]
+    report = jd.checkup(fast, only=names)
+    assert not any("RuntimeWarning" in one.said for one in report.outcomes)
+    assert report.verdict is Verdict.FAIL
+
+
 def test_what_is_interrupted_gives_the_report_so_far() -> None:
     started: list[str] = []
 
