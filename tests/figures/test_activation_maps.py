@@ -50,6 +50,7 @@ def test_channels_of_one_value_are_counted() -> None:
     )
 
 
+@pytest.mark.slow
 def test_of_many_layers_and_channels_some_are_drawn_and_it_is_said() -> None:
     maps = {f"conv_{index}": np.ones((1, 2, 40)) for index in range(60)}
     figure = activation_maps(maps, title="Maps")

@@ -79,6 +79,7 @@ def test_a_loop_of_steps_gives_what_a_scan_gives(
     np.testing.assert_allclose(stepped.evaluated, whole.evaluated, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_module_with_averages_and_keys_is_trained_and_left_as_it_is() -> None:
     class Net(nnx.Module):
         def __init__(self, rngs: nnx.Rngs) -> None:

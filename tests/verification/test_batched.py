@@ -39,6 +39,7 @@ def test_one_example_passes() -> None:
     assert report.ok, str(report)
 
 
+@pytest.mark.slow
 def test_a_batch_fails_and_names_the_rule() -> None:
     report = jd.check_gradients(lambda x: jnp.sum(jax.vmap(sine)(x) ** 2))(XS)
     assert report.verdict == "fail", str(report)
