@@ -128,8 +128,8 @@ def textures(seed: int) -> jd.Workload:
     low = np.exp(-60 * np.add.outer(waves, waves))
     kinds = np.fft.ifft2(np.fft.fft2(random.normal(size=(8, 16, 16))) * low).real
     kinds /= kinds.std()
-    labels = random.integers(8, size=960).astype(np.int32)
-    noise = 0.7 * random.normal(size=(960, 16, 16))
+    labels = random.integers(8, size=480).astype(np.int32)
+    noise = 0.7 * random.normal(size=(480, 16, 16))
     images = (0.5 + 0.15 * (kinds[labels] + noise)).clip(0, 1).astype(np.float32)
     train, other = cut((images[:, None], labels), seed, 32)
     model, state = eqx.nn.make_with_state(Textures)(jax.random.key(seed))

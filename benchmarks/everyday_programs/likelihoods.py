@@ -34,7 +34,7 @@ def outputs(layers: Any, x: jax.Array) -> jax.Array:
 def ordinal(seed: int) -> jd.Workload:
     """Plain JAX; one of five grades, by cuts that are learned too."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(2000, 8)).astype(np.float32)
+    x = random.normal(size=(500, 8)).astype(np.float32)
     score = x @ random.normal(size=8) + 0.5 * np.sin(2 * x[:, 0])
     score += 0.8 * random.logistic(size=len(x))
     grade = np.digitize(score, np.quantile(score, [0.1, 0.35, 0.7, 0.9]))
@@ -107,7 +107,7 @@ class Hazard(nn.Module):
 def survival(seed: int) -> jd.Workload:
     """Linen; Cox's partial likelihood, which compares the rows of a batch."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(1000, 7)).astype(np.float32)
+    x = random.normal(size=(500, 7)).astype(np.float32)
     risk = np.exp(x[:, 0] - 0.5 * x[:, 1] ** 2 + 0.4 * x[:, 2])
     death, end = random.exponential(1 / risk), random.exponential(2.0, len(x))
     rows = {

@@ -73,10 +73,10 @@ class Towers(eqx.Module):
 def two_towers(seed: int) -> jd.Workload:
     """Equinox; which right side belongs to which left, as CLIP learns it."""
     random = np.random.default_rng(seed)
-    hidden = random.normal(size=(1280, 6))
+    hidden = random.normal(size=(640, 6))
     sides = [
         np.tanh(hidden @ random.normal(size=(6, width)))
-        + 0.1 * random.normal(size=(1280, width))
+        + 0.1 * random.normal(size=(640, width))
         for width in (20, 15)
     ]
     train, other = cut(tuple(side.astype(np.float32) for side in sides), seed, 32)
@@ -160,8 +160,8 @@ class Scorer(nn.Module):
 def ranked_lists(seed: int) -> jd.Workload:
     """Linen; eight documents for each query, compared within the list."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(640, 8, 12)).astype(np.float32)
-    useful = x @ random.normal(size=12) + random.normal(size=(640, 8))
+    x = random.normal(size=(320, 8, 12)).astype(np.float32)
+    useful = x @ random.normal(size=12) + random.normal(size=(320, 8))
     place = useful.argsort(-1).argsort(-1)
     grade = np.maximum(place - 4, 0).astype(np.float32)
     train, other = cut({"documents": x, "grade": grade}, seed, 16)

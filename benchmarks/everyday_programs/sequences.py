@@ -27,8 +27,8 @@ class Tagger(nn.Module):
 
 def tags(seed: int) -> jd.Workload:
     """Linen; padded sequences, of which padding is left out of the mean."""
-    random, shape = np.random.default_rng(seed), (768, 12)
-    mask = np.arange(12) < random.integers(4, 13, (768, 1))
+    random, shape = np.random.default_rng(seed), (512, 12)
+    mask = np.arange(12) < random.integers(4, 13, (512, 1))
     tokens = random.integers(1, 40, shape)
     wanted = ((tokens % 4) + (np.roll(tokens, 1, 1) > 20)) % 5
     rows = {
@@ -112,7 +112,7 @@ class Sentiment(nn.Module):
 def accumulated_steps(seed: int) -> jd.Workload:
     """Linen's `TrainState`; four batches a step, decay of matrices, a schedule."""
     random = np.random.default_rng(seed)
-    tokens = random.integers(60, size=(1600, 12)).astype(np.int32)
+    tokens = random.integers(60, size=(800, 12)).astype(np.int32)
     liked = (random.normal(size=60)[tokens].sum(1) > 0).astype(np.float32)
     train, other = cut({"tokens": tokens, "liked": liked}, seed, 16)
     model = Sentiment()

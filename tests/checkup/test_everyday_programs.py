@@ -6,10 +6,19 @@ import pytest
 
 from benchmarks.everyday_programs.programs import PROGRAMS, check_up
 from jaxdebug.findings import Severity
-from tests.slow import quick_cases
+
+SLOW = ("ridge", "survival", "textures", "triplets", "diffusion", "graph convolutions")
+"""Of differing kinds, and soon examined; the others run with `-m acceptance`."""
+
+CASES = [
+    pytest.param(
+        name, marks=pytest.mark.slow if name in SLOW else pytest.mark.acceptance
+    )
+    for name in PROGRAMS
+]
 
 
-@pytest.mark.parametrize("name", quick_cases(PROGRAMS, [], slice_of=5))
+@pytest.mark.parametrize("name", CASES)
 def test_an_everyday_program_is_told_nothing(name: str) -> None:
     report = check_up(name, 0)
     told = [one for one in report.findings if one.severity is not Severity.INFO]
