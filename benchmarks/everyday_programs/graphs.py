@@ -71,5 +71,5 @@ def graph_convolutions(seed: int) -> jd.Workload:
         predict_fn=predict,
         inputs="x",
         targets="label",
-        optimizer=optax.adamw(1e-2, weight_decay=5e-4),
+        optimizer=optax.chain(optax.add_decayed_weights(5e-3), optax.adam(1e-2)),
     )
