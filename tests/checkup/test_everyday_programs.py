@@ -7,7 +7,7 @@ import pytest
 from benchmarks.everyday_programs.programs import PROGRAMS, check_up
 from jaxdebug.findings import Severity
 
-SLOW = ("ridge", "survival", "textures", "triplets", "diffusion", "graph convolutions")
+SLOW = ("ridge", "survival", "ratings", "autoencoder", "triplets", "diffusion")
 """Of differing kinds, and soon examined; the others run with `-m acceptance`."""
 
 CASES = [
