@@ -75,7 +75,7 @@ def main() -> int:
         "--only",
         action="append",
         metavar="PATTERN",
-        help="of checkup_faults: names of trainings; may be given again",
+        help="of checkup_faults: names of trainings and programs; may be given again",
     )
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)

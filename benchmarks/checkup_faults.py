@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 
 import jaxdebug as jd
+from benchmarks.everyday_programs.programs import PROGRAMS, check_up
 from benchmarks.healthy_trainings import HEALTHY
 from benchmarks.planted_checkups import FAULTS
 from benchmarks.result import Row
@@ -45,14 +46,15 @@ class Run(NamedTuple):
 def measure(
     seeds: int = SEEDS, only: Sequence[str] = (), journal: str | None = None
 ) -> list[Row]:
-    """A row a fault and a healthy training.
+    """A row a fault, a healthy training and an everyday program.
 
     Args:
         seeds: how many.
-        only: patterns of names of trainings, `healthy: *` among them; all by default.
+        only: patterns of names, such as `healthy: *` and `program: *`; all by default.
         journal: a file that keeps each run, so that what is there is not run again.
     """
-    names = [*FAULTS, *(f"healthy: {name}" for name in HEALTHY)]
+    healthy = [f"healthy: {name}" for name in HEALTHY]
+    names = [*FAULTS, *healthy, *(f"program: {name}" for name in PROGRAMS)]
     wanted = [x for x in names if not only or any(fnmatchcase(x, p) for p in only)]
     done = dict(_read(journal))
     runs = {}
@@ -71,6 +73,8 @@ def _run(name: str, seed: int) -> Run:
     if name in FAULTS:
         checks = sorted({one.partition("/")[0] for one in FAULTS[name].checks})
         report = jd.checkup(FAULTS[name].make(seed), only=checks, seed=seed)
+    elif name.startswith("program: "):
+        report = check_up(name.removeprefix("program: "), seed)
     else:
         made = HEALTHY[name.removeprefix("healthy: ")](seed)
         report = jd.checkup(made, seed=seed)

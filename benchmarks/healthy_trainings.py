@@ -22,6 +22,7 @@ from benchmarks.small_trainings import (
     frozen,
     regressor,
     stepping,
+    taught,
     training,
 )
 
@@ -53,19 +54,10 @@ class Experts(nn.Module):
 def _fine_tuned(seed: int) -> jd.Workload:
     """A classifier that was trained already, with a small learning rate."""
     workload = classifier(seed)
-    optimizer, params = workload.optimizer, workload.params
-    state = optimizer.init(params)
-
-    @jax.jit
-    def step(params: Any, state: Any, batch: Any) -> Any:
-        updates, state = optimizer.update(
-            jax.grad(workload.loss_fn)(params, batch), state, params
-        )
-        return optax.apply_updates(params, updates), state
-
     batches: Any = workload.train
-    for batch in [*batches] * 10:
-        params, state = step(params, state, batch)
+    params = taught(
+        workload.loss_fn, workload.params, workload.optimizer, [*batches] * 10
+    )
     return replace(workload, params=params, optimizer=optax.adam(1e-6))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -42,7 +43,15 @@ def digits(seed: int) -> tuple[Batches, Batches]:
     """Batches of 32 digits, and of others."""
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1)
-    return _batches(images, labels.astype(np.int32), seed, 32)
+    return cut((images, labels.astype(np.int32)), seed, 32)
+
+
+def rows_of_pixels(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The same digits, each a row, without labels."""
+    train, other = digits(seed)
+    return [x.reshape(len(x), -1) for x, _ in train], [
+        x.reshape(len(x), -1) for x, _ in other
+    ]
 
 
 def diabetes(seed: int, scaled: bool = True) -> tuple[Batches, Batches]:
@@ -52,17 +61,39 @@ def diabetes(seed: int, scaled: bool = True) -> tuple[Batches, Batches]:
     features = (features / features.std(0)).astype(np.float32)
     if scaled:
         targets = (targets - targets.mean()) / targets.std()
-    return _batches(features, targets.astype(np.float32)[:, None], seed, 16)
+    return cut((features, targets.astype(np.float32)[:, None]), seed, 16)
 
 
-def _batches(
-    inputs: np.ndarray, targets: np.ndarray, seed: int, size: int
-) -> tuple[Batches, Batches]:
-    order = np.random.default_rng(seed).permutation(len(inputs))
+def cut(arrays: Any, seed: int, size: int) -> tuple[list[Any], list[Any]]:
+    """Batches of so many examples, drawn without repetition, and of others.
+
+    Args:
+        arrays: a tree of arrays with a row for each example.
+        seed: of the order.
+        size: of a batch.
+    """
+    order = np.random.default_rng(seed).permutation(len(jax.tree.leaves(arrays)[0]))
     parts = [order[at : at + size] for at in range(0, len(order) - size + 1, size)]
-    every = [(inputs[part], targets[part]) for part in parts]
+    every = [jax.tree.map(itemgetter(part), arrays) for part in parts]
     kept = len(every) * 3 // 4
     return every[:kept], every[kept:]
+
+
+def taught(
+    loss_fn: Callable[..., Any], params: Any, optimizer: Any, batches: Sequence[Any]
+) -> Any:
+    """The parameters after a step on each of the batches."""
+
+    @jax.jit
+    def step(params: Any, state: Any, batch: Any) -> Any:
+        gradients = jax.grad(loss_fn)(params, batch)
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = optimizer.init(params)
+    for batch in batches:
+        params, state = step(params, state, batch)
+    return params
 
 
 def training(

@@ -131,6 +131,13 @@ def test_targets_of_other_inputs_are_found() -> None:
     assert (finding.code, finding.where) == ("targets-unrelated", "targets")
 
 
+def test_one_example_has_no_targets_of_others() -> None:
+    points, classes = blobs()[0]
+    graph = [(points[:1], classes[:1])]
+    with pytest.raises(CannotRun, match="one example"):
+        related_targets(Subject(classifier(train=graph, eval=graph)))
+
+
 def test_dependence_is_seen_without_a_model() -> None:
     random = np.random.default_rng(0)
     inputs = random.normal(size=(96, 4)).astype(np.float32)

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.checks.learning.courses import Difference, difference
 from jaxdebug.checks.learning.distance_correlation import chance_of_dependence
-from jaxdebug.checks.outcome import Outcome, judged, undecided
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -53,6 +54,9 @@ def related_targets(subject: Subject) -> Outcome:
             few training batches.
     """
     batches = subject.train
+    if count_rows(subject.batch) * len(batches) < 2:
+        # Its targets, shuffled, are its own: nothing could be called related.
+        raise CannotRun("one example to train on has no others to take targets of")
     blank = [subject.blank(batch) for batch in batches]
     _, losses = subject.train_on(subject.begin(), batches)
     _, constants = subject.train_on(subject.begin(), blank)

@@ -1,0 +1,1 @@
+"""Healthy programs of many kinds, each written as its users would write it."""
