@@ -18,8 +18,9 @@ from jaxdebug.reports import format_number
 FAR = 10.0
 """So many times the constant's loss, or the targets' size, is far."""
 
-CLASSES_FAR = 2.0
-"""The same of a cross entropy, beside that of equal probabilities."""
+CLASSES_FAR, NATS = 2.0, 2.0
+"""The same of a cross entropy, beside that of equal probabilities, and so much more
+than it: a fresh head on trained layers begins with logits that are apart by about 2."""
 
 EXAMPLES = 64
 """Over which the best constant is taken; of a single one it would be its target."""
@@ -63,9 +64,11 @@ def initial_loss(subject: Subject) -> Outcome:
         f"{format_number(compared)}"
     )
     numbers = {"loss": value, "constant": constant, "form": known.form}
-    far = CLASSES_FAR if known.uniform is not None else FAR
+    far = FAR * compared
+    if known.uniform is not None:
+        far = max(CLASSES_FAR * compared, compared + NATS)
     findings = []
-    if value > far * compared:
+    if value > far:
         findings.append(found("far-initial-loss", "loss", said, evidence=numbers))
     elif known.uniform is None:
         sizes = [float(np.sqrt(np.mean(np.square(x)))) for x in (known.wanted, outputs)]

@@ -15,9 +15,11 @@ PAGES = (
         "targets are not those that the loss expects.",
         "A loss that is recognised by its value as a cross entropy, a squared or an "
         "absolute error of `predict_fn` and `targets`: a cross entropy of twice that "
-        "of equal probabilities; an error ten times that of the best constant, or "
-        "targets that are larger than 10, and ten times as large as the outputs.",
-        "Not on 19 healthy trainings; parameters that are trained already begin lower.",
+        "of equal probabilities, and 2 more; an error ten times that of the best "
+        "constant, or targets that are larger than 10, and ten times as large as the "
+        "outputs.",
+        "Not on 19 healthy trainings and 30 everyday programs; a fresh head on trained "
+        "layers came to 1.6 more than equal probabilities.",
         (
             "Scale targets to mean 0 and deviation 1, and inputs as well.",
             "Begin the last layer with the mean of the targets as its bias, or with "
