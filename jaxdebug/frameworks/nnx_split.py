@@ -75,9 +75,9 @@ class Objects:
         def parameters(arrays: Sequence[Any]) -> Any:
             # What nnx.Optimizer(model, tx, wrt=nnx.Param) hands to tx.update.
             every = zip(keys, trained, raw_values(arrays), strict=True)
-            return nnx.from_flat_state(
-                {key: raw for key, is_kept, raw in every if is_kept}
-            )
+            kept = {key: raw for key, is_kept, raw in every if is_kept}
+            # A variable alone, as in an nnx.State, has no path below itself.
+            return kept[()] if () in kept else nnx.from_flat_state(kept)
 
         own = definition.with_no_outer_index() if outer else definition
         key = form_key("nnx", own, tuple(trees))

@@ -18,7 +18,7 @@ from jaxdebug.checks.outcome import CannotRun
 from jaxdebug.checks.sanity.evaluation_data import evaluation_data
 from jaxdebug.checks.subject import Subject
 from jaxdebug.reports import Verdict
-from tests.checks.small_workloads import blobs, classifier, codes, loss_fn
+from tests.checks.small_workloads import blobs, classifier, codes, loss_fn, predict
 
 
 def normalised(evaluated: str, total: bool = False) -> jd.Workload:
@@ -45,6 +45,22 @@ def normalised(evaluated: str, total: bool = False) -> jd.Workload:
     )
 
 
+def test_batches_that_change_little_are_found() -> None:
+    def loss(params: Any, batch: Any, mean: Any) -> Any:
+        own = batch[0].mean(0)
+        value = loss_fn(params, (batch[0] - 0.1 * own, batch[1]))
+        return value, 0.9 * mean + 0.1 * own
+
+    workload = classifier(
+        loss_fn=loss,
+        eval_loss_fn=loss,
+        has_aux=True,
+        extra=(jnp.zeros(4),),
+        next_extra=lambda extra, aux, step: (aux,),
+    )
+    assert codes(evaluation_averages(Subject(workload))) == ["unused-averages"]
+
+
 @pytest.mark.parametrize("total", [False, True])
 def test_evaluation_by_batch_statistics_is_found(total: bool) -> None:
     wrong = evaluation_averages(Subject(normalised("batch", total)))
@@ -52,9 +68,14 @@ def test_evaluation_by_batch_statistics_is_found(total: bool) -> None:
     assert not codes(evaluation_averages(Subject(normalised("running", total))))
 
 
-def test_averages_for_a_log_need_not_be_used() -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_averages_for_a_log_need_not_be_used(weighted: bool) -> None:
     def loss(params: Any, batch: Any, kept: Any) -> Any:
-        value = loss_fn(params, batch)
+        each = optax.softmax_cross_entropy_with_integer_labels(
+            predict(params, batch), batch[1]
+        )
+        weights = jnp.exp(batch[0][:, 0]) if weighted else None
+        value = jnp.average(each, weights=weights)
         return value, 0.9 * kept + 0.1 * value
 
     workload = classifier(

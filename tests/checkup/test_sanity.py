@@ -117,6 +117,16 @@ def test_a_sum_over_the_batch_is_found() -> None:
     assert outcome.word == "warning"
 
 
+def test_a_loss_that_compares_examples_is_neither_sum_nor_mean() -> None:
+    def loss(params: Any, batch: Any) -> jax.Array:
+        scores = predict(params, batch) @ predict(params, batch).T
+        return -jnp.mean(jnp.diag(jax.nn.log_softmax(scores)))
+
+    outcome = reduction(Subject(classifier(loss_fn=loss)))
+    assert outcome.verdict is Verdict.INCONCLUSIVE
+    assert "neither a mean nor a sum" in outcome.said
+
+
 def decayed(coefficient: float) -> Any:
     def loss(params: Any, batch: Any) -> jax.Array:
         squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))

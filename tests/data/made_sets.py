@@ -42,6 +42,11 @@ def split(arrays: tuple[np.ndarray, ...], share: float = 0.8) -> Options:
     }
 
 
+def repeated(arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Each row twice, one after the other."""
+    return tuple(np.repeat(one, 2, axis=0) for one in arrays)
+
+
 def batches(arrays: tuple[np.ndarray, ...], size: int = 32) -> list[tuple[Any, ...]]:
     count = len(arrays[0]) // size
     return [tuple(a[i * size : (i + 1) * size] for a in arrays) for i in range(count)]

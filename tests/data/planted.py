@@ -15,6 +15,7 @@ from tests.data.made_sets import (
     batches,
     digits,
     line,
+    repeated,
     split,
     table,
     tokens,
@@ -247,6 +248,12 @@ FAULTS = {
         targets_of_others, "unlike-relations", "eval", "warning"
     ),
     "two workers of one seed (D1 17)": Fault(same_worker, "identical-batches", "train"),
+    "two workers of one seed for each batch (D1 17)": Fault(
+        lambda random: {"train": batches(repeated(line(random)))},
+        "doubled-rows",
+        "train",
+        "warning",
+    ),
     "batches sorted by class": Fault(
         sorted_batches, "ordered-rows", "train/1", "warning"
     ),

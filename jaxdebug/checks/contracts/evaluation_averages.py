@@ -19,7 +19,11 @@ from jaxdebug.reports import format_number
 NAME = "evaluation-averages"
 
 NEAR = 1e-4
-"""Relative difference up to which a mean of means is as it should be."""
+"""Relative difference up to which a loss is within the range of others."""
+
+ROUNDING = 1e-5
+"""The same of a mean over two parts, from what is known of them: where all parts are
+alike, a batch that normalises itself shows little."""
 
 
 def evaluation_averages(subject: Subject) -> Outcome:
@@ -59,10 +63,7 @@ def evaluation_averages(subject: Subject) -> Outcome:
 
 def _mixes(subject: Subject, batch: Any) -> bool:
     """Whether the loss is no mean over the examples, however they are weighted."""
-    half = count_rows(batch) // 2
-    return bool(half) and (
-        _is_outside(subject, batch) or _counts_otherwise(subject, batch, half)
-    )
+    return _is_outside(subject, batch) or _adds_otherwise(subject, batch)
 
 
 def _is_outside(subject: Subject, batch: Any) -> bool:
@@ -75,25 +76,41 @@ def _is_outside(subject: Subject, batch: Any) -> bool:
     return bool(whole < each.min() - room or whole > each.max() + room)
 
 
-def _counts_otherwise(subject: Subject, batch: Any, half: int) -> bool:
-    """Whether one half given twice does not count twice."""
-    first = subject.of_first(batch, half)
-    second = map_rows(batch, itemgetter(slice(half, 2 * half)))
+def _adds_otherwise(subject: Subject, batch: Any) -> bool:
+    """Whether three parts of the batch have no weights that explain their pairs."""
+    third = count_rows(batch) // 3
+    if not third:
+        return False
+    parts = [
+        map_rows(batch, itemgetter(slice(at * third, (at + 1) * third)))
+        for at in range(3)
+    ]
+    alone = subject.evaluation_losses(subject.pure.start, parts)
+    # The two that are nearest are foretold, from how each adds to the third.
+    order = np.argsort(alone)
+    low, middle, high = alone[order]
+    if middle - low > high - middle:
+        order = order[::-1]
+    one, two, far = (parts[at] for at in order)
+    a, b, c = alone[order]
+    pairs = [_joined(one, far), _joined(two, far), _joined(one, two)]
+    ac, bc, ab = subject.evaluation_losses(subject.pure.start, pairs)
+    room = ROUNDING * max(map(abs, (a, b, c, ab)))
+    if all(abs(whole - x - y) <= room for whole, x, y in ((ab, a, b), (bc, b, c))):
+        return False  # a sum
+    if min(abs(ac - c), abs(bc - c)) <= room:
+        return False  # too near to each other to tell
+    # How much the first part of a pair weighs beside the far one.
+    weights = [(c - ac) / (ac - a) if ac != a else np.inf, 0.0]
+    weights[1] = (c - bc) / (bc - b) if bc != b else np.inf
+    if not all(0 < weight < np.inf for weight in weights):
+        return True
+    expected = (weights[0] * a + weights[1] * b) / sum(weights)
+    sure = sum(room / abs(x - c) for x in (ac, bc))
+    return bool(abs(ab - expected) > room + 4 * sure * abs(a - b))
 
-    def joined(*parts: Any) -> Any:
-        return jax.tree.map(
-            lambda *leaves: jnp.concatenate(leaves) if leaves[0].ndim else leaves[0],
-            *parts,
-        )
 
-    a, b, both, more = subject.evaluation_losses(
-        subject.pure.start,
-        [first, second, joined(first, second), joined(first, first, second)],
+def _joined(*parts: Any) -> Any:
+    return jax.tree.map(
+        lambda *leaves: jnp.concatenate(leaves) if leaves[0].ndim else leaves[0], *parts
     )
-    # both = w a + (1 - w) b, and with the first half twice its weight is 2w / (1 + w).
-    share = (both - b) / (a - b) if a != b else 0.5
-    expected = b + 2 * (both - b) / (1 + share)
-    room = NEAR * max(abs(a), abs(b), abs(both))
-    is_sum = abs(both - a - b) <= room and abs(more - 2 * a - b) <= room
-    is_mean = -NEAR <= share <= 1 + NEAR and abs(more - expected) <= room
-    return not (is_sum or is_mean)

@@ -1,4 +1,4 @@
-"""Batches that come twice in one pass."""
+"""Batches that come twice in one pass, and rows that come twice in each batch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import numpy as np
 
 from jaxdebug.checks.data.duplicates import Repeats
 from jaxdebug.checks.data.scan import Scan
+from jaxdebug.checks.data.surprise import are_copies
 from jaxdebug.checks.outcome import Outcome, judged, not_run
 from jaxdebug.findings import Finding, Severity, found
 
 EXAMPLES = 3
 
+DOUBLED = 0.5
+"""Of the batches, so many with every row twice are no chance."""
+
 
 def check_batches(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
-    """Say whether a split gives the same batch several times.
+    """Say whether a split gives the same batch, or all rows of batches, several times.
 
     Several passes in one order are only mentioned. Batches so small, of rows so often
     equal, that chance makes the same one twice are passed.
@@ -40,6 +44,16 @@ def check_batches(scans: Sequence[Scan], repeats: Repeats) -> Outcome:
         _, places, counts = np.unique(keys, return_inverse=True, return_counts=True)
         again = len(keys) - len(counts)
         said.append(f"{again} of {len(keys)} batches of {scan.name} came before")
+        if scan.doubled >= DOUBLED * len(keys) and are_copies(scan, scan, []):
+            findings.append(
+                found(
+                    "doubled-rows",
+                    scan.name,
+                    f"{scan.doubled} of {len(keys)} batches hold every row twice or "
+                    "more",
+                    evidence={"doubled": scan.doubled, "batches": len(keys)},
+                )
+            )
         if not again or _by_chance(scan, equal, len(keys)):
             continue
         period = _period(places)

@@ -45,6 +45,7 @@ class Scan:
         padding: runs at the ends of the rows, by index of field.
         batches: a hash of each batch, whatever the order of its rows.
         batch_rows: rows of the largest batch.
+        doubled: batches of which every row is in them twice or more.
         rows: how many were read.
         cut: whether there are more.
     """
@@ -62,6 +63,7 @@ class Scan:
     padding: dict[int, padding.Ends] = field(default_factory=dict)
     batches: list[np.ndarray] = field(default_factory=list)
     batch_rows: int = 0
+    doubled: int = 0
     rows: int = 0
     cut: bool = False
 
@@ -170,5 +172,8 @@ def _add_batches(result: Scan, chunk: Chunk, hashes: np.ndarray) -> None:
         return
     starts = np.array([0, *chunk.ends[:-1]])
     result.batches.append(np.add.reduceat(spread(hashes), starts))
+    for start, end in zip(starts, chunk.ends, strict=True):
+        counts = np.unique(hashes[start:end], return_counts=True)[1]
+        result.doubled += bool(counts.min() > 1)
     largest = int(np.diff([0, *chunk.ends]).max())
     result.batch_rows = max(result.batch_rows, largest)

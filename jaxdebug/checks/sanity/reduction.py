@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.batch_fields import map_rows
-from jaxdebug.checks.outcome import CannotRun, Outcome, judged
+from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.subject import Subject
 from jaxdebug.findings import found
 from jaxdebug.reports import format_number
@@ -38,7 +38,10 @@ def reduction(subject: Subject) -> Outcome:
         f"{format_number(ratio)} times as much"
     )
     numbers = {"ratio": ratio, "loss": float(losses[0])}
-    findings = []
     if abs(ratio - 2) < 2 * NEAR:
-        findings.append(found("summed-loss", "loss", said, evidence=numbers))
-    return judged("reduction", said, findings, numbers)
+        finding = found("summed-loss", "loss", said, evidence=numbers)
+        return judged("reduction", said, [finding], numbers)
+    if abs(ratio - 1) > NEAR:
+        why = "neither a mean nor a sum over the examples, or one of several terms is"
+        return undecided("reduction", f"{said}: {why}", numbers)
+    return judged("reduction", said, (), numbers)

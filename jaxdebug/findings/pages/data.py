@@ -127,6 +127,22 @@ PAGES = (
         "Batches that hold the same rows in part, or with other random changes.",
     ),
     Page(
+        "doubled-rows",
+        "Batches hold every row several times",
+        Severity.WARNING,
+        "Two workers that start from one seed, or a list that is joined to itself, "
+        "make batches of half as many examples as it seems.",
+        "Hashes of the rows of each batch, targets among them. In half of the batches, "
+        "or more, every row is there twice or more, and rows are too rare to be equal "
+        "by chance.",
+        "Never in a pass over distinct rows.",
+        (
+            "Give each worker its own part of the data and its own seed.",
+            "If examples are meant to be repeated, change each copy at random.",
+        ),
+        "Batches of which some rows are there once.",
+    ),
+    Page(
         "duplicated-rows",
         "Rows have the inputs of an earlier one",
         Severity.INFO,

@@ -18,6 +18,7 @@ class Sizes:
         self._measured: dict[str, set[Path]] = {"gradient": set(), "update": set()}
         self._some: dict[str, set[Path]] = {"gradient": set(), "update": set()}
         self._lost = set[Path]()
+        self._finite = set[Path]()
         self.dtypes: dict[Path, str] = {}
 
     def sample(self, reading: Reading) -> None:
@@ -27,6 +28,8 @@ class Sizes:
                 continue
             self._measured[site.kind].add(site.path)
             self.dtypes[site.path] = site.dtype
+            if site.kind == "gradient" and not whole(numbers, "nonfinite"):
+                self._finite.add(site.path)
             if not is_zero(numbers):
                 self._some[site.kind].add(site.path)
             if _is_lost(numbers):
@@ -35,6 +38,10 @@ class Sizes:
     def gradient_is_zero(self, path: Path) -> bool:
         """Whether its gradient was measured, and was zero in all samples."""
         return path in self._measured["gradient"] - self._some["gradient"]
+
+    def gradient_is_never_finite(self, path: Path) -> bool:
+        """Whether its gradient was measured, and not finite in any sample."""
+        return path in self._measured["gradient"] - self._finite
 
     def has_gradient(self, path: Path) -> bool:
         """Whether its gradient was not zero in some sample."""

@@ -83,6 +83,10 @@ _NOT_UPDATED = (
     "labels, and at a learning rate of 0"
 )
 _ROUNDED = "its update is lost to rounding in {dtype}: p + update == p"
+_NEVER_FINITE = (
+    "gradients held NaN or infinity in every sample, and the step passes over such "
+    "ones: begin with a smaller loss scale, or look with jaxdebug.locate_nonfinite"
+)
 _UNAPPLIED = "its update is not zero, but it is not applied to what the step is given"
 _UNTOLD = "its update was zero in every sample; its gradient was not identified"
 
@@ -141,6 +145,8 @@ def _nothing_moves(paths: Sequence[Path], sizes: Sizes, span: str) -> Finding:
     elif any(map(sizes.lost, paths)):
         dtypes = {sizes.dtypes[path] for path in paths if sizes.lost(path)}
         why = _ROUNDED.format(dtype=listed(sorted(dtypes)))
+    elif any(map(sizes.gradient_is_never_finite, paths)):
+        why = _NEVER_FINITE
     elif any(map(sizes.has_gradient, paths)):
         why = _NOT_UPDATED
     else:

@@ -111,6 +111,17 @@ def test_what_never_changes_is_told_once_with_its_reason(name: str) -> None:
     assert why in found[0].message
 
 
+def test_steps_that_are_passed_over_are_told_from_a_rate_of_zero() -> None:
+    found = train(
+        optax.apply_if_finite(optax.adam(1e-3), 10**6),
+        loss=lambda params, x: jnp.exp(1e3 + read(params, encode(params, x))),
+        on_nonfinite=lambda incident: None,
+        eventful=True,
+    )
+    (finding,) = [one for one in found if one.where == "all parameters"]
+    assert "gradients held NaN or infinity in every sample" in finding.message
+
+
 MOVING: Mapping[str, dict[str, Any]] = {
     "plain": {"optimizer": optax.adam(1e-3)},
     "a rate that rises from zero": {
