@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,7 +87,8 @@ def checks_of(found: Family, order: int) -> Iterator[Check]:
         order: of the derivatives.
     """
     switched = found.program.with_mistake(found.at, found.mistakes)
-    check = jd.check_gradients(switched.function(), order=order)
+    function = switched.function()
+    check = jd.check_gradients(function, order=order)
     for number, mistake in enumerate(found.mistakes):
         program = found.member(mistake)
         for point in range(POINTS if mistake else RIGHT_POINTS):
@@ -96,17 +97,23 @@ def checks_of(found: Family, order: int) -> Iterator[Check]:
             if known is Expected.UNSAID:
                 continue
             verdict, reasons = said(check, arguments)
-            if "not-finite" in reasons and not _is_finite(program, arguments):
+            if "not-finite" in reasons and not _is_finite(function, arguments):
                 continue  # true of its precision, of which the known gradient is not
             text = repr(program)
             yield Check(text, mistake, point, order, known, verdict, reasons)
 
 
-def _is_finite(program: SmallProgram, arguments: Any) -> bool:
-    """Whether JAX itself makes finite numbers of it in the precision of its inputs."""
-    given = {name: x for name, x in arguments.items() if name != "mistake"}
-    moving = {n: x for n, x in given.items() if jnp.issubdtype(x.dtype, jnp.floating)}
-    out, pull_back = jax.vjp(lambda own: program.function()(given | own), moving)
+def _is_finite(function: Callable[[Any], Any], arguments: Any) -> bool:
+    """Whether JAX itself makes finite numbers of it in the precision of its inputs.
+
+    Of what is checked: a mistake that is not chosen can overflow beside the right rule.
+    """
+    moving = {
+        name: x
+        for name, x in arguments.items()
+        if jnp.issubdtype(x.dtype, jnp.floating)
+    }
+    out, pull_back = jax.vjp(lambda own: function(arguments | own), moving)
     ones = jax.tree.map(jnp.ones_like, out)
     leaves = jax.tree.leaves((out, pull_back(ones)))
     return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)

@@ -28,7 +28,11 @@ from tests.training.trends.trainings import (
 )
 
 
-@pytest.mark.parametrize("name", quick_cases(CONTROLS, [], slice_of=16))
+# A batch at a time it is healthy; after 200 steps its layer of relu is dead.
+LASTING = [name for name in CONTROLS if name != "large learning rate with momentum"]
+
+
+@pytest.mark.parametrize("name", quick_cases(LASTING, [], slice_of=16))
 def test_healthy_models(name: str) -> None:
     init, step, _ = programs(name)
     random = np.random.default_rng(0)
