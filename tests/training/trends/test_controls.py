@@ -27,7 +27,6 @@ from tests.training.trends.trainings import (
     parameters,
 )
 
-
 # A batch at a time it is healthy; after 200 steps its layer of relu is dead.
 LASTING = [name for name in CONTROLS if name != "large learning rate with momentum"]
 
