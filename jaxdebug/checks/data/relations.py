@@ -24,7 +24,8 @@ SAME_SPREAD = 0.5
 """A column whose ranks spread less than this part as far in a split as in both is
 distributed otherwise, which `shift` says."""
 
-MOST_COLUMNS, MOST_CLASSES = 256, 32
+MOST_ROWS, MOST_COLUMNS, MOST_CLASSES = 4096, 256, 32
+"""With so many rows chance leaves correlations apart by less than `LEAST`."""
 
 
 class Related(NamedTuple):
@@ -104,8 +105,10 @@ def _columns(scan: Scan, labels: Sequence[int]) -> Compared:
     """Inputs with one axis or none, and the targets; of classes one column for each."""
     blocks: list[np.ndarray] = []
     names: list[str] = []
+    sampled = len(scan.sample.rows)
+    rows = np.linspace(0, sampled - 1, min(sampled, MOST_ROWS)).astype(int)
     for at in (*scan.of_role(INPUT), *scan.of_role(TARGET)):
-        field, block = scan.fields[at], scan.sample.arrays[at]
+        field, block = scan.fields[at], scan.sample.arrays[at][rows]
         if len(field.shape) > 1:
             continue
         if at == scan.target and scan.classes is not None:
@@ -117,7 +120,7 @@ def _columns(scan: Scan, labels: Sequence[int]) -> Compared:
             blocks.append(block)
             names += [field.column(index) for index in range(field.width)]
     if not blocks:
-        return Compared(np.empty((len(scan.sample.rows), 0)), [])
+        return Compared(np.empty((len(rows), 0)), [])
     joined = np.concatenate(blocks, 1)
     picked = np.linspace(0, len(names) - 1, min(len(names), MOST_COLUMNS)).astype(int)
     return Compared(joined[:, picked], [names[at] for at in picked])
@@ -144,7 +147,7 @@ def check_relations(
         names = columns[0].names
         if len(names) < 2 or names != columns[1].names:
             continue
-        rows = different[at], different[other]
+        rows = min(different[at], MOST_ROWS), min(different[other], MOST_ROWS)
         measured = related(columns[0].values, columns[1].values, rows)
         said.append(
             f"{pair[0].name} and {pair[1].name} at most "

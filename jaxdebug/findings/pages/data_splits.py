@@ -134,7 +134,7 @@ PAGES = (
         "Columns are in another order, belong to other rows or to other classes in one "
         "of the splits: what the model learned of one column meets another.",
         "The rank correlations (Spearman) of all pairs of columns, targets and up to "
-        "32 classes among them, in random samples of up to 16,384 rows, of up to 256 "
+        "32 classes among them, in random samples of up to 4,096 rows, of up to 256 "
         "columns of rows with one axis. Those of a pair differ by 0.25 at least, and "
         "by more than chance makes any of them in one of 1000 data sets (Bernstein's "
         "inequality; copies of a row are not counted). Only mentioned (info) where the "
