@@ -12,8 +12,8 @@ from jaxdebug.checks.batch_fields import count_rows
 from jaxdebug.programs.parameters.leaves import path_names
 
 
-def edges_of(batch: Any) -> str | None:
-    """Name the leaf of a batch that ties its rows to each other.
+def tied_rows(batch: Any) -> str | None:
+    """Say why the rows of a batch are no examples: a leaf ties them to each other.
 
     It is a matrix with a row and a column for each, of which some are zero, the same
     above as below the diagonal; or it holds more or fewer whole numbers than there are
@@ -25,7 +25,12 @@ def edges_of(batch: Any) -> str | None:
     rows = count_rows(batch)
     for path, leaf in zip(path_names(batch), jax.tree.leaves(batch), strict=True):
         if _is_adjacency(leaf, rows) or _are_row_numbers(leaf, rows):
-            return "/".join(path) or "the batch"
+            edges = "/".join(path) or "the batch"
+            return (
+                f"{edges} ties the rows of a batch to each other, as edges of one "
+                "graph do: they are no examples. Give each leaf a first axis of one to "
+                "have graphs judged"
+            )
     return None
 
 
@@ -43,11 +48,3 @@ def _are_row_numbers(leaf: Any, rows: int) -> bool:
         return False
     numbers = np.asarray(leaf)
     return bool(numbers.min() >= 0 and 0.75 * rows <= numbers.max() + 1 <= rows)
-
-
-def of_one_graph(edges: str) -> str:
-    """What to say where rows that are tied to each other change each other."""
-    return (
-        f"{edges} ties the rows of a batch to each other, as edges of one graph do: "
-        "they are no examples. Give each leaf a first axis of one to have graphs judged"
-    )

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxdebug as jd
-from jaxdebug.checks.graph_batches import edges_of
+from jaxdebug.checks.graph_batches import tied_rows
 from jaxdebug.findings import Finding
 from jaxdebug.reports import Verdict
 
@@ -107,4 +107,4 @@ def test_nodes_that_count_in_both_splits_are_leaked() -> None:
     ids=["dense", "one-sided", "one-hot", "empty", "few", "a key", "floats"],
 )
 def test_other_leaves_tie_nothing(leaf: np.ndarray) -> None:
-    assert edges_of({**GRAPH, "leaf": leaf}) is None
+    assert tied_rows({**GRAPH, "leaf": leaf}) is None

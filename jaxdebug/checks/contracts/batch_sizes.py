@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jaxdebug.checks.batch_fields import count_rows
-from jaxdebug.checks.graph_batches import edges_of, of_one_graph
+from jaxdebug.checks.graph_batches import tied_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.sanity.dependence import differing, row_leaves
 from jaxdebug.checks.subject import Subject
@@ -64,9 +64,8 @@ def batch_sizes(subject: Subject) -> Outcome:
                 findings.append(found("batch-size", "predict_fn", message))
                 break
     said = f"batches of {' and '.join(map(str, sizes))}, beside {rows}"
-    edges = edges_of(batch) if findings else None
-    if edges is not None:
-        return undecided("batch-sizes", of_one_graph(edges))
+    if findings and (why := tied_rows(batch)):
+        return undecided("batch-sizes", why)
     return judged("batch-sizes", said, findings)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.batch_fields import count_rows, map_rows
@@ -81,28 +79,26 @@ def _adds_otherwise(subject: Subject, batch: Any) -> bool:
     third = count_rows(batch) // 3
     if not third:
         return False
-    parts = [
-        map_rows(batch, itemgetter(slice(at * third, (at + 1) * third)))
-        for at in range(3)
-    ]
-    alone = subject.evaluation_losses(subject.pure.start, parts)
+
+    def losses(*chosen: np.ndarray) -> np.ndarray:
+        batches = [map_rows(batch, itemgetter(rows)) for rows in chosen]
+        return subject.evaluation_losses(subject.pure.start, batches)
+
+    parts = np.arange(3 * third).reshape(3, third)
+    alone = losses(*parts)
     # The two that are nearest are foretold, from how each adds to the third.
     order = np.argsort(alone)
     low, middle, high = alone[order]
     if middle - low > high - middle:
         order = order[::-1]
-    one, two, far = (parts[at] for at in order)
-    a, b, c = alone[order]
-    pairs = [_joined(one, far), _joined(two, far), _joined(one, two)]
-    ac, bc, ab = subject.evaluation_losses(subject.pure.start, pairs)
+    (one, two, far), (a, b, c) = parts[order], alone[order]
+    ac, bc, ab = losses(np.r_[one, far], np.r_[two, far], np.r_[one, two])
     room = ROUNDING * max(map(abs, (a, b, c, ab)))
     if all(abs(whole - x - y) <= room for whole, x, y in ((ab, a, b), (bc, b, c))):
         return False  # a sum
     if min(abs(ac - c), abs(bc - c)) <= room:
         return False  # too near to each other to tell
-    # How much the first part of a pair weighs beside the far one.
-    weights = [(c - ac) / (ac - a) if ac != a else np.inf, 0.0]
-    weights[1] = (c - bc) / (bc - b) if bc != b else np.inf
+    weights = _weight(a, ac, c), _weight(b, bc, c)
     if not all(0 < weight < np.inf for weight in weights):
         return True
     expected = (weights[0] * a + weights[1] * b) / sum(weights)
@@ -110,7 +106,6 @@ def _adds_otherwise(subject: Subject, batch: Any) -> bool:
     return bool(abs(ab - expected) > room + 4 * sure * abs(a - b))
 
 
-def _joined(*parts: Any) -> Any:
-    return jax.tree.map(
-        lambda *leaves: jnp.concatenate(leaves) if leaves[0].ndim else leaves[0], *parts
-    )
+def _weight(part: float, both: float, far: float) -> float:
+    """How much a part weighs beside the far one in the loss of both."""
+    return (far - both) / (both - part) if both != part else np.inf

@@ -26,7 +26,7 @@ def different_rows(scan: Scan) -> int:
         scan: of the split.
     """
     rows = len(scan.sample.rows)
-    hashes = _hashes(scan)
+    hashes = scan.store.hashes_of(scan.sample.rows)
     _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     repeated = np.flatnonzero(counts[places] > 1)
     if not len(repeated):
@@ -36,15 +36,3 @@ def different_rows(scan: Scan) -> int:
     # Columns depend on each other: only half of the bits count, as in `surprise`.
     chance = len(counts) * 2.0 ** -(np.median(row_bits(block, chosen)) / 2)
     return len(counts) if rows - len(counts) > MORE * rows * chance else rows
-
-
-def _hashes(scan: Scan) -> np.ndarray:
-    """Of the inputs of the sampled rows."""
-    numbers = scan.sample.rows
-    result = np.empty(len(numbers), np.uint64)
-    start = 0
-    for block in scan.store.hashes:
-        mine = (numbers >= start) & (numbers < start + len(block))
-        result[mine] = block[numbers[mine] - start]
-        start += len(block)
-    return result[:0] if not start else result

@@ -39,6 +39,20 @@ class RowStore:
         self.hashes.append(hashes)
         self.sketches.append(packed)
 
+    def hashes_of(self, numbers: np.ndarray) -> np.ndarray:
+        """The hashes of some rows; none if no inputs were added.
+
+        Args:
+            numbers: of the rows, in any order.
+        """
+        result = np.empty(len(numbers) if self.hashes else 0, np.uint64)
+        start = 0
+        for block in self.hashes:
+            mine = (numbers >= start) & (numbers < start + len(block))
+            result[mine] = block[numbers[mine] - start]
+            start += len(block)
+        return result
+
     @property
     def rows(self) -> int:
         """How many there are."""

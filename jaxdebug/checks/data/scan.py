@@ -172,8 +172,10 @@ def _add_batches(result: Scan, chunk: Chunk, hashes: np.ndarray) -> None:
         return
     starts = np.array([0, *chunk.ends[:-1]])
     result.batches.append(np.add.reduceat(spread(hashes), starts))
-    for start, end in zip(starts, chunk.ends, strict=True):
-        counts = np.unique(hashes[start:end], return_counts=True)[1]
-        result.doubled += bool(counts.min() > 1)
-    largest = int(np.diff([0, *chunk.ends]).max())
-    result.batch_rows = max(result.batch_rows, largest)
+    sizes = np.diff([0, *chunk.ends])
+    batch = np.repeat(starts, sizes)
+    order = np.lexsort((hashes, batch))
+    same = (np.diff(hashes[order]) == 0) & (np.diff(batch[order]) == 0)
+    twice = np.r_[same, False] | np.r_[False, same]
+    result.doubled += int(np.logical_and.reduceat(twice, starts).sum())
+    result.batch_rows = max(result.batch_rows, int(sizes.max()))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdebug.checks.batch_fields import count_rows
-from jaxdebug.checks.graph_batches import edges_of, of_one_graph
+from jaxdebug.checks.graph_batches import tied_rows
 from jaxdebug.checks.outcome import CannotRun, Outcome, judged, undecided
 from jaxdebug.checks.running_averages import running_averages
 from jaxdebug.checks.sanity.dependence import (
@@ -77,9 +77,8 @@ def independent_examples(subject: Subject) -> Outcome:
             f"{said}; running averages change too, as in batch normalisation that "
             "trains: give a `predict_fn` in evaluation mode",
         )
-    edges = edges_of(batch)
-    if edges is not None:
-        return undecided(NAME, f"{said}; {of_one_graph(edges)}")
+    if why := tied_rows(batch):
+        return undecided(NAME, f"{said}; {why}")
     evidence = {"changed": share, "rows": rows}
     finding = found("mixed-examples", "outputs of predict_fn", said, evidence=evidence)
     return judged(NAME, said, [finding], evidence)

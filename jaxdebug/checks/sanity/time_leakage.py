@@ -67,9 +67,9 @@ def time_leakage(subject: Subject) -> Outcome:
 
 
 def _counted(subject: Subject, shape: tuple[int, ...]) -> np.ndarray:
-    """The mask of the first batch, if there is one for each example and position."""
-    place = subject.workload.mask
-    mask = None if place is None else np.asarray(pick(subject.batch, "mask", place))
-    return (
-        mask != 0 if mask is not None and mask.shape == shape else np.ones(shape, bool)
-    )
+    """Where the mask of the first batch counts; everywhere, if it has other axes."""
+    if subject.workload.mask is not None:
+        mask = np.asarray(pick(subject.batch, "mask", subject.workload.mask))
+        if mask.shape == shape:
+            return mask != 0
+    return np.ones(shape, bool)
